@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+
+const shared = { environment: 'node' as const, testTimeout: 30_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    coverage: { provider: 'v8', include: ['contract/src/**', 'proxy/src/**', 'gateway/src/**'] },
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['*/src/**/*.test.ts', 'contract/test/**/*.test.ts', 'smoke/{simulator,conformance,bench}/**/*.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'integration',
+          include: ['{proxy,gateway}/test/**/*.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: ['smoke/clients/**/*.e2e.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
