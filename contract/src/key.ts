@@ -1,0 +1,11 @@
+import { createHash } from 'node:crypto';
+
+/** Lower-case hex SHA-256 of the whole secret, as LiteLLM stores it, so that imported keys keep working. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+/** `sk-...` and the last four characters: safe to show. Shorter secrets show nothing of themselves. */
+export function maskSecret(secret: string): string {
+  return secret.length >= 12 ? `sk-...${secret.slice(-4)}` : 'sk-...';
+}

@@ -1,0 +1,88 @@
+/** Tokens of one request by kind. `input` and `output` are totals; the others are parts of them. */
+export type TokenCounts = {
+  input: number;
+  /** Part of `input` read from the upstream's prompt cache. */
+  cachedInput: number;
+  /** Part of `input` written to the upstream's prompt cache, where the upstream reports it. */
+  cacheWrite: number;
+  audioInput: number;
+  output: number;
+  /** Part of `output` spent on reasoning. */
+  reasoning: number;
+  audioOutput: number;
+};
+
+export const noTokens: TokenCounts = Object.freeze({
+  input: 0,
+  cachedInput: 0,
+  cacheWrite: 0,
+  audioInput: 0,
+  output: 0,
+  reasoning: 0,
+  audioOutput: 0,
+});
+
+/** Where the token counts come from: the upstream's own figures, an estimate from what passed, or nothing was spent. */
+export type UsageSource = 'measured' | 'estimated' | 'none';
+
+/**
+ * How an admitted request ended.
+ *
+ * - `completed`: the whole answer reached the caller's socket
+ * - `rejected`: the upstream refused the request for a reason of its content (4xx); nothing was generated
+ * - `failed`: no upstream could answer; the caller got an error
+ * - `interrupted`: the upstream broke off after output had reached the caller
+ * - `aborted`: the caller left before the end
+ */
+export type Outcome = 'completed' | 'rejected' | 'failed' | 'interrupted' | 'aborted';
+
+/** One try of one deployment. Failed tries are overhead: the caller pays for the answering one only. */
+export type AttemptRecord = {
+  deploymentId: string;
+  /** HTTP status of the upstream; 0 when there was no answer. */
+  status: number;
+  reason: string;
+  durationMs: number;
+};
+
+/** What is accounted for one admitted request, exactly once. Holds no content. */
+export type UsageRecord = {
+  version: 1;
+  requestId: string;
+  startedAt: number;
+  durationMs: number;
+  /** Milliseconds to the first byte of output; absent when there was none. */
+  firstOutputMs?: number;
+  keyId: string;
+  keyAlias?: string;
+  /** The tenant: team, else user, else key. */
+  ownerId: string;
+  teamId?: string;
+  userId?: string;
+  organizationId?: string;
+  /** The end user that the caller named. */
+  customerId?: string;
+  tags: readonly string[];
+  /** The name the caller asked for, after the key's aliases. */
+  model: string;
+  /** What the caller spoke. */
+  operation: string;
+  /** What the deployment was spoken to in; differs from `operation` when bridged. */
+  upstreamOperation?: string;
+  deploymentId?: string;
+  region?: string;
+  /** The upstream's own name of the model that answered. */
+  servedModel?: string;
+  stream: boolean;
+  /** Status the caller saw; 499 when it left before any. */
+  status: number;
+  outcome: Outcome;
+  tokens: TokenCounts;
+  usageSource: UsageSource;
+  /** Cost in nano-USD (1e-9 USD), rounded once, half to even. */
+  costNanoUsd: number;
+  /** True when no price is known: the cost is then 0. */
+  unpriced: boolean;
+  serviceTier?: string;
+  attempts: readonly AttemptRecord[];
+};

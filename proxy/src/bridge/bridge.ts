@@ -1,0 +1,41 @@
+import type { JsonObject, Operation } from '@aigateway/contract/records';
+
+/** What a bridge must know of the caller's request to shape the answer. */
+export type BridgeContext = {
+  /** The name the caller asked for; appears as `model` in bridged answers. */
+  model: string;
+  /** The caller's own request body. */
+  request: JsonObject;
+  /** Seconds since the epoch, for answers that carry a creation time. */
+  createdAt: number;
+  /** Unique, without prefix: ids made by the bridge are built from it. */
+  requestId: string;
+};
+
+/** One server-sent event of the upstream: its `event:` name (empty when absent) and its `data:` lines joined by newlines. */
+export type SseEvent = { event: string; data: string };
+
+/** Translates one stream, event by event. */
+export interface StreamBridge {
+  /** Gives the SSE text for the caller that this upstream event causes; empty when it causes none. */
+  push(event: SseEvent): string;
+  /** The upstream ended. Gives the text that closes the caller's stream, an error event when the upstream broke off early. */
+  end(): string;
+  /** True once the upstream's terminal event was seen. */
+  readonly finished: boolean;
+}
+
+/** One operation spoken to a deployment that only knows another. Pure: no I/O, no clock. */
+export interface Bridge {
+  readonly from: Operation;
+  readonly to: Operation;
+  /**
+   * The upstream's request for a caller's request. `model`, `stream` and unknown harmless fields are carried over.
+   *
+   * @throws GatewayError `bridge_unsupported` naming the parameter that cannot be carried
+   */
+  request(body: JsonObject, context: BridgeContext): JsonObject;
+  /** The caller's answer for the upstream's whole answer. */
+  response(body: JsonObject, context: BridgeContext): JsonObject;
+  stream(context: BridgeContext): StreamBridge;
+}

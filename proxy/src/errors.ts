@@ -1,0 +1,56 @@
+import {
+  errorDefinitions,
+  errorMessage,
+  type ErrorCode,
+  type ErrorEnvelope,
+} from '@aigateway/contract/errors';
+
+export type GatewayErrorOptions = {
+  /** Fills the placeholders of the table's message. Shown to the caller: never a key, a prompt, a host or a deployment name. */
+  values?: Record<string, string | number>;
+  /** The request parameter that the error is about. */
+  param?: string;
+  /** For refusals that end by themselves: how long the caller should wait. */
+  retryAfterMs?: number;
+  /** Replaces the table's status where it is configurable. */
+  status?: number;
+  /** Extra response headers, names in lower case. */
+  headers?: Record<string, string>;
+  /** Logged, never sent. */
+  cause?: unknown;
+};
+
+/** An error of the gateway's own: status, type and public text come from the contract's table. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly param: string | null;
+  readonly retryAfterMs: number | undefined;
+  readonly headers: Record<string, string>;
+
+  constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
+    super(errorMessage(code, options.values), { cause: options.cause });
+    this.name = 'GatewayError';
+    this.code = code;
+    this.status = options.status ?? errorDefinitions[code].status;
+    this.param = options.param ?? null;
+    this.retryAfterMs = options.retryAfterMs;
+    this.headers = options.headers ?? {};
+  }
+
+  get layer(): string {
+    return errorDefinitions[this.code].layer;
+  }
+
+  /** The body that the caller sees. */
+  envelope(): ErrorEnvelope {
+    return {
+      error: {
+        message: this.message,
+        type: errorDefinitions[this.code].type,
+        param: this.param,
+        code: this.code,
+      },
+    };
+  }
+}
