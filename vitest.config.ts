@@ -10,7 +10,12 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: ['*/src/**/*.test.ts', 'contract/test/**/*.test.ts', 'smoke/{simulator,conformance,bench}/**/*.test.ts'],
+          include: [
+            '*/src/**/*.test.ts',
+            'contract/test/**/*.test.ts',
+            'smoke/{simulator,conformance,bench}/**/*.test.ts',
+            'scripts/*.test.mjs',
+          ],
         },
       },
       {

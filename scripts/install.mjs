@@ -26,7 +26,7 @@ export function missingPackage(root, { development }) {
       return `${path} is missing`;
     }
     if (there.version !== entry.version || there.integrity !== entry.integrity) {
-      return `${path} is ${there.version}, wanted is ${entry.version}`;
+      return `${path} is not the locked ${entry.version}`;
     }
   }
   return undefined;
