@@ -1,0 +1,64 @@
+import { hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { KeyRecord } from '@aigateway/contract/records';
+import { GatewayError } from '../errors.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+/** Headers that carry a key, in LiteLLM's order of precedence where it has one. */
+const keyHeaders = [
+  'x-litellm-api-key',
+  'authorization',
+  'api-key',
+  'x-api-key',
+  'x-gateway-key',
+  'ocp-apim-subscription-key',
+  'x-goog-api-key',
+] as const;
+
+/** Longer than any key; what exceeds it is not hashed. */
+const longestKey = 1024;
+
+/** Who calls. Holds no secret. */
+export type Caller = { readonly key: KeyRecord };
+
+/**
+ * Finds the one key of this gateway among the request's headers.
+ *
+ * A value is a key of ours if its hash is known. The same key in several headers is one caller (Roo Code sends both `api-key`
+ * and `Authorization`); a foreign `Authorization` beside a key of ours is ignored. Unknown and malformed keys get one answer.
+ *
+ * @param now - milliseconds since the epoch, for expiry
+ * @throws GatewayError 400 for two different keys of ours, 401 for none, an unknown, expired or blocked one
+ */
+export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, now: number): Caller {
+  const only = snapshot.records.settings.keyHeader;
+  let seen: string | undefined;
+  let key: KeyRecord | undefined;
+  for (const name of only === undefined ? keyHeaders : [only]) {
+    const value = keyValue(name, headers[name]);
+    if (value === undefined || value === seen) continue;
+    seen = value;
+    const known = value.length <= longestKey ? lookUp(value, snapshot, now) : undefined;
+    if (known === undefined || known === key) continue;
+    if (key !== undefined) throw new GatewayError('conflicting_keys');
+    key = known;
+  }
+  if (key === undefined) throw new GatewayError(seen === undefined ? 'missing_key' : 'invalid_api_key');
+  if (key.blocked) throw new GatewayError('blocked_key');
+  if (key.expiresAt !== undefined && key.expiresAt <= now) throw new GatewayError('expired_key');
+  return { key };
+}
+
+function lookUp(value: string, snapshot: Snapshot, now: number): KeyRecord | undefined {
+  const found = snapshot.keyByHash(hash('sha256', value, 'hex'));
+  if (found === undefined) return undefined;
+  return found.notAfter !== undefined && found.notAfter <= now ? undefined : found.key;
+}
+
+/** `Authorization` wants the word Bearer, the others take a bare key; LiteLLM's own header takes both. */
+function keyValue(name: string, header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string' || header === '') return undefined;
+  const isBearer = header.length > 7 && header.slice(0, 7).toLowerCase() === 'bearer ';
+  if (isBearer) return header.slice(7).trim();
+  return name === 'authorization' ? '' : header;
+}

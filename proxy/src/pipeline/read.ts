@@ -1,0 +1,273 @@
+import type { IncomingMessage } from 'node:http';
+import type { Match } from '../endpoints/endpoint.ts';
+import { GatewayError } from '../errors.ts';
+import { operations } from '../operations/index.ts';
+import type { OperationFacts } from '../operations/operation.ts';
+import { scanObject, ScanError, type Scan } from '../operations/scan.ts';
+import { memberValue } from './body.ts';
+
+/** One request as the rest of the pipeline sees it: its bytes, and the few fields we need from them. */
+export type Call = {
+  readonly requestId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly match: Match;
+  readonly operation: OperationFacts;
+  /** The caller's query without the question mark. */
+  readonly query: string;
+  /** Empty where the endpoint takes no body. */
+  readonly body: Buffer;
+  readonly scan: Scan;
+  /** The name the caller asked for; absent = the operation's default. */
+  readonly model: string | undefined;
+  readonly stream: boolean;
+  /** The caller asked for usage in its stream. */
+  readonly wantsUsage: boolean;
+  /** Requested maximum of output tokens. */
+  readonly outputLimit: number | undefined;
+  /** How many answers were asked for. */
+  readonly choices: number;
+  /** The end user that the caller names. */
+  readonly customerId: string | undefined;
+  readonly tags: readonly string[];
+  /** What keeps a conversation together, for warm prompt caches. */
+  readonly sessionKey: string | undefined;
+  readonly extras: CallExtras;
+};
+
+/** LiteLLM's additions to a request, taken out before it goes upstream. */
+export type CallExtras = {
+  readonly fallbacks: readonly string[];
+  readonly disableFallbacks: boolean;
+  readonly retries: number | undefined;
+  readonly timeoutMs: number | undefined;
+  /** Top-level members to take out. */
+  readonly strip: readonly string[];
+};
+
+/** Members that decide about admission or routing: they may stand there only once and in lower case. */
+const guarded: ReadonlySet<string> = new Set([
+  'model',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'max_output_tokens',
+  'n',
+  'best_of',
+  'user',
+  'metadata',
+  'tags',
+  'store',
+  'background',
+  'previous_response_id',
+  'input',
+]);
+
+/** Where a request goes and what it costs is never the caller's to say (CVE-2024-6587 and its kin). */
+const forbidden = [
+  'api_base',
+  'base_url',
+  'api_key',
+  'api_version',
+  'azure_ad_token',
+  'azure_endpoint',
+  'custom_llm_provider',
+  'litellm_credential_name',
+  'input_cost_per_token',
+  'output_cost_per_token',
+  'model_list',
+] as const;
+
+const litellmMembers = [
+  'tags',
+  'fallbacks',
+  'context_window_fallbacks',
+  'content_policy_fallbacks',
+  'disable_fallbacks',
+  'num_retries',
+  'timeout',
+  'stream_timeout',
+  'cache',
+  'caching',
+  'guardrails',
+  'policies',
+  'drop_params',
+  'additional_drop_params',
+  'allowed_openai_params',
+  'litellm_metadata',
+  'litellm_session_id',
+  'litellm_trace_id',
+  'mock_response',
+] as const;
+
+const sessionHeaders = [
+  'x-session-affinity',
+  'session-id',
+  'session_id',
+  'x-claude-code-session-id',
+  'thread-id',
+] as const;
+
+const noScan: Scan = { members: new Map(), open: 0 };
+
+export type ReadOptions = {
+  readonly userHeader: string | undefined;
+  readonly tagHeaders: readonly string[];
+};
+
+/**
+ * Reads what the pipeline needs from a request whose body has arrived.
+ *
+ * @throws GatewayError 400 for a body that is not one unambiguous JSON object or a field of the wrong type, 403 for a field
+ * that callers may not set
+ */
+export function readCall(
+  request: IncomingMessage,
+  match: Match,
+  body: Buffer,
+  requestId: string,
+  startedAt: number,
+  options: ReadOptions,
+): Call {
+  const operation = operations[match.endpoint.operation];
+  const url = request.url ?? '';
+  const queryAt = url.indexOf('?');
+  const query = queryAt === -1 ? '' : url.slice(queryAt + 1);
+  const headers = request.headers;
+  const takesBody = match.endpoint.kind !== 'stored';
+  const scan = takesBody ? scanBody(body) : noScan;
+  const get = (name: string) => memberValue(body, scan, name);
+  for (const name of forbidden) {
+    if (scan.members.has(name)) throw new GatewayError('forbidden_parameter', { values: { param: name }, param: name });
+  }
+  const stream = readStream(get('stream'), match, query);
+  const metadata = get('metadata');
+  const metadataTags = tagsIn(metadata);
+  const strip: string[] = litellmMembers.filter((name) => scan.members.has(name));
+  // OpenAI's metadata holds text only; a list of tags in it is LiteLLM's and would be refused upstream.
+  if (metadataTags.length > 0) strip.push('metadata');
+  return {
+    requestId,
+    startedAt,
+    match,
+    operation,
+    query,
+    body,
+    scan,
+    model: match.model ?? readText('model', get('model')),
+    stream,
+    wantsUsage: stream && wantsUsage(get('stream_options')),
+    outputLimit: readOutputLimit(operation, get),
+    choices: operation.choices.reduce((most, name) => Math.max(most, readCount(name, get(name)) ?? 1), 1),
+    customerId: headerText(headers[options.userHeader ?? 'x-litellm-end-user-id']) ?? textOrNone(get('user')),
+    tags: [
+      ...tagsIn({ tags: get('tags') }),
+      ...metadataTags,
+      ...listHeader(headers['x-litellm-tags']),
+      ...options.tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
+    ],
+    sessionKey:
+      textOrNone(get('prompt_cache_key')) ??
+      sessionHeaders.map((name) => headerText(headers[name])).find((value) => value !== undefined),
+    extras: strip.length === 0 && headers['x-litellm-num-retries'] === undefined && headers['x-litellm-timeout'] === undefined
+      ? noExtras
+      : readExtras(get, headers, strip),
+  };
+}
+
+const noExtras: CallExtras = {
+  fallbacks: [],
+  disableFallbacks: false,
+  retries: undefined,
+  timeoutMs: undefined,
+  strip: [],
+};
+
+function readExtras(
+  get: (name: string) => unknown,
+  headers: IncomingMessage['headers'],
+  strip: readonly string[],
+): CallExtras {
+  const fallbacks = get('fallbacks');
+  const seconds = Number(get('timeout') ?? headers['x-litellm-timeout']);
+  const retries = Number(get('num_retries') ?? headers['x-litellm-num-retries']);
+  return {
+    fallbacks: Array.isArray(fallbacks) ? fallbacks.filter((name) => typeof name === 'string') : [],
+    disableFallbacks: get('disable_fallbacks') === true,
+    retries: Number.isInteger(retries) && retries >= 0 ? retries : undefined,
+    timeoutMs: seconds > 0 && seconds <= 86_400 ? seconds * 1000 : undefined,
+    strip,
+  };
+}
+
+function scanBody(body: Buffer): Scan {
+  try {
+    return scanObject(body.toString('latin1'), guarded);
+  } catch (cause) {
+    if (!(cause instanceof ScanError)) throw cause;
+    throw new GatewayError('invalid_body', { values: { reason: cause.message } });
+  }
+}
+
+function readStream(value: unknown, match: Match, query: string): boolean {
+  if (match.endpoint.kind === 'stored') return /(?:^|&)stream=true(?:&|$)/i.test(query);
+  if (value === undefined || value === null || value === false) return false;
+  if (value !== true) {
+    throw new GatewayError('invalid_parameter', {
+      param: 'stream',
+      values: { reason: '"stream" must be true or false' },
+    });
+  }
+  return operations[match.endpoint.operation].streams && match.endpoint.kind === 'create';
+}
+
+function wantsUsage(options: unknown): boolean {
+  return typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true;
+}
+
+function readText(name: string, value: unknown): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string' && value.length <= 256) return value;
+  throw new GatewayError('invalid_parameter', {
+    param: name,
+    values: { reason: `"${name}" must be text of at most 256 characters` },
+  });
+}
+
+function readOutputLimit(operation: OperationFacts, get: (name: string) => unknown): number | undefined {
+  for (const name of operation.outputLimits) {
+    const value = readCount(name, get(name));
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function readCount(name: string, value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new GatewayError('invalid_parameter', {
+    param: name,
+    values: { reason: `"${name}" must be a whole number, 0 or more` },
+  });
+}
+
+function tagsIn(holder: unknown): string[] {
+  if (typeof holder !== 'object' || holder === null || !('tags' in holder) || !Array.isArray(holder.tags)) return [];
+  return holder.tags.filter((tag) => typeof tag === 'string');
+}
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 256) : undefined;
+}
+
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 256) : undefined;
+}
+
+function listHeader(value: string | string[] | undefined): string[] {
+  return (headerText(value) ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

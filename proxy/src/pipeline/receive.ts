@@ -1,0 +1,56 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../errors.ts';
+
+const none = Buffer.alloc(0);
+
+export type ReceiveLimits = { readonly maxBytes: number };
+
+/**
+ * Refuses by its headers what must not be read: too large, compressed, or not JSON.
+ *
+ * @throws GatewayError 413 or 415
+ */
+export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits): void {
+  const { headers } = request;
+  const length = Number(headers['content-length'] ?? 0);
+  if (length > limits.maxBytes) throw tooLarge(limits);
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') throw new GatewayError('unsupported_encoding');
+  const type = headers['content-type'];
+  // A missing type is taken for JSON: some agents and most hand-written scripts leave it out.
+  if (type !== undefined && !type.includes('json') && !type.startsWith('text/plain')) {
+    throw new GatewayError('unsupported_media_type', { values: { expected: 'application/json' } });
+  }
+}
+
+/**
+ * Takes in the whole body. A body that does not arrive in time is the HTTP server's to end (`requestTimeout`).
+ *
+ * @throws GatewayError 413 past the limit, 499 when the caller leaves
+ */
+export function receiveBody(request: IncomingMessage, limits: ReceiveLimits): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const finish = (error: GatewayError | undefined) => {
+      request.removeAllListeners('data');
+      request.removeListener('end', onEnd);
+      request.removeListener('close', onClose);
+      if (error !== undefined) reject(error);
+      else resolve(chunks.length === 1 ? (chunks[0] ?? none) : Buffer.concat(chunks, size));
+    };
+    const onEnd = () => finish(undefined);
+    const onClose = () => finish(new GatewayError('client_closed'));
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size > limits.maxBytes) finish(tooLarge(limits));
+    });
+    request.on('end', onEnd);
+    request.on('close', onClose);
+  });
+}
+
+function tooLarge(limits: ReceiveLimits): GatewayError {
+  return new GatewayError('body_too_large', { values: { limit: limits.maxBytes } });
+}

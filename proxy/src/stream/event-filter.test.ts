@@ -1,0 +1,54 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EventFilter } from './event-filter.ts';
+
+function run(filter: EventFilter, chunks: readonly Buffer[]): string {
+  const written = chunks.map((chunk) => filter.push(chunk));
+  written.push(filter.end());
+  return Buffer.concat(written.filter((bytes) => bytes !== undefined)).toString();
+}
+
+function bytewise(text: string): Buffer[] {
+  return [...Buffer.from(text)].map((byte) => Buffer.from([byte]));
+}
+
+describe('EventFilter', () => {
+  it('passes blocks without a needle on as the very bytes that came', () => {
+    const filter = new EventFilter([Buffer.from('drop')], () => '');
+    const chunk = Buffer.from(': comment\ndata:  odd  spacing\n\n');
+    expect(filter.push(chunk)).toEqual(chunk);
+  });
+
+  it('drops and replaces only the events that its rewrite names', () => {
+    const filter = new EventFilter([Buffer.from('"usage"')], (event) => {
+      if (event.data.includes('"usage"')) return '';
+      return undefined;
+    });
+    const text = 'data: {"a":1}\n\ndata: {"usage":1}\n\ndata: [DONE]\n\n';
+    expect(run(filter, [Buffer.from(text)])).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
+  });
+
+  it('gives the same text for any split and for CRLF', () => {
+    const text = ['a', 'b', 'needle', 'ü€', 'c'].map((data) => `event: e\ndata: ${data}\n\n`).join('');
+    const expected = text.replace('event: e\ndata: needle\n\n', 'data: found\n\n');
+    const filter = () =>
+      new EventFilter([Buffer.from('needle')], (event) =>
+        event.data === 'needle' ? 'data: found\n\n' : undefined,
+      );
+    expect(run(filter(), bytewise(text))).toBe(expected);
+    expect(run(filter(), bytewise(text.replaceAll('\n', '\r\n')))).toBe(expected);
+    fc.assert(
+      fc.property(fc.nat({ max: text.length }), fc.nat({ max: text.length }), (a, b) => {
+        const bytes = Buffer.from(text);
+        const [first, second] = [Math.min(a, b), Math.max(a, b)];
+        const chunks = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
+        expect(run(filter(), chunks)).toBe(expected);
+      }),
+    );
+  });
+
+  it('gives back what is left when the stream ends inside an event', () => {
+    const filter = new EventFilter([Buffer.from('needle')], () => '');
+    expect(run(filter, [Buffer.from('data: a\n\ndata: cut')])).toBe('data: a\n\ndata: cut');
+  });
+});

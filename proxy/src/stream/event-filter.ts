@@ -1,0 +1,90 @@
+import type { SseEvent } from '../bridge/bridge.ts';
+import { formatSseEvent, SseParser } from './sse.ts';
+
+/**
+ * What becomes of one event: the text to write instead (empty = drop it), or undefined to pass it on as it came.
+ */
+export type EventRewrite = (event: SseEvent) => string | undefined;
+
+const carriageReturn = 0x0d;
+
+/**
+ * Passes a stream on in whole events and rewrites the few that need it.
+ *
+ * Blocks of events in which none of `needles` occurs are passed on as the bytes they came in, unparsed: looking for a
+ * needle is one native search. An incomplete event waits for its end, which no reader of server-sent events could use before.
+ */
+export class EventFilter {
+  readonly #needles: readonly Buffer[] | 'every';
+  readonly #rewrite: EventRewrite;
+  #rest: Buffer | undefined;
+  #parser: SseParser | undefined;
+  #out: string[] = [];
+
+  /**
+   * @param needles - bytes that an event to rewrite holds, or `every` to rewrite all
+   * @param rewrite - called for each event of a block that holds a needle
+   */
+  constructor(needles: readonly Buffer[] | 'every', rewrite: EventRewrite) {
+    this.#needles = needles;
+    this.#rewrite = rewrite;
+  }
+
+  /** Takes a chunk, gives what can be written now; undefined when nothing can. */
+  push(chunk: Buffer): Buffer | undefined {
+    // Other line ends than LF are foreign to Azure; such a stream is parsed throughout.
+    if (this.#parser === undefined && chunk.includes(carriageReturn)) this.#parseThroughout();
+    if (this.#parser !== undefined) {
+      this.#parser.push(chunk);
+      return this.#take();
+    }
+    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+    const end = bytes.lastIndexOf('\n\n');
+    if (end === -1) {
+      this.#rest = bytes;
+      return undefined;
+    }
+    this.#rest = end + 2 === bytes.length ? undefined : bytes.subarray(end + 2);
+    return this.#block(bytes.subarray(0, end + 2));
+  }
+
+  /** The stream ended: gives what was still held back. */
+  end(): Buffer | undefined {
+    if (this.#parser !== undefined) {
+      this.#parser.end();
+      return this.#take();
+    }
+    const rest = this.#rest;
+    this.#rest = undefined;
+    return rest === undefined ? undefined : this.#block(rest);
+  }
+
+  #block(block: Buffer): Buffer | undefined {
+    if (this.#needles !== 'every' && !this.#needles.some((needle) => block.includes(needle))) {
+      return block;
+    }
+    const parser = new SseParser((event) => this.#event(event));
+    parser.push(block);
+    parser.end();
+    return this.#take();
+  }
+
+  #parseThroughout(): void {
+    this.#parser = new SseParser((event) => this.#event(event));
+    if (this.#rest === undefined) return;
+    this.#parser.push(this.#rest);
+    this.#rest = undefined;
+  }
+
+  #event(event: SseEvent): void {
+    const text = this.#rewrite(event) ?? formatSseEvent(event);
+    if (text !== '') this.#out.push(text);
+  }
+
+  #take(): Buffer | undefined {
+    if (this.#out.length === 0) return undefined;
+    const text = this.#out.join('');
+    this.#out = [];
+    return Buffer.from(text);
+  }
+}
