@@ -1,0 +1,427 @@
+import { budgetWindow } from '@aigateway/contract/duration';
+import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
+import type {
+  Clock,
+  Limiter,
+  LimitRequest,
+  RateStanding,
+  Refusal,
+  Reservation,
+  Spent,
+} from '../../ports.ts';
+
+export type MemoryLimiterOptions = {
+  clock: Clock;
+  /** IANA zone in which budget windows of days and months begin. Default `UTC`. */
+  timezone?: string;
+  /** `HH:MM` at which they begin. Default `00:00`. */
+  budgetResetTime?: string;
+};
+
+/** Spend of one budget window; without `window` it is the spend that never resets. */
+export type BudgetStanding = {
+  window?: string;
+  /** Absent when the window never ends. */
+  startMs?: number;
+  endMs?: number;
+  /** Spent and reserved. */
+  usedNanoUsd: number;
+};
+
+/** What one holder of limits has used, reservations included. */
+export type ScopeStanding = {
+  kind: ScopeKind;
+  id: string;
+  /** Start of the minute that `requests` and `tokens` belong to. */
+  minuteStartMs: number;
+  requests: number;
+  tokens: number;
+  inFlight: number;
+  budgets: readonly BudgetStanding[];
+};
+
+/** Money spent before this process began. */
+export type EarlierSpend = {
+  kind: ScopeKind;
+  id: string;
+  window?: string;
+  /** Start of the window it was spent in. When given and over, nothing is added. */
+  startMs?: number;
+  usedNanoUsd: number;
+};
+
+/** A limiter that counts in this process alone, and so never answers with a promise. */
+export interface MemoryLimiter extends Limiter {
+  reserve(request: LimitRequest): Reservation | Refusal;
+  /** Number of holders of limits that are remembered. */
+  readonly size: number;
+  /** What everybody has used, for diagnosis and for {@link MemoryLimiter.seed} after a restart. */
+  snapshot(): ScopeStanding[];
+  /** Adds earlier spend to a budget's current window, so that a restart does not hand out the budget anew. */
+  seed(spend: EarlierSpend): void;
+  /** Starts a holder's counts anew, as when it was deleted or its spend was reset. Its calls in flight no longer count. */
+  forget(kind: ScopeKind, id: string): void;
+}
+
+const minuteMs = 60_000;
+
+/**
+ * How long to wait for a free parallel slot. Nobody knows when a call in flight ends: a second is short against a model's
+ * answer and long against a round trip.
+ */
+const parallelRetryMs = 1000;
+
+/** A clock that steps back by less is taken to stand still; by more, it was wrong before and is followed. */
+const clockToleranceMs = 120_000;
+
+/** Spend within one budget window. */
+class BudgetCounter {
+  readonly window: string | undefined;
+  startMs = Number.NEGATIVE_INFINITY;
+  endMs = Number.POSITIVE_INFINITY;
+  used = 0;
+
+  constructor(window: string | undefined) {
+    this.window = window;
+  }
+}
+
+/** What one holder of limits has used. Counts that no limit asks for are kept too, so that a new limit takes effect at once. */
+class ScopeState {
+  minute: number;
+  requests = 0;
+  tokens = 0;
+  inFlight = 0;
+  readonly budgets: BudgetCounter[] = [];
+
+  constructor(minute: number) {
+    this.minute = minute;
+  }
+
+  /** Starts the counts anew when the minute has changed. */
+  enter(minute: number): void {
+    if (this.minute === minute) return;
+    this.minute = minute;
+    this.requests = 0;
+    this.tokens = 0;
+  }
+
+  isIdle(nowMs: number, minute: number): boolean {
+    if (this.inFlight > 0 || this.minute === minute) return false;
+    return this.budgets.every((budget) => budget.used === 0 || budget.endMs <= nowMs);
+  }
+}
+
+class InProcessLimiter implements MemoryLimiter {
+  readonly #clock: Clock;
+  readonly #timezone: string;
+  readonly #budgetResetTime: string;
+  // Two maps rather than one with joined keys: ids keep their hash, a joined text is hashed at every look-up.
+  readonly #kinds = new Map<ScopeKind, Map<string, ScopeState>>();
+  readonly #sweeps = new Map<ScopeKind, Iterator<[string, ScopeState]>>();
+  #latestMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: MemoryLimiterOptions) {
+    this.#clock = options.clock;
+    this.#timezone = options.timezone ?? 'UTC';
+    this.#budgetResetTime = options.budgetResetTime ?? '00:00';
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const states of this.#kinds.values()) size += states.size;
+    return size;
+  }
+
+  reserve(request: LimitRequest): Reservation | Refusal {
+    const { scopes, tokens, costNanoUsd } = request;
+    // Not a number would make every later comparison false, that is: every limit void.
+    if (!isAmount(tokens) || !isAmount(costNanoUsd)) {
+      throw new RangeError('an estimate is a finite number, zero or more');
+    }
+
+    const nowMs = this.nowMs();
+    const minute = Math.floor(nowMs / minuteMs);
+    const minuteLeftMs = (minute + 1) * minuteMs - nowMs;
+    const reservation = new HeldReservation(this, minute, minuteLeftMs, tokens, costNanoUsd);
+    let refusal: Refusal | undefined;
+
+    for (const scope of scopes) {
+      const { limits } = scope;
+      if (!isLimited(limits)) continue;
+      const state = this.#stateOf(scope, nowMs, minute);
+      state.enter(minute);
+      reservation.hold(state);
+
+      const { requestsPerMinute, tokensPerMinute, parallelRequests, budgets } = limits;
+      if (requestsPerMinute !== undefined) {
+        if (state.requests + 1 > requestsPerMinute) {
+          const waitMs = requestsPerMinute < 1 ? Number.POSITIVE_INFINITY : minuteLeftMs;
+          const left = requestsPerMinute - state.requests;
+          refusal = later(refusal, scope, 'requests', requestsPerMinute, left, waitMs);
+        }
+        reservation.limitRequests(requestsPerMinute, requestsPerMinute - state.requests - 1);
+      }
+      if (tokensPerMinute !== undefined) {
+        if (exceeds(state.tokens, tokens, tokensPerMinute)) {
+          const waitMs = tokensPerMinute > 0 ? minuteLeftMs : Number.POSITIVE_INFINITY;
+          const left = tokensPerMinute - state.tokens;
+          refusal = later(refusal, scope, 'tokens', tokensPerMinute, left, waitMs);
+        }
+        reservation.limitTokens(tokensPerMinute, tokensPerMinute - state.tokens - tokens);
+      }
+      if (parallelRequests !== undefined && state.inFlight + 1 > parallelRequests) {
+        const waitMs = parallelRequests < 1 ? Number.POSITIVE_INFINITY : parallelRetryMs;
+        const left = parallelRequests - state.inFlight;
+        refusal = later(refusal, scope, 'max_parallel_requests', parallelRequests, left, waitMs);
+      }
+      if (budgets === undefined) continue;
+      for (const { maxNanoUsd, window } of budgets) {
+        const counter = this.#budgetOf(state, window, nowMs);
+        reservation.holdBudget(counter);
+        // Models without a price skip budgets, as LiteLLM has it; what such a call turns out to cost is charged all the same.
+        if (costNanoUsd === 0 || !exceeds(counter.used, costNanoUsd, maxNanoUsd)) continue;
+        const waitMs = maxNanoUsd > 0 ? counter.endMs - nowMs : Number.POSITIVE_INFINITY;
+        const left = maxNanoUsd - counter.used;
+        refusal = later(refusal, scope, 'budget', maxNanoUsd, left, waitMs);
+      }
+    }
+
+    if (refusal !== undefined) return refusal;
+    reservation.grant();
+    return reservation;
+  }
+
+  snapshot(): ScopeStanding[] {
+    const standings: ScopeStanding[] = [];
+    for (const [kind, states] of this.#kinds) {
+      for (const [id, state] of states) {
+        standings.push({
+          kind,
+          id,
+          minuteStartMs: state.minute * minuteMs,
+          requests: state.requests,
+          tokens: state.tokens,
+          inFlight: state.inFlight,
+          budgets: state.budgets.map(({ window, startMs, endMs, used }) =>
+            window === undefined
+              ? { usedNanoUsd: used }
+              : { window, startMs, endMs, usedNanoUsd: used },
+          ),
+        });
+      }
+    }
+    return standings;
+  }
+
+  seed(spend: EarlierSpend): void {
+    if (!isAmount(spend.usedNanoUsd))
+      throw new RangeError('spend is a finite number, zero or more');
+    const nowMs = this.nowMs();
+    const state = this.#stateOf(spend, nowMs, Math.floor(nowMs / minuteMs));
+    const counter = this.#budgetOf(state, spend.window, nowMs);
+    const isOver = spend.startMs !== undefined && spend.startMs < counter.startMs;
+    if (!isOver) counter.used += spend.usedNanoUsd;
+  }
+
+  forget(kind: ScopeKind, id: string): void {
+    this.#kinds.get(kind)?.delete(id);
+  }
+
+  nowMs(): number {
+    const nowMs = this.#clock.now();
+    if (nowMs > this.#latestMs || this.#latestMs - nowMs > clockToleranceMs) this.#latestMs = nowMs;
+    return this.#latestMs;
+  }
+
+  /** Starts a budget's spend anew when its window is over. */
+  enter(counter: BudgetCounter, nowMs: number): void {
+    if (counter.window === undefined || (counter.startMs <= nowMs && nowMs < counter.endMs)) return;
+    const { window } = counter;
+    const bounds = budgetWindow(nowMs, window, this.#timezone, this.#budgetResetTime);
+    counter.startMs = bounds.startMs;
+    counter.endMs = bounds.endMs;
+    counter.used = 0;
+  }
+
+  #budgetOf(state: ScopeState, window: string | undefined, nowMs: number): BudgetCounter {
+    let counter = state.budgets.find((known) => known.window === window);
+    if (counter === undefined) {
+      counter = new BudgetCounter(window);
+      // Not within these bounds, so that entering sets them.
+      if (window !== undefined) counter.endMs = Number.NEGATIVE_INFINITY;
+      state.budgets.push(counter);
+    }
+    this.enter(counter, nowMs);
+    return counter;
+  }
+
+  #stateOf(scope: { kind: ScopeKind; id: string }, nowMs: number, minute: number): ScopeState {
+    let states = this.#kinds.get(scope.kind);
+    if (states === undefined) this.#kinds.set(scope.kind, (states = new Map()));
+    let state = states.get(scope.id);
+    if (state !== undefined) return state;
+    this.#sweep(scope.kind, states, nowMs, minute);
+    states.set(scope.id, (state = new ScopeState(minute)));
+    return state;
+  }
+
+  /**
+   * Looks at two holders for every new one and drops the idle ones. What is remembered so stays in proportion to what is in
+   * use, without a timer and without ever walking through all of them at once.
+   */
+  #sweep(kind: ScopeKind, states: Map<string, ScopeState>, nowMs: number, minute: number): void {
+    for (let looks = 0; looks < 2; looks += 1) {
+      const next = this.#sweeps.get(kind)?.next();
+      if (next === undefined || next.done === true) {
+        this.#sweeps.set(kind, states.entries());
+        continue;
+      }
+      const [id, state] = next.value;
+      if (state.isIdle(nowMs, minute)) states.delete(id);
+    }
+  }
+}
+
+class HeldReservation implements Reservation {
+  readonly #limiter: InProcessLimiter;
+  readonly #minute: number;
+  readonly #minuteLeftMs: number;
+  readonly #tokens: number;
+  readonly #costNanoUsd: number;
+  readonly #states: ScopeState[] = [];
+  #budgets: { counter: BudgetCounter; startMs: number }[] | undefined;
+  #requestLimit = 0;
+  #requestsLeft = Number.POSITIVE_INFINITY;
+  #tokenLimit = 0;
+  #tokensLeft = Number.POSITIVE_INFINITY;
+  #settled = false;
+
+  constructor(
+    limiter: InProcessLimiter,
+    minute: number,
+    minuteLeftMs: number,
+    tokens: number,
+    costNanoUsd: number,
+  ) {
+    this.#limiter = limiter;
+    this.#minute = minute;
+    this.#minuteLeftMs = minuteLeftMs;
+    this.#tokens = tokens;
+    this.#costNanoUsd = costNanoUsd;
+  }
+
+  get standing(): RateStanding {
+    const resetMs = this.#minuteLeftMs;
+    const requests = {
+      limit: this.#requestLimit,
+      remaining: Math.max(0, this.#requestsLeft),
+      resetMs,
+    };
+    const tokens = { limit: this.#tokenLimit, remaining: Math.max(0, this.#tokensLeft), resetMs };
+    return {
+      ...(this.#requestsLeft < Number.POSITIVE_INFINITY && { requests }),
+      ...(this.#tokensLeft < Number.POSITIVE_INFINITY && { tokens }),
+    };
+  }
+
+  /** A holder that is named twice is counted once. */
+  hold(state: ScopeState): void {
+    if (!this.#states.includes(state)) this.#states.push(state);
+  }
+
+  holdBudget(counter: BudgetCounter): void {
+    this.#budgets ??= [];
+    if (this.#budgets.some((held) => held.counter === counter)) return;
+    this.#budgets.push({ counter, startMs: counter.startMs });
+  }
+
+  limitRequests(limit: number, left: number): void {
+    if (left >= this.#requestsLeft) return;
+    this.#requestLimit = limit;
+    this.#requestsLeft = left;
+  }
+
+  limitTokens(limit: number, left: number): void {
+    if (left >= this.#tokensLeft) return;
+    this.#tokenLimit = limit;
+    this.#tokensLeft = left;
+  }
+
+  grant(): void {
+    for (const state of this.#states) {
+      state.requests += 1;
+      state.tokens += this.#tokens;
+      state.inFlight += 1;
+    }
+    if (this.#budgets === undefined) return;
+    for (const { counter } of this.#budgets) counter.used += this.#costNanoUsd;
+  }
+
+  settle(spent: Spent): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    // What is not an amount leaves the estimate as it stands: settling never fails, and never frees by mistake.
+    const moreTokens = isAmount(spent.tokens) ? spent.tokens - this.#tokens : 0;
+    const moreNanoUsd = isAmount(spent.costNanoUsd) ? spent.costNanoUsd - this.#costNanoUsd : 0;
+    // What is returned goes back to the window it was taken from, or is lost with it; what is charged on top is charged now.
+    const nowMs = moreTokens > 0 || moreNanoUsd > 0 ? this.#limiter.nowMs() : 0;
+
+    for (const state of this.#states) {
+      state.inFlight -= 1;
+      if (moreTokens > 0) state.enter(Math.floor(nowMs / minuteMs));
+      if (moreTokens > 0 || state.minute === this.#minute) state.tokens += moreTokens;
+    }
+    if (this.#budgets === undefined) return;
+    for (const { counter, startMs } of this.#budgets) {
+      if (moreNanoUsd > 0) this.#limiter.enter(counter, nowMs);
+      if (moreNanoUsd > 0 || counter.startMs === startMs) counter.used += moreNanoUsd;
+    }
+  }
+}
+
+function isAmount(value: number): boolean {
+  return value >= 0 && value < Number.POSITIVE_INFINITY;
+}
+
+function isLimited(limits: Limits): boolean {
+  return (
+    limits.requestsPerMinute !== undefined ||
+    limits.tokensPerMinute !== undefined ||
+    limits.parallelRequests !== undefined ||
+    limits.budgets !== undefined
+  );
+}
+
+/** An untouched window admits one call larger than itself, or such a call could never be made; a limit of zero admits none. */
+function exceeds(used: number, amount: number, limit: number): boolean {
+  return used >= limit || (used > 0 && used + amount > limit);
+}
+
+/** Of two refusals the one that lasts longer: before it ends, the other's end would be a false promise. */
+function later(
+  first: Refusal | undefined,
+  scope: LimitScope,
+  limitType: Refusal['limitType'],
+  limit: number,
+  left: number,
+  retryAfterMs: number,
+): Refusal {
+  if (first !== undefined && first.retryAfterMs >= retryAfterMs) return first;
+  const remaining = Math.max(0, left);
+  return { refused: true, scope, limitType, limit, remaining, retryAfterMs };
+}
+
+/**
+ * Admission for one process: strict, without a round trip, without a timer.
+ *
+ * Requests and tokens are counted per whole minute of the clock, budgets per calendar window. What a call reserves belongs
+ * to the window that granted it: what it leaves over returns there while that window lasts, what it takes beyond its
+ * estimate is charged to the window in which it ends. Limits come with every request, so a changed limit meets the counts as
+ * they stand. A refusal's `retryAfterMs` is infinite when the same request can never pass.
+ *
+ * @throws {RangeError} from `reserve` for an estimate that is not a finite number of zero or more
+ */
+export function createMemoryLimiter(options: MemoryLimiterOptions): MemoryLimiter {
+  return new InProcessLimiter(options);
+}
