@@ -1,0 +1,111 @@
+import type { Operation } from '@aigateway/contract/records';
+import type { TokenCounts } from '@aigateway/contract/usage';
+
+/**
+ * Bytes of English text or source code to one token.
+ *
+ * @see OpenAI's rule of thumb; Azure's own estimate at arrival counts characters the same way
+ */
+export const bytesPerToken = 4;
+
+/**
+ * Bytes of a chat or responses stream to one token of output. Azure sends 275 to 620 bytes of framing, ids and filter results
+ * with each event, and with its default content filter several tokens in one event.
+ */
+const streamBytesPerToken = 150;
+
+/**
+ * Reads the upstream's usage object. A zero that is stated is a zero.
+ *
+ * Both families of names are understood, the operation's own first, since OpenAI-compatible upstreams mix them. A part larger
+ * than its total, or not a count, is cut to what it can be: totals are what is billed.
+ *
+ * @param usage - the value of `usage`, as parsed
+ * @returns undefined when there is no total of input, or for generating operations none of output
+ */
+export function readUsage(operation: Operation, usage: unknown): TokenCounts | undefined {
+  if (!isObject(usage)) return undefined;
+  const isResponses = operation === 'responses';
+  const input = firstCount(
+    isResponses
+      ? [usage['input_tokens'], usage['prompt_tokens']]
+      : [usage['prompt_tokens'], usage['input_tokens']],
+  );
+  if (input === undefined) return undefined;
+  const output = operation === 'embeddings' ? 0 : readOutput(usage, isResponses, input);
+  if (output === undefined) return undefined;
+
+  const ofInput = firstObject(usage['prompt_tokens_details'], usage['input_tokens_details']);
+  const ofOutput = firstObject(usage['completion_tokens_details'], usage['output_tokens_details']);
+  const cachedInput = part(input, [ofInput['cached_tokens'], usage['cache_read_input_tokens']]);
+  return {
+    input,
+    cachedInput,
+    cacheWrite: part(input - cachedInput, [
+      ofInput['cache_write_tokens'],
+      ofInput['cache_creation_tokens'],
+      usage['cache_creation_input_tokens'],
+    ]),
+    audioInput: part(input, [ofInput['audio_tokens']]),
+    output,
+    reasoning: part(output, [ofOutput['reasoning_tokens']]),
+    audioOutput: part(output, [ofOutput['audio_tokens']]),
+  };
+}
+
+/** What passed of an answer whose usage never came. */
+export type SeenOutput = {
+  /** The estimate that the request was admitted with. */
+  inputTokens: number;
+  /** Bytes of the answer that came from the upstream. */
+  outputBytes: number;
+  /** True when these are a stream's bytes, framing included. */
+  stream: boolean;
+};
+
+/** Usage by estimate, for an answer that broke off or an upstream that does not tell. To be recorded as `estimated`. */
+export function estimateUsage({ inputTokens, outputBytes, stream }: SeenOutput): TokenCounts {
+  return {
+    input: inputTokens,
+    cachedInput: 0,
+    cacheWrite: 0,
+    audioInput: 0,
+    output: Math.ceil(outputBytes / (stream ? streamBytesPerToken : bytesPerToken)),
+    reasoning: 0,
+    audioOutput: 0,
+  };
+}
+
+function readOutput(
+  usage: Record<string, unknown>,
+  isResponses: boolean,
+  input: number,
+): number | undefined {
+  const output = firstCount(
+    isResponses
+      ? [usage['output_tokens'], usage['completion_tokens']]
+      : [usage['completion_tokens'], usage['output_tokens']],
+  );
+  if (output !== undefined) return output;
+  const total = firstCount([usage['total_tokens']]);
+  return total !== undefined && total >= input ? total - input : undefined;
+}
+
+function part(total: number, values: readonly unknown[]): number {
+  return Math.min(total, firstCount(values) ?? 0);
+}
+
+function firstCount(values: readonly unknown[]): number | undefined {
+  for (const value of values) {
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  }
+  return undefined;
+}
+
+function firstObject(...values: readonly unknown[]): Record<string, unknown> {
+  return values.find(isObject) ?? {};
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
