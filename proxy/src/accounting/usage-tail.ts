@@ -1,0 +1,241 @@
+import type { Operation } from '@aigateway/contract/records';
+import type { TokenCounts } from '@aigateway/contract/usage';
+import { readUsage } from './usage-reader.ts';
+
+export type TailUsage = {
+  tokens: TokenCounts;
+  /** The tier that the upstream says it served. */
+  serviceTier?: string;
+  /** The upstream's own name of the model. Absent when it lies before the tail. */
+  model?: string;
+};
+
+const usageKey = Buffer.from('"usage"');
+
+/** A usage object has some 400 bytes; a larger one is not one. */
+const maxUsageBytes = 16_384;
+
+/** How far before the usage its siblings are looked for; a list of embeddings can be a megabyte. */
+const maxLookBackBytes = 65_536;
+
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const backslash = 0x5c;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/**
+ * Finds the last usage in the end of a JSON body or an event stream, without parsing the rest.
+ *
+ * Text cannot be taken for it: within a JSON string the quotes around `usage` are escaped, so the bytes `"usage"` before a
+ * colon are a key. A key deeper down (in a schema of a tool that the answer repeats) does not count: only the root's, or in
+ * an event the `response`'s. Only where the tail begins within the object that holds the key, its place cannot be told and is
+ * believed. `"usage":null` is passed over, and so is an object that the end cut off.
+ *
+ * @param tail - the last bytes of the body; may begin anywhere, within a character too
+ * @returns undefined when no usable usage is there
+ */
+export function usageFromTail(tail: Buffer, operation: Operation): TailUsage | undefined {
+  let at = tail.lastIndexOf(usageKey);
+  while (at > 0) {
+    const usage = usageAt(tail, at, operation);
+    if (usage !== undefined) return usage;
+    at = tail.lastIndexOf(usageKey, at - 1);
+  }
+  return undefined;
+}
+
+function usageAt(tail: Buffer, keyStart: number, operation: Operation): TailUsage | undefined {
+  const before = tail[keyStart - 1];
+  if (before !== openBrace && before !== comma && !isSpace(before)) return undefined;
+  const colonAt = skipSpace(tail, keyStart + usageKey.length);
+  if (tail[colonAt] !== colon) return undefined;
+  const start = skipSpace(tail, colonAt + 1);
+  if (tail[start] !== openBrace) return undefined;
+  const end = objectEnd(tail, start);
+  if (end === undefined) return undefined;
+  const tokens = readUsage(operation, parse(tail, start, end));
+  if (tokens === undefined) return undefined;
+
+  const siblings = siblingsBefore(tail, keyStart);
+  if (siblings.isNested && !(operation === 'responses' && siblings.parentKey === 'response')) {
+    return undefined;
+  }
+  const found = new Map([...siblings.texts, ...siblingsAfter(tail, end)]);
+  const serviceTier = found.get('service_tier');
+  const model = found.get('model');
+  return {
+    tokens,
+    ...(serviceTier !== undefined && { serviceTier }),
+    // Azure's first chunk has an empty one.
+    ...(model !== undefined && model !== '' && { model }),
+  };
+}
+
+type Siblings = {
+  /** Keys with a text as value. */
+  texts: Map<string, string>;
+  /** True when the object that holds the usage is itself a value. False also when its start is not in the tail. */
+  isNested: boolean;
+  parentKey?: string;
+};
+
+/** Walks back from a key, which is outside of any string, to the brace that opens its object. */
+function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
+  const texts = new Map<string, string>();
+  const limit = Math.max(0, keyStart - maxLookBackBytes);
+  let depth = 0;
+  let text: { start: number; end: number } | undefined;
+  let value: { start: number; end: number } | undefined;
+
+  for (let at = keyStart - 1; at >= limit; at -= 1) {
+    const byte = tail[at];
+    if (byte === quote) {
+      const start = stringStart(tail, at, limit);
+      if (start === undefined) break;
+      if (depth === 0) {
+        text = { start, end: at + 1 };
+        if (value !== undefined) addText(texts, tail, text, value);
+        value = undefined;
+      }
+      at = start;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth += 1;
+    } else if (byte === openBrace || byte === openBracket) {
+      depth -= 1;
+      if (depth < 0) return { texts, ...holderOf(tail, at, limit) };
+    } else if (depth === 0 && byte === colon) {
+      value = text;
+    } else if (depth === 0 && byte === comma) {
+      text = undefined;
+    }
+  }
+  return { texts, isNested: false };
+}
+
+/** What the object that opens at `at` is the value of. An event's `data:` is no key: its letters have no quotes. */
+function holderOf(tail: Buffer, at: number, limit: number): Omit<Siblings, 'texts'> {
+  const before = skipSpaceBack(tail, at - 1);
+  if (tail[before] === comma || tail[before] === openBracket) return { isNested: true };
+  if (tail[before] !== colon) return { isNested: false };
+  const end = skipSpaceBack(tail, before - 1);
+  if (tail[end] !== quote) return { isNested: false };
+  const start = stringStart(tail, end, limit);
+  const parentKey = start === undefined ? undefined : parse(tail, start, end + 1);
+  return typeof parentKey === 'string' ? { isNested: true, parentKey } : { isNested: true };
+}
+
+/** Walks on from the end of a value to the brace that closes its object, or to the end of the tail. */
+function siblingsAfter(tail: Buffer, valueEnd: number): Map<string, string> {
+  const texts = new Map<string, string>();
+  let depth = 0;
+  let key: { start: number; end: number } | undefined;
+  let text: { start: number; end: number } | undefined;
+
+  for (let at = valueEnd; at < tail.length; at += 1) {
+    const byte = tail[at];
+    if (byte === quote) {
+      const end = stringEnd(tail, at);
+      if (end === undefined) break;
+      if (depth === 0) {
+        text = { start: at, end };
+        if (key !== undefined) addText(texts, tail, key, text);
+        key = undefined;
+      }
+      at = end - 1;
+    } else if (byte === openBrace || byte === openBracket) {
+      depth += 1;
+      key = undefined;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth -= 1;
+      if (depth < 0) break;
+    } else if (depth === 0 && byte === colon) {
+      key = text;
+    } else if (depth === 0 && byte === comma) {
+      key = undefined;
+    }
+  }
+  return texts;
+}
+
+function addText(
+  texts: Map<string, string>,
+  tail: Buffer,
+  key: { start: number; end: number },
+  value: { start: number; end: number },
+): void {
+  const name = tail.toString('latin1', key.start + 1, key.end - 1);
+  if (name !== 'service_tier' && name !== 'model') return;
+  const text = parse(tail, value.start, value.end);
+  if (typeof text === 'string') texts.set(name, text);
+}
+
+function objectEnd(tail: Buffer, start: number): number | undefined {
+  const limit = Math.min(tail.length, start + maxUsageBytes);
+  let depth = 0;
+  for (let at = start; at < limit; at += 1) {
+    const byte = tail[at];
+    if (byte === quote) {
+      const end = stringEnd(tail, at);
+      if (end === undefined) return undefined;
+      at = end - 1;
+    } else if (byte === openBrace) {
+      depth += 1;
+    } else if (byte === closeBrace) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+  }
+  return undefined;
+}
+
+/** Position after the quote that closes the string opening at `start`. */
+function stringEnd(tail: Buffer, start: number): number | undefined {
+  let at = tail.indexOf(quote, start + 1);
+  while (at !== -1 && isEscaped(tail, at)) at = tail.indexOf(quote, at + 1);
+  return at === -1 ? undefined : at + 1;
+}
+
+/** Position of the quote that opens the string closing at `end`. */
+function stringStart(tail: Buffer, end: number, limit: number): number | undefined {
+  let at = end;
+  do {
+    // A negative position would be counted from the end.
+    at = at === 0 ? -1 : tail.lastIndexOf(quote, at - 1);
+  } while (at >= limit && isEscaped(tail, at));
+  return at < limit ? undefined : at;
+}
+
+function isEscaped(tail: Buffer, at: number): boolean {
+  let backslashes = 0;
+  while (tail[at - 1 - backslashes] === backslash) backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
+function parse(tail: Buffer, start: number, end: number): unknown {
+  try {
+    return JSON.parse(tail.toString('utf8', start, end));
+  } catch {
+    // Not JSON, so nothing that could be read.
+    return undefined;
+  }
+}
+
+function skipSpace(tail: Buffer, from: number): number {
+  let at = from;
+  while (isSpace(tail[at])) at += 1;
+  return at;
+}
+
+function skipSpaceBack(tail: Buffer, from: number): number {
+  let at = from;
+  while (isSpace(tail[at])) at -= 1;
+  return at;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
