@@ -25,17 +25,31 @@ export interface StreamBridge {
   readonly finished: boolean;
 }
 
+/** An upstream request and what of the caller's request it could not carry. */
+export type BridgedRequest = {
+  body: JsonObject;
+  /**
+   * Parameters left out because the answer stays usable without them, by their path in the caller's request
+   * (`stop`, `tools[].web_search`, `input[].reasoning`): bounded in number, free of what the caller wrote.
+   */
+  dropped: readonly string[];
+};
+
 /** One operation spoken to a deployment that only knows another. Pure: no I/O, no clock. */
 export interface Bridge {
   readonly from: Operation;
   readonly to: Operation;
   /**
-   * The upstream's request for a caller's request. `model`, `stream` and unknown harmless fields are carried over.
+   * The upstream's request for a caller's request. `model`, `stream` and fields that neither operation documents are carried over.
    *
    * @throws GatewayError `bridge_unsupported` naming the parameter that cannot be carried
    */
-  request(body: JsonObject, context: BridgeContext): JsonObject;
-  /** The caller's answer for the upstream's whole answer. */
+  request(body: JsonObject, context: BridgeContext): BridgedRequest;
+  /**
+   * The caller's answer for the upstream's whole answer.
+   *
+   * @throws GatewayError `upstream_error` if the answer itself says that it failed, which the caller's operation has no field for
+   */
   response(body: JsonObject, context: BridgeContext): JsonObject;
   stream(context: BridgeContext): StreamBridge;
 }

@@ -1,0 +1,13 @@
+import type { Bridge } from './bridge.ts';
+import { chatCompletion } from './chat-responses-answer.ts';
+import { responsesRequest } from './chat-responses-request.ts';
+import { ResponsesToChatStream } from './chat-responses-stream.ts';
+
+/** Chat clients on deployments that answer on responses only. */
+export const chatOverResponses: Bridge = {
+  from: 'chat',
+  to: 'responses',
+  request: responsesRequest,
+  response: chatCompletion,
+  stream: (context) => new ResponsesToChatStream(context),
+};
