@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ServerProcess, freePort, startServer } from './server-process.ts';
+import { benchModel } from './workloads.ts';
+
+/** A server that stands in front of the upstream, or the upstream itself. */
+export type Target = {
+  name: string;
+  port: number;
+  /** Absent where the process is none of ours to look into. */
+  pid?: number;
+  headers: Readonly<Record<string, string>>;
+  readyMs?: number;
+  stop(): Promise<void>;
+};
+
+/** What a target is started with. */
+export type Surroundings = { upstreamPort: number; folder: string; core: number | undefined };
+
+const root = join(import.meta.dirname, '..', '..');
+const bundle = join(root, 'dist', 'gateway.mjs');
+const key = 'sk-bench-0123456789abcdef0123456789abcdef';
+
+/** A path that the upstream answers with 200, whoever stands before it. */
+const upstreamPath = '/v1/chat/completions';
+
+/** The upstream process that all targets share. */
+export async function startUpstream(folder: string, fixedPort?: number): Promise<ServerProcess> {
+  const port = fixedPort ?? (await freePort());
+  return startServer({
+    name: 'upstream',
+    folder,
+    command: [process.execPath, join(import.meta.dirname, 'upstream.ts'), String(port)],
+    port,
+    readyPath: upstreamPath,
+  });
+}
+
+/** Starts the bare reference: see `pass-through.ts`. */
+export async function startBare({ upstreamPort, folder, core }: Surroundings): Promise<Target> {
+  const port = await freePort();
+  const program = join(import.meta.dirname, 'pass-through.ts');
+  const started = await startServer({
+    name: `bare-${port}`,
+    folder,
+    command: [process.execPath, program, String(port), String(upstreamPort)],
+    port,
+    readyPath: upstreamPath,
+    core,
+  });
+  return { name: 'bare', headers: {}, ...started };
+}
+
+/** Whether nginx, the other reference, is installed. */
+export function hasNginx(): boolean {
+  try {
+    execFileSync('nginx', ['-v'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Starts nginx as a plain reverse proxy with kept connections, unbuffered, without a log: its cheapest. */
+export async function startNginx({ upstreamPort, folder, core }: Surroundings): Promise<Target> {
+  const port = await freePort();
+  const home = join(folder, `nginx-${port}`);
+  mkdirSync(home);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  writeFileSync(
+    join(home, 'nginx.conf'),
+    `daemon off; master_process off; worker_processes 1; pid ${home}/pid; error_log stderr;
+events { worker_connections 8192; }
+http {
+  access_log off; client_max_body_size 32m; client_body_buffer_size 256k;
+  ${temporary.map((name) => `${name}_temp_path ${home}/${name};`).join(' ')}
+  upstream bench { server 127.0.0.1:${upstreamPort}; keepalive 512; keepalive_requests 100000000; }
+  server {
+    listen 127.0.0.1:${port}; keepalive_requests 100000000; keepalive_timeout 120s;
+    location / {
+      proxy_pass http://bench; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }
+  }
+}
+`,
+  );
+  const started = await startServer({
+    name: `nginx-${port}`,
+    folder,
+    command: ['nginx', '-p', home, '-e', 'stderr', '-c', join(home, 'nginx.conf')],
+    port,
+    readyPath: upstreamPath,
+    core,
+  });
+  return { name: 'nginx', headers: {}, ...started };
+}
+
+/** The file that runs as the gateway: the bundle of `npm run build` where there is one, as in the image. */
+export function gatewayProgram(): string {
+  return existsSync(bundle) ? bundle : join(root, 'gateway', 'src', 'main.ts');
+}
+
+/**
+ * Starts the gateway with everything on that a production gateway does: virtual keys, limits, routing, metering, access log.
+ *
+ * @param keys - how many virtual keys it knows
+ */
+export async function startGateway(
+  { upstreamPort, folder, core }: Surroundings,
+  keys = 1,
+): Promise<Target> {
+  const port = await freePort();
+  const home = join(folder, `gateway-${port}`);
+  mkdirSync(home);
+  const config = join(home, 'config.yaml');
+  writeFileSync(config, gatewayConfig(upstreamPort, keys));
+  const started = await startServer({
+    name: `gateway-${port}`,
+    folder,
+    command: [
+      process.execPath,
+      gatewayProgram(),
+      '--config',
+      config,
+      '--port',
+      String(port),
+      '--host',
+      '127.0.0.1',
+    ],
+    environment: { LITELLM_MASTER_KEY: `${key}-master`, AIGATEWAY_DATA_DIR: home },
+    port,
+    readyPath: '/health/readiness',
+    core,
+  });
+  return { name: 'gateway', headers: { authorization: `Bearer ${key}-0` }, ...started };
+}
+
+/** JSON is YAML too. The limits are out of reach, yet all are counted. */
+function gatewayConfig(upstreamPort: number, keys: number): string {
+  const limits = { rpm_limit: 1_000_000_000, tpm_limit: 1_000_000_000_000, max_budget: 1_000_000 };
+  return JSON.stringify({
+    model_list: [
+      {
+        model_name: benchModel,
+        litellm_params: {
+          model: `azure/${benchModel}`,
+          api_base: `http://127.0.0.1:${upstreamPort}`,
+          api_version: '2024-10-21',
+          api_key: 'bench',
+          rpm: 1_000_000_000,
+          tpm: 1_000_000_000_000,
+        },
+      },
+    ],
+    virtual_keys: Array.from({ length: keys }, (_, at) => ({
+      key: `${key}-${at}`,
+      key_alias: `bench-${at}`,
+      models: [benchModel],
+      ...limits,
+    })),
+    aigateway_settings: { allow_insecure_upstream: true },
+  });
+}
+
+/**
+ * A gateway started by hand, to be measured beside ours: LiteLLM, Portkey, an older release. Its upstream is
+ * `http://127.0.0.1:PORT` with the port given as `--upstream-port`.
+ *
+ * @param text - `NAME=URL[,pid=N][,key=K]`; without a pid its CPU time is not measured
+ */
+export function parseRunningTarget(text: string): Target {
+  const [start = '', ...options] = text.split(',');
+  const at = start.indexOf('=');
+  const port = Number(at > 0 && new URL(start.slice(at + 1)).port);
+  if (!port) throw new Error(`not NAME=http://127.0.0.1:PORT[,pid=N][,key=K]: ${text}`);
+  const option = Object.fromEntries(options.map((pair) => pair.split('=', 2)));
+  return {
+    name: start.slice(0, at),
+    port,
+    ...(option.pid ? { pid: Number(option.pid) } : {}),
+    headers: option.key ? { authorization: `Bearer ${option.key}` } : {},
+    stop: () => Promise.resolve(),
+  };
+}
