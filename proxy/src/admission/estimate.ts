@@ -1,0 +1,89 @@
+import type { Operation } from '@aigateway/contract/records';
+import { bytesPerToken } from '../accounting/usage-reader.ts';
+
+/**
+ * Tokens of an inline image or other media: what OpenAI counts for a square image of 1024 pixels in high detail, four tiles of
+ * 170 and 85 besides.
+ */
+const tokensPerMedia = 765;
+
+/** Least output expected of a call that sets no maximum. */
+const leastOutputTokens = 1024;
+
+/** How much of the mean a new answer makes up: the last ten or so count. */
+const newestShare = 0.1;
+
+export type ExpectedCall = {
+  operation: Operation;
+  bodyBytes: number;
+  /** Bytes of the body without inline media, see `measureContent`. Absent = all of it. */
+  contentBytes?: number;
+  /** Images, sounds and files carried inline. */
+  mediaParts?: number;
+  /** The maximum of output that the caller asked for. */
+  requestedOutput?: number;
+  /** The most that the model can give. */
+  maxOutput?: number;
+  /** Mean output of this key's recent calls of this model, see {@link OutputMeans}. */
+  meanOutput?: number;
+  /** `n` or `best_of`, the larger. Default 1. */
+  choices?: number;
+};
+
+export type TokenEstimate = { input: number; output: number; total: number };
+
+/**
+ * What a call is expected to use, before it is made.
+ *
+ * The rule is Azure's for its own limits (prompt by characters, plus the requested maximum for each choice), so it serves for
+ * a deployment's quota as well as for a key's. Without a requested maximum twice the recent mean is expected, at least
+ * 1024, at most what the model can give.
+ */
+export function estimateTokens(call: ExpectedCall): TokenEstimate {
+  const { operation, bodyBytes, contentBytes = bodyBytes, mediaParts = 0, choices = 1 } = call;
+  const input = Math.ceil(contentBytes / bytesPerToken) + mediaParts * tokensPerMedia;
+  if (operation === 'embeddings') return { input, output: 0, total: input };
+
+  const expected = Math.max(leastOutputTokens, Math.ceil(2 * (call.meanOutput ?? 0)));
+  const perChoice =
+    call.requestedOutput ?? Math.min(call.maxOutput ?? Number.POSITIVE_INFINITY, expected);
+  const output = perChoice * Math.max(1, choices);
+  return { input, output, total: input + output };
+}
+
+/** Recent mean output of each key and model: least recently used pairs are forgotten. */
+export class OutputMeans {
+  readonly #capacity: number;
+  readonly #means = new Map<string, number>();
+
+  constructor(capacity = 10_000) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#means.size;
+  }
+
+  /** Mean output in tokens of one choice, or undefined for a pair that is not known. */
+  mean(keyId: string, model: string): number | undefined {
+    return this.#means.get(pairOf(keyId, model));
+  }
+
+  /** @param output - tokens of one choice */
+  add(keyId: string, model: string, output: number): void {
+    const pair = pairOf(keyId, model);
+    const before = this.#means.get(pair);
+    // Set anew, so that the map's order is the order of use.
+    if (before !== undefined) this.#means.delete(pair);
+    this.#means.set(pair, before === undefined ? output : before + (output - before) * newestShare);
+    if (this.#means.size <= this.#capacity) return;
+    for (const oldest of this.#means.keys()) {
+      this.#means.delete(oldest);
+      break;
+    }
+  }
+}
+
+function pairOf(keyId: string, model: string): string {
+  return `${keyId}\n${model}`;
+}
