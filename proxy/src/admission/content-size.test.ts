@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { measureContent } from './content-size.ts';
 
-const base64 = Buffer.alloc(3000, 'media').toString('base64');
+const base64 = Buffer.alloc(9000, 'media').toString('base64');
 const dataUrl = `data:image/png;base64,${base64}`;
 
 const mediaParts = {
@@ -59,11 +59,24 @@ describe('content size', () => {
     );
   });
 
+  it('takes a long text without words for text', () => {
+    const body = Buffer.from(JSON.stringify(request(base64)));
+    expect(measureContent(body)).toEqual({ contentBytes: body.length, mediaParts: 0 });
+  });
+
   it('stays within any bytes', () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.constantFrom('"url":"data:x', ';base64,', '"input_audio":{"data":"', 'A', '"', ' '),
+          fc.constantFrom(
+            '"url":"data:x',
+            ';base64,',
+            '"input_audio":{"data":"',
+            base64,
+            base64.slice(0, 99),
+            '"',
+            ' ',
+          ),
         ),
         (pieces) => {
           const body = Buffer.from(pieces.join(''));
