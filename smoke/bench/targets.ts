@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ServerProcess, freePort, startServer } from './server-process.ts';
@@ -136,9 +137,14 @@ export async function startGateway(
   return { name: 'gateway', headers: { authorization: `Bearer ${key}-0` }, ...started };
 }
 
-/** JSON is YAML too. The limits are out of reach, yet all are counted. */
+/** JSON is YAML too. The limits are out of reach, yet all are counted. Keys come as hashes, as files with many of them do. */
 function gatewayConfig(upstreamPort: number, keys: number): string {
-  const limits = { rpm_limit: 1_000_000_000, tpm_limit: 1_000_000_000_000, max_budget: 1_000_000 };
+  const limits = {
+    rpm_limit: 1_000_000_000,
+    tpm_limit: 1_000_000_000_000,
+    max_budget: 1_000_000,
+    budget_duration: '30d',
+  };
   return JSON.stringify({
     model_list: [
       {
@@ -154,7 +160,7 @@ function gatewayConfig(upstreamPort: number, keys: number): string {
       },
     ],
     virtual_keys: Array.from({ length: keys }, (_, at) => ({
-      key: `${key}-${at}`,
+      key_hash: hash('sha256', `${key}-${at}`),
       key_alias: `bench-${at}`,
       models: [benchModel],
       ...limits,
