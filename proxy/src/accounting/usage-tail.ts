@@ -192,21 +192,24 @@ function objectEnd(tail: Buffer, start: number): number | undefined {
   return undefined;
 }
 
+// Plain loops: most strings here are short, and a call into the runtime costs as much as a hundred bytes.
+
 /** Position after the quote that closes the string opening at `start`. */
 function stringEnd(tail: Buffer, start: number): number | undefined {
-  let at = tail.indexOf(quote, start + 1);
-  while (at !== -1 && isEscaped(tail, at)) at = tail.indexOf(quote, at + 1);
-  return at === -1 ? undefined : at + 1;
+  for (let at = start + 1; at < tail.length; at += 1) {
+    const byte = tail[at];
+    if (byte === quote) return at + 1;
+    if (byte === backslash) at += 1;
+  }
+  return undefined;
 }
 
 /** Position of the quote that opens the string closing at `end`. */
 function stringStart(tail: Buffer, end: number, limit: number): number | undefined {
-  let at = end;
-  do {
-    // A negative position would be counted from the end.
-    at = at === 0 ? -1 : tail.lastIndexOf(quote, at - 1);
-  } while (at >= limit && isEscaped(tail, at));
-  return at < limit ? undefined : at;
+  for (let at = end - 1; at >= limit; at -= 1) {
+    if (tail[at] === quote && !isEscaped(tail, at)) return at;
+  }
+  return undefined;
 }
 
 function isEscaped(tail: Buffer, at: number): boolean {
