@@ -1,0 +1,52 @@
+import type { Simulation } from './call.ts';
+import { adjustableClock } from './clock.ts';
+import type { Clock } from './clock.ts';
+import type { ResolvedConfig } from './config.ts';
+import { createFaultBook } from './faults.ts';
+import { createIdentityService } from './identity.ts';
+import { seededIds } from './ids.ts';
+import { seededRandom } from './random.ts';
+import { createRecorder } from './recorder.ts';
+import { createResources } from './resources.ts';
+
+/** What a simulation is made from. */
+export type SimulationParts = {
+  config: ResolvedConfig;
+  clock: Clock;
+  seed: number;
+  /** Address of the running server, for issuer names. */
+  origin: () => string;
+};
+
+const seeds = new WeakMap<Simulation, { seed: number; origin: () => string }>();
+
+/** A simulation with empty resources and no faults. */
+export function createSimulation({ config, clock, seed, origin }: SimulationParts): Simulation {
+  const adjustable = adjustableClock(clock);
+  const random = seededRandom(seed);
+  const simulation: Simulation = {
+    config,
+    clock: adjustable,
+    random,
+    ids: seededIds(random),
+    resources: createResources(config, adjustable),
+    identity: createIdentityService(config.identity, adjustable, origin),
+    faults: createFaultBook(random),
+    recorder: createRecorder(config.recordedRequests),
+  };
+  seeds.set(simulation, { seed, origin });
+  return simulation;
+}
+
+/** Back to the beginning: stores, quotas, faults, counters, clock and the sequence of ids. */
+export function resetSimulation(simulation: Simulation): void {
+  const { seed, origin } = seeds.get(simulation) ?? { seed: 1, origin: () => '' };
+  const { clock, config } = simulation;
+  clock.reset();
+  simulation.random = seededRandom(seed);
+  simulation.ids = seededIds(simulation.random);
+  simulation.resources = createResources(config, clock);
+  simulation.identity = createIdentityService(config.identity, clock, origin);
+  simulation.faults.clear();
+  simulation.recorder.reset();
+}
