@@ -117,6 +117,8 @@ export type DeploymentRecord = {
   headers: { readonly [name: string]: string };
   facts: ModelFacts;
   prices?: PriceRecord;
+  /** Taken out of service by an administrator: the model is known, but this deployment gets no calls. */
+  blocked?: boolean;
   /** Native Azure spillover target within the same resource. */
   spilloverDeployment?: string;
   /** `litellm_params.model` as configured; shown in model info. */

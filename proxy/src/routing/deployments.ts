@@ -1,0 +1,251 @@
+import type {
+  DeploymentRecord,
+  FailureClass,
+  Records,
+  RouterRecord,
+} from '@aigateway/contract/records';
+import type { Clock } from '../ports.ts';
+import { newLearned, type Learned } from './capability.ts';
+import {
+  isUsable,
+  newHealth,
+  recordFailure,
+  recordNothing,
+  recordProbe,
+  recordStart,
+  recordSuccess,
+  type Health,
+} from './health.ts';
+import { LatencyWindow } from './latency-window.ts';
+import { newMinuteWindow, rollMinute, type MinuteWindow } from './minute-window.ts';
+
+/**
+ * How long remaining quota is believed when the answer names no reset: Azure counts requests over slices of up to ten seconds,
+ * and erring short costs one refused call at most.
+ */
+const quotaBeliefMs = 10_000;
+
+/** Failures after which the backend is known to have read the request: its refusal shows that it works. */
+const answeringFailures: ReadonlySet<FailureClass> = new Set([
+  'BadRequestError',
+  'ContentPolicyViolationError',
+  'NotFoundError',
+]);
+
+/** A timeout's latency in LiteLLM's latency-based routing: 1000 s. */
+const timeoutLatencyMs = 1_000_000;
+
+/** What an upstream said about its own quota, lowered by what was sent since. */
+export type UpstreamQuota = {
+  remainingRequests: number;
+  remainingTokens: number;
+  /** Share of a provisioned deployment in use, 1 = full. */
+  utilisation: number;
+  /** Until when to believe it, milliseconds since the epoch. */
+  until: number;
+};
+
+/** The living side of one deployment. `record` is replaced by a newer one on a snapshot change; the rest stays. */
+export type DeploymentState = {
+  record: DeploymentRecord;
+  inFlight: number;
+  readonly health: Health;
+  readonly latencies: {
+    /** Milliseconds per output token of whole answers. */
+    readonly perToken: LatencyWindow;
+    /** Milliseconds to the first output of streams. */
+    readonly firstOutput: LatencyWindow;
+  };
+  readonly minuteWindow: MinuteWindow;
+  readonly quota: UpstreamQuota;
+  readonly learned: Learned;
+  /** Grows with every turn that round-robin gave it. */
+  turn: number;
+};
+
+/** How one attempt at a deployment ended. */
+export type AttemptResult = {
+  ok: boolean;
+  /** Absent when there was none to name: a success, or the caller left. */
+  failureClass?: FailureClass;
+  /** True when the backend is at fault (429, 5xx, timeout, no connection), never for a mistake of the caller. */
+  blame: boolean;
+  /** The longest wait the upstream announced. */
+  waitMs?: number;
+  /** Input plus output tokens really used. */
+  tokens?: number;
+  /** What `started` was told. Without it, the estimate stays counted. */
+  estimateTokens?: number;
+  /** Output tokens; makes `latencyMs` comparable between short and long answers. */
+  outputTokens?: number;
+  /** Duration of a whole answer. */
+  latencyMs?: number;
+  /** Time to the first output of a stream. */
+  firstOutputMs?: number;
+  /** The upstream's `x-ratelimit-*` headers. */
+  rateLimit?: { remainingRequests?: number; remainingTokens?: number; resetMs?: number };
+  /** Use of a provisioned deployment, 1 = full. */
+  utilisation?: number;
+};
+
+const noStates: readonly DeploymentState[] = Object.freeze([]);
+
+/** Every deployment's living state: what the strategies, the health rules and the metrics read. One per proxy. */
+export class Deployments {
+  readonly #clock: Clock;
+  #router: RouterRecord | undefined;
+  #states = new Map<string, DeploymentState>();
+  #groups = new Map<string, DeploymentState[]>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Takes over a new snapshot. A deployment that still points to the same upstream keeps its state, so that a
+   * configuration change forgets no cool-down; one that points elsewhere starts anew.
+   */
+  update(records: Pick<Records, 'deployments' | 'router'>): void {
+    const states = new Map<string, DeploymentState>();
+    const groups = new Map<string, DeploymentState[]>();
+    for (const record of records.deployments) {
+      const previous = this.#states.get(record.id);
+      const state =
+        previous !== undefined && isSameUpstream(previous.record, record)
+          ? previous
+          : newState(record);
+      state.record = record;
+      states.set(record.id, state);
+      const group = groups.get(record.model);
+      if (group === undefined) groups.set(record.model, [state]);
+      else group.push(state);
+    }
+    this.#router = records.router;
+    this.#states = states;
+    this.#groups = groups;
+  }
+
+  get(id: string): DeploymentState | undefined {
+    return this.#states.get(id);
+  }
+
+  /** The deployments of a model group, in the order of the configuration; empty for an unknown name. */
+  group(name: string): readonly DeploymentState[] {
+    return this.#groups.get(name) ?? noStates;
+  }
+
+  all(): IterableIterator<DeploymentState> {
+    return this.#states.values();
+  }
+
+  /** An attempt leaves for the upstream. Every call is followed by exactly one `finished`. */
+  started(state: DeploymentState, estimateTokens: number): void {
+    const now = this.#clock.now();
+    state.inFlight += 1;
+    const window = rollMinute(state.minuteWindow, now);
+    window.requests += 1;
+    window.tokens += estimateTokens;
+    state.quota.remainingRequests -= 1;
+    state.quota.remainingTokens -= estimateTokens;
+    recordStart(state.health, now);
+  }
+
+  /** The upstream's first output is there: a half-open circuit need not wait for the end of a long stream. */
+  answered(state: DeploymentState): void {
+    if (state.health.open) recordSuccess(state.health, this.#clock.now());
+  }
+
+  finished(state: DeploymentState, result: AttemptResult): void {
+    const now = this.#clock.now();
+    state.inFlight = Math.max(0, state.inFlight - 1);
+    this.#recordHealth(state, result, now);
+    recordUse(state, result, now);
+    recordLatency(state, result, now);
+    recordQuota(state, result, now);
+  }
+
+  /** Result of a probe that costs no tokens, e.g. a list of models. */
+  recordProbe(state: DeploymentState, ok: boolean): void {
+    const coolDownMs = state.record.coolDownMs ?? this.#router?.coolDownMs ?? 0;
+    recordProbe(state.health, ok, coolDownMs, this.#clock.now());
+  }
+
+  #recordHealth(state: DeploymentState, result: AttemptResult, now: number): void {
+    const { health } = state;
+    if (result.ok) {
+      recordSuccess(health, now);
+      return;
+    }
+    if (!result.blame || this.#router === undefined) {
+      const answered =
+        result.failureClass !== undefined && answeringFailures.has(result.failureClass);
+      if (answered) recordSuccess(health, now);
+      else recordNothing(health);
+      return;
+    }
+    const others = this.group(state.record.model);
+    recordFailure(
+      health,
+      {
+        failureClass: result.failureClass ?? 'InternalServerError',
+        ...(result.waitMs !== undefined && { waitMs: result.waitMs }),
+      },
+      {
+        router: this.#router,
+        coolDownMs: state.record.coolDownMs,
+        lastUsable: !others.some((other) => other !== state && isServing(other, now)),
+      },
+      now,
+    );
+  }
+}
+
+function isServing(state: DeploymentState, now: number): boolean {
+  return state.record.blocked !== true && isUsable(state, now);
+}
+
+function isSameUpstream(a: DeploymentRecord, b: DeploymentRecord): boolean {
+  return a.resource.id === b.resource.id && a.deployment === b.deployment;
+}
+
+function newState(record: DeploymentRecord): DeploymentState {
+  return {
+    record,
+    inFlight: 0,
+    health: newHealth(),
+    latencies: { perToken: new LatencyWindow(), firstOutput: new LatencyWindow() },
+    minuteWindow: newMinuteWindow(),
+    quota: { remainingRequests: 0, remainingTokens: 0, utilisation: 0, until: 0 },
+    learned: newLearned(),
+    turn: 0,
+  };
+}
+
+function recordUse(state: DeploymentState, result: AttemptResult, now: number): void {
+  if (result.tokens === undefined || result.estimateTokens === undefined) return;
+  const window = rollMinute(state.minuteWindow, now);
+  // A call may end in a later minute than the one its estimate was counted in.
+  window.tokens = Math.max(0, window.tokens + result.tokens - result.estimateTokens);
+}
+
+function recordLatency(state: DeploymentState, result: AttemptResult, now: number): void {
+  const { perToken, firstOutput } = state.latencies;
+  if (!result.ok) {
+    if (!result.blame || result.failureClass !== 'TimeoutError') return;
+    perToken.add(timeoutLatencyMs, now);
+    firstOutput.add(timeoutLatencyMs, now);
+    return;
+  }
+  if (result.firstOutputMs !== undefined) firstOutput.add(result.firstOutputMs, now);
+  else if (result.latencyMs !== undefined) {
+    perToken.add(result.latencyMs / Math.max(1, result.outputTokens ?? 1), now);
+  }
+}
+
+function recordQuota({ quota }: DeploymentState, result: AttemptResult, now: number): void {
+  if (result.rateLimit === undefined && result.utilisation === undefined) return;
+  quota.remainingRequests = result.rateLimit?.remainingRequests ?? Infinity;
+  quota.remainingTokens = result.rateLimit?.remainingTokens ?? Infinity;
+  quota.utilisation = result.utilisation ?? 0;
+  quota.until = now + (result.rateLimit?.resetMs ?? quotaBeliefMs);
+}
