@@ -18,11 +18,11 @@ export function finishReason(response: JsonObject, calledTools: boolean, legacy:
   return legacy ? 'function_call' : 'tool_calls';
 }
 
-/** Chat's form of a citation; undefined for annotations that chat does not have. */
-export function chatAnnotation(annotation: JsonObject): JsonObject | undefined {
-  if (annotation.type !== 'url_citation') return undefined;
-  const { type, ...citation } = annotation;
-  return { type, url_citation: citation };
+/** Chat's form of the citations among annotations; others have none. */
+export function chatAnnotations(annotations: JsonValue[]): JsonObject[] {
+  return asObjects(annotations)
+    .filter(({ type }) => type === 'url_citation')
+    .map(({ type, ...citation }) => ({ type: type!, url_citation: citation }));
 }
 
 /** The text of a reasoning item: its summary, or the reasoning itself where a model shows it. */
@@ -68,10 +68,7 @@ function chatMessage(output: readonly JsonObject[], legacy: boolean): JsonObject
   const refusal = parts
     .map((part) => (part.type === 'refusal' ? (asString(part.refusal) ?? '') : ''))
     .join('');
-  const annotations = parts
-    .flatMap((part) => asObjects(part.annotations))
-    .map(chatAnnotation)
-    .filter((annotation) => annotation !== undefined);
+  const annotations = chatAnnotations(parts.flatMap((part) => asObjects(part.annotations)));
   const reasoning = joinTexts(output.filter(({ type }) => type === 'reasoning').map(reasoningText));
   const isWithoutText = text === '' && (calls.length > 0 || refusal !== '');
   return present({

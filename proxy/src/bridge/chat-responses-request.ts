@@ -172,13 +172,14 @@ class InputItems {
     if (message.name !== undefined && message.role !== 'function') {
       this.#dropped.add('messages[].name');
     }
-    switch (asString(message.role) ?? '') {
+    const role = asString(message.role) ?? '';
+    switch (role) {
       case 'system':
       case 'developer':
       case 'user':
         this.#items.push({
           type: 'message',
-          role: message.role,
+          role,
           content: this.#inputContent(message.content),
         });
         return;

@@ -3,7 +3,7 @@ import type { BridgeContext, SseEvent, StreamBridge } from './bridge.ts';
 import { usesFunctions } from './chat-responses-request.ts';
 import {
   callArguments,
-  chatAnnotation,
+  chatAnnotations,
   finishReason,
   itemSeparator,
 } from './chat-responses-answer.ts';
@@ -59,7 +59,7 @@ export class ResponsesToChatStream implements StreamBridge {
   #hasStarted = false;
   #lastTextItem: string | undefined;
   #lastReasoningPart: string | undefined;
-  #annotations = 0;
+  readonly #citations: JsonObject[] = [];
   #out = '';
 
   constructor(context: BridgeContext) {
@@ -134,7 +134,7 @@ export class ResponsesToChatStream implements StreamBridge {
         return;
       }
       case 'response.output_text.annotation.added':
-        this.#annotation(asObject(body.annotation) ?? {});
+        this.#citations.push(...chatAnnotations([body.annotation ?? null]));
         return;
       case 'response.completed':
       case 'response.incomplete':
@@ -281,23 +281,16 @@ export class ResponsesToChatStream implements StreamBridge {
     this.#argumentsDelta(call, whole.slice(call.emitted + call.held.length));
   }
 
-  #annotation(annotation: JsonObject): void {
-    const citation = chatAnnotation(annotation);
-    if (citation === undefined) return;
-    this.#annotations += 1;
-    this.#delta({ annotations: [citation] });
-  }
-
   #complete(response: JsonObject): void {
     const output = asObjects(response.output);
     for (const [index, item] of output.entries()) {
       this.#item(this.#key(index, asString(item.id)), item, true);
     }
-    const annotations = output
-      .flatMap(({ content }) => asObjects(content))
-      .flatMap((part) => asObjects(part.annotations))
-      .filter((annotation) => chatAnnotation(annotation) !== undefined);
-    for (const annotation of annotations.slice(this.#annotations)) this.#annotation(annotation);
+    const parts = output.flatMap(({ content }) => asObjects(content));
+    const citations = chatAnnotations(parts.flatMap((part) => asObjects(part.annotations)));
+    // In one piece: clients put members they do not know over each other instead of together.
+    const annotations = citations.length > 0 ? citations : this.#citations;
+    if (annotations.length > 0) this.#delta({ annotations });
     for (const call of this.#calls.values()) {
       if (call.kind === 'function' && call.emitted === 0) {
         this.#argumentsDelta(call, callArguments(''));

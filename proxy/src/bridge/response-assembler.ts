@@ -176,7 +176,7 @@ export class ResponseAssembler {
   #addPart(item: MessageItem, part: ContentPart): void {
     item.parts.push(part);
     const place = contentPlace(item, item.parts.length - 1);
-    this.#emit('response.content_part.added', { ...place, part: structuredClone(part) });
+    this.#emit('response.content_part.added', { ...place, part });
   }
 
   #text(text: string, logprobs: JsonObject[]): void {
