@@ -74,6 +74,18 @@ describe('usage in the tail', () => {
     expect(read(chunk(1) + chunk(2) + chunk(3).slice(0, 40))?.tokens.output).toBe(2);
   });
 
+  it('is the right one or none when the stream is cut at any byte', () => {
+    const stream = Buffer.from(
+      `data: {"choices":[{"delta":{"content":"{\\"usage\\":${chatUsage.replaceAll('"', '\\"')}}"}}],"usage":null}\r\n\r\n` +
+        `data: {"choices":[],"usage":${chatUsage}}\r\n\r\ndata: [DONE]\r\n\r\n`,
+    );
+    const end = stream.lastIndexOf(chatUsage) + chatUsage.length;
+    for (let cut = 0; cut <= stream.length; cut += 1) {
+      const found = usageFromTail(stream.subarray(0, cut), 'chat');
+      expect(found?.tokens).toEqual(cut < end ? undefined : chatTokens);
+    }
+  });
+
   it.each([
     ['none', 'data: {"choices":[]}\n\ndata: [DONE]\n\n'],
     ['null', '{"usage":null}'],
