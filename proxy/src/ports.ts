@@ -38,7 +38,7 @@ export type Refusal = {
   /** The limit and what was left of it: a count, or nano-USD for budgets. */
   limit: number;
   remaining: number;
-  /** When the same request could pass, in milliseconds from now. */
+  /** When the same request could pass, in milliseconds from now; infinite when it never can. */
   retryAfterMs: number;
 };
 

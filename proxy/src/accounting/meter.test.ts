@@ -215,7 +215,7 @@ describe('meter', () => {
   it('has admitted as many as are settled and in flight, and a record for each settled, in any order of events', () => {
     const step = fc.record({ admit: fc.boolean(), which: fc.nat({ max: 9 }) });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 50, size: 'max' }), (steps) => {
         const sink = new RecordingSink();
         const { meter } = setUp(sink);
         const admissions: ReturnType<Meter['admit']>[] = [];

@@ -17,17 +17,17 @@ export type ExpectedCall = {
   operation: Operation;
   bodyBytes: number;
   /** Bytes of the body without inline media, see `measureContent`. Absent = all of it. */
-  contentBytes?: number;
+  contentBytes?: number | undefined;
   /** Images, sounds and files carried inline. */
-  mediaParts?: number;
+  mediaParts?: number | undefined;
   /** The maximum of output that the caller asked for. */
-  requestedOutput?: number;
+  requestedOutput?: number | undefined;
   /** The most that the model can give. */
-  maxOutput?: number;
+  maxOutput?: number | undefined;
   /** Mean output of this key's recent calls of this model, see {@link OutputMeans}. */
-  meanOutput?: number;
+  meanOutput?: number | undefined;
   /** `n` or `best_of`, the larger. Default 1. */
-  choices?: number;
+  choices?: number | undefined;
 };
 
 export type TokenEstimate = { input: number; output: number; total: number };
