@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 
 const none = Buffer.alloc(0);
 
-export type ReceiveLimits = { readonly maxBytes: number };
+export type ReceiveLimits = { readonly maxBodyBytes: number };
 
 /**
  * Refuses by its headers what must not be read: too large, compressed, or not JSON.
@@ -13,7 +13,7 @@ export type ReceiveLimits = { readonly maxBytes: number };
 export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits): void {
   const { headers } = request;
   const length = Number(headers['content-length'] ?? 0);
-  if (length > limits.maxBytes) throw tooLarge(limits);
+  if (length > limits.maxBodyBytes) throw tooLarge(limits);
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw new GatewayError('unsupported_encoding');
   const type = headers['content-type'];
@@ -44,7 +44,7 @@ export function receiveBody(request: IncomingMessage, limits: ReceiveLimits): Pr
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       chunks.push(chunk);
-      if (size > limits.maxBytes) finish(tooLarge(limits));
+      if (size > limits.maxBodyBytes) finish(tooLarge(limits));
     });
     request.on('end', onEnd);
     request.on('close', onClose);
@@ -52,5 +52,5 @@ export function receiveBody(request: IncomingMessage, limits: ReceiveLimits): Pr
 }
 
 function tooLarge(limits: ReceiveLimits): GatewayError {
-  return new GatewayError('body_too_large', { values: { limit: limits.maxBytes } });
+  return new GatewayError('body_too_large', { values: { limit: limits.maxBodyBytes } });
 }

@@ -1,0 +1,39 @@
+import { createServer, type Server } from 'node:http';
+import type { Registry } from 'prom-client';
+
+/** What a probe is told: ready, and if not, why. */
+export type Readiness = { readonly ready: boolean; readonly reason?: string };
+
+/**
+ * The port for probes and scrapers: `/livez`, `/readyz`, `/metrics`. Without authentication, so it belongs on an address that
+ * only the platform reaches.
+ */
+export function createOpsServer(registry: Registry, readiness: () => Readiness): Server {
+  return createServer((request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
+      return;
+    }
+    switch (path) {
+      case '/livez':
+        response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+        return;
+      case '/readyz': {
+        const { ready, reason } = readiness();
+        response
+          .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
+          .end(ready ? 'ready\n' : `${reason ?? 'not ready'}\n`);
+        return;
+      }
+      case '/metrics':
+        registry.metrics().then(
+          (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+          () => response.writeHead(500).end(),
+        );
+        return;
+      default:
+        response.writeHead(404).end();
+    }
+  });
+}

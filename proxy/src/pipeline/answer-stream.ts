@@ -1,0 +1,206 @@
+import type { JsonObject, Operation } from '@aigateway/contract/records';
+import type { SseEvent, StreamBridge } from '../bridge/bridge.ts';
+import { eventObject, type OperationFacts } from '../operations/operation.ts';
+import { EventFilter } from '../stream/event-filter.ts';
+import { formatSseEvent, SseParser } from '../stream/sse.ts';
+
+/**
+ * How a stream ended.
+ *
+ * - `complete`: the upstream's own terminal event came
+ * - `failed`: the caller has seen an error event
+ * - `cut`: neither; the caller does not know yet that the answer is not whole
+ */
+export type StreamEnding = 'complete' | 'failed' | 'cut';
+
+/** One upstream stream on its way to the caller. */
+export interface AnswerStream {
+  /** Takes upstream bytes, gives what the caller gets for them now. */
+  push(chunk: Buffer): Buffer | string | undefined;
+  /**
+   * The upstream's connection ended: gives what is left, including what a well-formed stream still lacks.
+   *
+   * @param tail - the last bytes that came from the upstream
+   */
+  end(tail: Buffer): Buffer | string | undefined;
+  /** Known once `end` was called. */
+  readonly ending: StreamEnding;
+}
+
+export type AnswerStreamOptions = {
+  /** The caller asked for the usage chunk, or gets it by setting. */
+  readonly usageWanted: boolean;
+  /** Drop Azure's first chunk, which has prompt filter results and no choices. */
+  readonly clean: boolean;
+  /** Rewrites the data of a Responses event, e.g. to tag its ids; gives the same text when nothing changes. */
+  readonly rewriteData: ((data: string) => string) | undefined;
+  /** Every event holds something to rewrite; otherwise only those with encrypted content. */
+  readonly rewriteEvery: boolean;
+  /** Name to put in place of the upstream's `model`. */
+  readonly model: string | undefined;
+};
+
+const done = Buffer.from('data: [DONE]\n\n');
+
+/** Streams of chat and text completions. */
+class ChatStream implements AnswerStream {
+  readonly #filter: EventFilter;
+  readonly #options: AnswerStreamOptions;
+  ending: StreamEnding = 'cut';
+
+  constructor(options: AnswerStreamOptions) {
+    this.#options = options;
+    this.#filter = new EventFilter(options.model === undefined ? emptyChoices : 'every', (event) =>
+      this.#rewrite(event),
+    );
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    return this.#filter.push(chunk);
+  }
+
+  end(tail: Buffer): Buffer | undefined {
+    const rest = this.#filter.end();
+    const text = tail.toString('latin1');
+    if (text.includes('data: [DONE]') || text.includes('data:[DONE]')) {
+      this.ending = 'complete';
+      return rest;
+    }
+    if (errorMember.test(text)) {
+      this.ending = 'failed';
+      return rest;
+    }
+    if (!finishReason.test(text)) return rest;
+    // Some upstreams leave out the [DONE] that SDKs wait for, though their answer is whole.
+    this.ending = 'complete';
+    return rest === undefined ? done : Buffer.concat([rest, done]);
+  }
+
+  #rewrite(event: SseEvent): string | undefined {
+    const chunk = eventObject(event);
+    if (chunk === undefined) return undefined;
+    const choices = chunk['choices'];
+    if (Array.isArray(choices) && choices.length === 0) {
+      const isUsage = typeof chunk['usage'] === 'object' && chunk['usage'] !== null;
+      if (isUsage ? !this.#options.usageWanted : this.#options.clean) return '';
+    }
+    if (this.#options.model === undefined || typeof chunk['model'] !== 'string') return undefined;
+    chunk['model'] = this.#options.model;
+    return formatSseEvent({ event: event.event, data: JSON.stringify(chunk) });
+  }
+}
+
+const emptyChoices = [Buffer.from('"choices":[]'), Buffer.from('"choices": []')];
+const finishReason = /"finish_reason"\s*:\s*"/;
+/** Quotes in text are escaped, so this is a member and not something the model wrote. */
+const errorMember = /"error"\s*:\s*\{/;
+
+/** Streams of the Responses API. */
+class ResponsesStream implements AnswerStream {
+  readonly #filter: EventFilter;
+  readonly #options: AnswerStreamOptions;
+  ending: StreamEnding = 'cut';
+
+  constructor(options: AnswerStreamOptions) {
+    this.#options = options;
+    const every = options.rewriteEvery || options.model !== undefined;
+    this.#filter = new EventFilter(every ? 'every' : responsesNeedles, (event) => this.#rewrite(event));
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    return this.#filter.push(chunk);
+  }
+
+  end(): Buffer | undefined {
+    return this.#filter.end();
+  }
+
+  #rewrite(event: SseEvent): string | undefined {
+    const type = event.event;
+    if (type === 'response.completed' || type === 'response.incomplete') this.ending = 'complete';
+    else if (type === 'response.failed' || type === 'error') this.ending = 'failed';
+    let data = this.#options.rewriteData?.(event.data) ?? event.data;
+    if (type === 'error') data = nestedError(data);
+    if (this.#options.model !== undefined) data = withModel(data, this.#options.model);
+    return data === event.data ? undefined : formatSseEvent({ event: type, data });
+  }
+}
+
+const responsesNeedles = [
+  '"encrypted_content":"',
+  'response.completed',
+  'response.incomplete',
+  'response.failed',
+  'event: error',
+].map((needle) => Buffer.from(needle));
+
+/** The flat error event is taken for an ordinary one by some SDK versions; the nested one is raised by all. */
+function nestedError(data: string): string {
+  const object = eventObject({ event: 'error', data });
+  if (object === undefined || asObject(object['error']) !== undefined) return data;
+  const { code = null, message = '', param = null } = object;
+  return JSON.stringify({ ...object, error: { type: 'server_error', code, message, param } });
+}
+
+function withModel(data: string, model: string): string {
+  const object = eventObject({ event: '', data });
+  const response = asObject(object?.['response']);
+  if (typeof response?.['model'] !== 'string') return data;
+  response['model'] = model;
+  return JSON.stringify(object);
+}
+
+/** A stream of one operation made from the stream of another. */
+class BridgedStream implements AnswerStream {
+  readonly #bridge: StreamBridge;
+  readonly #meaning: OperationFacts['meaning'];
+  readonly #parser: SseParser;
+  #text = '';
+  ending: StreamEnding = 'cut';
+
+  constructor(bridge: StreamBridge, upstream: OperationFacts) {
+    this.#bridge = bridge;
+    this.#meaning = upstream.meaning;
+    this.#parser = new SseParser((event) => this.#event(event));
+  }
+
+  push(chunk: Buffer): string | undefined {
+    this.#parser.push(chunk);
+    return this.#take();
+  }
+
+  end(): string | undefined {
+    this.#parser.end();
+    // A bridge ends its stream whatever happened: with the closing events, or with an error event of its own.
+    if (this.ending === 'cut') this.ending = this.#bridge.finished ? 'complete' : 'failed';
+    this.#text += this.#bridge.end();
+    return this.#take();
+  }
+
+  #event(event: SseEvent): void {
+    if (mayBeError.test(event.data) && this.#meaning(event) === 'error') this.ending = 'failed';
+    this.#text += this.#bridge.push(event);
+  }
+
+  #take(): string | undefined {
+    const text = this.#text;
+    this.#text = '';
+    return text === '' ? undefined : text;
+  }
+}
+
+const mayBeError = /"error"|response\.failed/;
+
+function asObject(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
+/** A stream that the caller gets in the operation it came in. */
+export function nativeStream(operation: Operation, options: AnswerStreamOptions): AnswerStream {
+  return operation === 'responses' ? new ResponsesStream(options) : new ChatStream(options);
+}
+
+/** @param upstream - the operation that the upstream speaks */
+export function bridgedStream(bridge: StreamBridge, upstream: OperationFacts): AnswerStream {
+  return new BridgedStream(bridge, upstream);
+}

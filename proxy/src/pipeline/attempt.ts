@@ -1,0 +1,213 @@
+import type { SseEvent } from '../bridge/bridge.ts';
+import type { OperationFacts } from '../operations/operation.ts';
+import { SseParser } from '../stream/sse.ts';
+import type { UpstreamAnswerHeaders } from '../upstream/headers.ts';
+import type { TransportControls, TransportError, TransportHandler } from '../upstream/transport.ts';
+
+/** What one try of one deployment came to, at the moment that decides whether another is needed. */
+export type AttemptResult =
+  /** The first output is there; the rest follows through `Attempt.follow`. */
+  | {
+      kind: 'stream';
+      status: number;
+      headers: UpstreamAnswerHeaders;
+      held: Buffer[];
+      /** False for a whole answer that is too large to collect. */
+      events: boolean;
+    }
+  | { kind: 'whole'; status: number; headers: UpstreamAnswerHeaders; body: Buffer }
+  /** An answer of any other status. */
+  | { kind: 'refused'; status: number; headers: UpstreamAnswerHeaders; body: Buffer }
+  /** A failure inside a 200 stream, before any output: the error event's data, or nothing when the stream just ended. */
+  | { kind: 'broken'; headers: UpstreamAnswerHeaders; data: string | undefined }
+  | { kind: 'lost'; error: TransportError };
+
+/** Takes what follows the first output. */
+export interface Follower {
+  data(chunk: Buffer): void;
+  /** @param error - set when the upstream broke off */
+  end(error?: TransportError): void;
+}
+
+/** More of a refusal than this is never needed to understand it. */
+const maxRefusalBytes = 262_144;
+
+/** A whole answer larger than this is passed on as it comes instead of being collected first. */
+const maxCollectedBytes = 8 * 1024 * 1024;
+
+/**
+ * Receives one upstream answer and decides as early as possible what it is.
+ *
+ * A stream is held back until its first event of output, so that a failure inside a 200 answer is still a failure that another
+ * deployment can make good; a whole answer is collected, so that a connection lost half-way is one too.
+ */
+export class Attempt implements TransportHandler {
+  readonly result: Promise<AttemptResult>;
+  readonly #operation: OperationFacts;
+  readonly #collectAll: boolean;
+  readonly #firstOutputMs: number;
+  #resolve: ((result: AttemptResult) => void) | undefined;
+  #controls: TransportControls | undefined;
+  #aborted = false;
+  #status = 0;
+  #headers: UpstreamAnswerHeaders = {};
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #parser: SseParser | undefined;
+  #firstOutputTimer: NodeJS.Timeout | undefined;
+  #follower: Follower | undefined;
+  #pendingEnd: { error: TransportError | undefined } | undefined;
+
+  /**
+   * @param operation - what the upstream is spoken to in: how its events are to be read
+   * @param collectAll - the whole body is needed whatever its size, because it will be rewritten
+   * @param firstOutputMs - how long a stream may take from its head to its first output
+   */
+  constructor(operation: OperationFacts, collectAll: boolean, firstOutputMs: number) {
+    this.#operation = operation;
+    this.#collectAll = collectAll;
+    this.#firstOutputMs = firstOutputMs;
+    this.result = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** Ends the upstream call; what it still sends is ignored. */
+  abort(): void {
+    this.#aborted = true;
+    this.#controls?.abort();
+    this.#decide({ kind: 'lost', error: ended('aborted') });
+  }
+
+  pause(): void {
+    this.#controls?.pause();
+  }
+
+  resume(): void {
+    this.#controls?.resume();
+  }
+
+  /** Gives the means to end the call before its answer begins. */
+  attach(controls: TransportControls): void {
+    this.#controls = controls;
+    if (this.#aborted) controls.abort();
+  }
+
+  /** Takes over after a `stream` result: everything after the held bytes goes to the follower. */
+  follow(follower: Follower): void {
+    this.#follower = follower;
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of chunks) follower.data(chunk);
+    if (this.#pendingEnd !== undefined) follower.end(this.#pendingEnd.error);
+  }
+
+  onHeaders(status: number, headers: UpstreamAnswerHeaders, controls: TransportControls): void {
+    this.#controls = controls;
+    if (this.#aborted) {
+      controls.abort();
+      return;
+    }
+    this.#status = status;
+    this.#headers = headers;
+    const type = headers['content-type'];
+    if (status >= 300 || typeof type !== 'string' || !type.startsWith('text/event-stream')) return;
+    this.#parser = new SseParser((event) => this.#heldEvent(event));
+    this.#firstOutputTimer = setTimeout(() => this.#tooLate(), this.#firstOutputMs);
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#follower !== undefined) {
+      this.#follower.data(chunk);
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    if (this.#resolve === undefined) return;
+    if (this.#parser !== undefined) {
+      this.#parser.push(chunk);
+    } else if (this.#status >= 300) {
+      if (this.#size > maxRefusalBytes) this.onEnd();
+    } else if (this.#size > maxCollectedBytes && !this.#collectAll) {
+      this.#startStream();
+    }
+  }
+
+  onEnd(): void {
+    if (this.#resolve === undefined) {
+      this.#end(undefined);
+      return;
+    }
+    if (this.#parser !== undefined) {
+      this.#parser.end();
+      // A stream may end right with its only event; otherwise it gave nothing at all.
+      if (this.#resolve === undefined) this.#end(undefined);
+      else this.#decide({ kind: 'broken', headers: this.#headers, data: undefined });
+      return;
+    }
+    const body = Buffer.concat(this.#chunks);
+    if (this.#status >= 300) {
+      this.#decide({ kind: 'refused', status: this.#status, headers: this.#headers, body });
+    } else if (isJson(this.#headers)) {
+      this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
+    } else {
+      // A page of some proxy on the way: as good as no answer.
+      this.#decide({ kind: 'refused', status: 502, headers: this.#headers, body });
+    }
+  }
+
+  onError(error: TransportError): void {
+    if (this.#resolve === undefined) this.#end(error);
+    else this.#decide({ kind: 'lost', error });
+  }
+
+  #heldEvent(event: SseEvent): void {
+    if (this.#resolve === undefined) return;
+    switch (this.#operation.meaning(event)) {
+      case 'preamble':
+        return;
+      case 'error':
+        this.#decide({ kind: 'broken', headers: this.#headers, data: event.data });
+        this.#controls?.abort();
+        return;
+      case 'output':
+      case 'end':
+        this.#startStream();
+    }
+  }
+
+  #startStream(): void {
+    const held = this.#chunks;
+    this.#chunks = [];
+    const events = this.#parser !== undefined;
+    this.#decide({ kind: 'stream', status: this.#status, headers: this.#headers, held, events });
+  }
+
+  #tooLate(): void {
+    this.#decide({ kind: 'lost', error: ended('headers-timeout') });
+    this.#controls?.abort();
+  }
+
+  #end(error: TransportError | undefined): void {
+    if (this.#aborted) return;
+    if (this.#follower === undefined) this.#pendingEnd = { error };
+    else this.#follower.end(error);
+  }
+
+  #decide(result: AttemptResult): void {
+    clearTimeout(this.#firstOutputTimer);
+    const resolve = this.#resolve;
+    this.#resolve = undefined;
+    this.#parser = undefined;
+    resolve?.(result);
+  }
+}
+
+function isJson(headers: UpstreamAnswerHeaders): boolean {
+  const type = headers['content-type'];
+  return typeof type === 'string' && type.includes('json');
+}
+
+function ended(kind: 'aborted' | 'headers-timeout'): TransportError {
+  return { kind, reusedSocket: false };
+}

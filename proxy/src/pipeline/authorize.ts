@@ -1,0 +1,125 @@
+import type { LimitScope } from '@aigateway/contract/limits';
+import type { KeyRecord } from '@aigateway/contract/records';
+import { GatewayError } from '../errors.ts';
+import { mayUse, type ResolvedModel } from '../routing/models.ts';
+import type { Snapshot } from '../snapshot.ts';
+import type { Caller } from './authenticate.ts';
+import type { Call } from './read.ts';
+
+/** A call that may be made: by whom, of what, under which limits. */
+export type Grant = {
+  readonly call: Call;
+  readonly key: KeyRecord;
+  readonly snapshot: Snapshot;
+  readonly model: ResolvedModel;
+  /** The name the caller wrote, or the default it left to the gateway. */
+  readonly asked: string;
+  readonly scopes: readonly LimitScope[];
+  /** Tags of the request and of its key. */
+  readonly tags: readonly string[];
+};
+
+/**
+ * Decides whether this key may make this call of this model.
+ *
+ * @throws GatewayError 400 without a model or past a cap of the key, 403 for a model that is not on the key's list, 404 for one
+ * that does not exist
+ */
+export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant {
+  const { key } = caller;
+  const asked = call.model ?? snapshot.records.router.defaultModels[call.operation.name];
+  if (asked === undefined) throw new GatewayError('missing_model', { param: 'model' });
+  const model = snapshot.models.resolve(asked, key);
+  // A key with a list learns nothing about what lies outside it: existing or not, the answer is the same.
+  if (model === undefined ? key.models.length > 0 : !mayUse(key, model)) {
+    throw new GatewayError('model_access_denied', { values: { model: asked }, param: 'model' });
+  }
+  if (model === undefined) throw new GatewayError('model_not_found', { values: { model: asked }, param: 'model' });
+  checkCaps(call, key);
+  for (const name of call.extras.fallbacks) {
+    const fallback = snapshot.models.resolve(name, key);
+    if (fallback === undefined || !mayUse(key, fallback)) {
+      throw new GatewayError('model_access_denied', { values: { model: name }, param: 'fallbacks' });
+    }
+  }
+  return {
+    call,
+    key,
+    snapshot,
+    model,
+    asked,
+    scopes: scopesOf(key, model.name, snapshot),
+    tags: key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags],
+  };
+}
+
+/** @throws GatewayError 403 for a path that the key's list of routes does not hold */
+export function authorizeRoute(key: KeyRecord, path: string): void {
+  if (key.routes.length === 0) return;
+  const isAllowed = key.routes.some(
+    (route) =>
+      route === path ||
+      route === 'llm_api_routes' ||
+      (route.endsWith('*') && path.startsWith(route.slice(0, -1))),
+  );
+  if (!isAllowed) throw new GatewayError('endpoint_access_denied', { values: { route: path } });
+}
+
+function checkCaps(call: Call, key: KeyRecord): void {
+  const { maxOutputTokens, maxChoices } = key;
+  if (maxOutputTokens !== undefined && (call.outputLimit ?? 0) > maxOutputTokens) {
+    const param = call.operation.outputLimits.find((name) => call.scan.members.has(name)) ?? 'max_tokens';
+    throw new GatewayError('policy_violation', {
+      param,
+      values: { reason: `This key may ask for at most ${maxOutputTokens} output tokens` },
+    });
+  }
+  if (maxChoices !== undefined && call.choices > maxChoices) {
+    throw new GatewayError('policy_violation', {
+      param: 'n',
+      values: { reason: `This key may ask for at most ${maxChoices} answers at once` },
+    });
+  }
+}
+
+type ScopeCache = Map<string, readonly LimitScope[]>;
+
+const scopesByKey = new WeakMap<KeyRecord, ScopeCache>();
+
+/** How many models of one key are remembered: a wildcard key may name any. */
+const maxCachedModels = 256;
+
+/** Every holder of limits that the call must pass, the widest first. The same list for every call of a key and model. */
+export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
+  let cache = scopesByKey.get(key);
+  if (cache === undefined) {
+    cache = new Map();
+    scopesByKey.set(key, cache);
+  }
+  let scopes = cache.get(model);
+  if (scopes === undefined) {
+    scopes = findScopes(key, model, snapshot);
+    if (cache.size >= maxCachedModels) cache.clear();
+    cache.set(model, scopes);
+  }
+  return scopes;
+}
+
+function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
+  const { globalScope } = snapshot.records.settings;
+  const own = Object.hasOwn(key.modelLimits, model) ? key.modelLimits[model] : undefined;
+  return [
+    ...(globalScope === undefined ? [] : [globalScope]),
+    ...key.scopes,
+    ...(own === undefined
+      ? []
+      : [
+          {
+            kind: 'model_per_key' as const,
+            id: `${key.keyId}:${model}`,
+            label: `${key.alias ?? key.keyId}:${model}`,
+            limits: own,
+          },
+        ]),
+  ];
+}

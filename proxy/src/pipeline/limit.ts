@@ -1,0 +1,53 @@
+import { costEstimate } from '../accounting/cost.ts';
+import { estimateTokens, type TokenEstimate } from '../admission/estimate.ts';
+import { measureContent } from '../admission/content-size.ts';
+import { refusalError } from '../admission/refusal.ts';
+import type { Reservation } from '../ports.ts';
+import type { Grant } from './authorize.ts';
+import type { Gateway } from './gateway.ts';
+
+/** An admitted call: what was reserved for it, and by which estimate. */
+export type Admitted = { readonly reservation: Reservation; readonly estimate: TokenEstimate };
+
+/** Bodies up to this size are counted as text whole: a picture in them weighs little either way. */
+const measuredFromBytes = 32_768;
+
+/** What the call is expected to use, by the rule of design D11. */
+export function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
+  const { call, key, model, snapshot } = grant;
+  const [first] = snapshot.models.deployments(model.group);
+  const mean = gateway.outputMeans.mean(key.keyId, model.name);
+  const maxOutput = first?.facts.maxOutputTokens;
+  return estimateTokens({
+    operation: call.operation.name,
+    bodyBytes: call.body.length,
+    ...(call.body.length > measuredFromBytes && measureContent(call.body)),
+    ...(call.outputLimit !== undefined && { requestedOutput: call.outputLimit }),
+    ...(maxOutput !== undefined && { maxOutput }),
+    ...(mean !== undefined && { meanOutput: mean }),
+    choices: call.choices,
+  });
+}
+
+/**
+ * Reserves what the call is expected to use from every holder of limits above it.
+ *
+ * @throws GatewayError 429 naming the limit that has no room
+ */
+export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitted> {
+  const tokens = estimate(grant, gateway);
+  const deployments = grant.snapshot.models.deployments(grant.model.group);
+  const answer = gateway.limiter.reserve({
+    scopes: grant.scopes,
+    tokens: tokens.total,
+    costNanoUsd: costEstimate(tokens, deployments.map(({ prices }) => prices)),
+  });
+  const { budgetExceededStatus } = grant.snapshot.records.settings;
+  const admitted = (outcome: Awaited<typeof answer>): Admitted => {
+    if ('refused' in outcome) {
+      throw refusalError(outcome, { nowMs: gateway.clock.now(), budgetExceededStatus });
+    }
+    return { reservation: outcome, estimate: tokens };
+  };
+  return answer instanceof Promise ? answer.then(admitted) : admitted(answer);
+}

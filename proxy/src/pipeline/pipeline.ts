@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Match } from '../endpoints/endpoint.ts';
+import { canonicalPath, findEndpoint } from '../endpoints/path.ts';
+import { GatewayError } from '../errors.ts';
+import { authenticate, type Caller } from './authenticate.ts';
+import { authorize, authorizeRoute, type Grant } from './authorize.ts';
+import type { Gateway } from './gateway.ts';
+import { limit } from './limit.ts';
+import { readCall } from './read.ts';
+import { checkBodyHeaders, receiveBody } from './receive.ts';
+import { asGatewayError, refuse } from './refuse.ts';
+import { Reply, type FlatHeaders } from './reply.ts';
+import { send } from './send.ts';
+import { readState, type StatefulBody } from './state.ts';
+import { authorizeStored } from './stored.ts';
+
+/** What is known of a request before anything of it has been checked. */
+export type Arrival = { readonly requestId: string; readonly startedAt: number };
+
+/** An id that a caller may set: it goes into logs and headers, so it is plain and short. */
+const plainId = /^[A-Za-z0-9_.:-]{8,128}$/;
+
+export function arrive(request: IncomingMessage, gateway: Gateway): Arrival {
+  const given = request.headers['x-request-id'] ?? request.headers['x-litellm-call-id'];
+  const requestId = typeof given === 'string' && plainId.test(given) ? given : randomUUID();
+  return { requestId, startedAt: gateway.clock.now() };
+}
+
+/** Headers that every answer to a request carries. */
+export function arrivalHeaders({ requestId }: Arrival): FlatHeaders {
+  return ['x-request-id', requestId, 'x-litellm-call-id', requestId];
+}
+
+/**
+ * Serves one request for a model: authenticate → read → authorize → limit → route → send → respond → meter.
+ *
+ * Steps return values and keep none of each other's; an error of a step before admission is answered here, everything after
+ * admission is answered by `send` and accounted for exactly once.
+ */
+export async function handle(request: IncomingMessage, response: ServerResponse, gateway: Gateway): Promise<void> {
+  const arrival = arrive(request, gateway);
+  let endpoint = 'unknown';
+  let caller: Caller | undefined;
+  try {
+    const match = route(request, gateway);
+    endpoint = match.endpoint.name;
+    const snapshot = gateway.snapshot();
+    if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
+    caller = authenticate(request.headers, snapshot, arrival.startedAt);
+    authorizeRoute(caller.key, canonicalPath(request.url ?? '') ?? '');
+    checkBodyHeaders(request, gateway.options);
+    const body = await receiveBody(request, gateway.options);
+    const { settings } = snapshot.records;
+    const call = readCall(request, match, body, arrival.requestId, arrival.startedAt, {
+      userHeader: settings.userHeader,
+      tagHeaders: settings.spendTagHeaders,
+    });
+    if (match.endpoint.kind === 'stored') {
+      const { grant, stateful } = authorizeStored(call, caller, snapshot, gateway);
+      await serve(request, response, gateway, arrival, grant, stateful);
+      return;
+    }
+    const grant = authorize(call, caller, snapshot);
+    const stateful = readState(call, gateway.tagger, caller.key.ownerId);
+    await serve(request, response, gateway, arrival, grant, stateful);
+  } catch (thrown) {
+    refuseArrival(request, response, gateway, arrival, endpoint, asGatewayError(thrown), caller);
+  }
+}
+
+/** From admission on: whatever happens, the caller is answered and the request is accounted for once. */
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  gateway: Gateway,
+  arrival: Arrival,
+  grant: Grant,
+  stateful: StatefulBody | undefined,
+): Promise<void> {
+  // A promise only when a lease runs short: usually nothing waits between the body's last byte and the dial.
+  const limited = limit(grant, gateway);
+  const admitted = limited instanceof Promise ? await limited : limited;
+  const { call, key, model } = grant;
+  const admission = gateway.meter.admit({
+    requestId: arrival.requestId,
+    key,
+    startedAt: arrival.startedAt,
+    ...(call.customerId !== undefined && { customerId: call.customerId }),
+    tags: grant.tags,
+    model: model.name,
+    operation: call.operation.name,
+    stream: call.stream,
+    choices: call.choices,
+    reservation: admitted.reservation,
+  });
+  const headers = [...arrivalHeaders(arrival), 'x-litellm-version', gateway.options.version];
+  const reply = new Reply(response, gateway.heartbeat, gateway.options.timing, call.stream, headers, arrival.startedAt);
+  const end = await send({ grant, admitted, reply, gateway, callerHeaders: request.headers, stateful });
+  const record = admission.settle(end);
+  gateway.metrics.settled(call.match.endpoint.name, record);
+  gateway.accessLog.settled(call.match.endpoint.name, record);
+}
+
+function route(request: IncomingMessage, gateway: Gateway): Match {
+  const { basePath } = gateway.options;
+  const url = request.url ?? '';
+  const path = basePath !== '' && url.startsWith(`${basePath}/`) ? url.slice(basePath.length) : url;
+  const lookup = findEndpoint(request.method ?? '', path);
+  switch (lookup.kind) {
+    case 'found':
+      return lookup.match;
+    case 'wrong-method': {
+      const allowed = lookup.allowed.join(', ');
+      throw new GatewayError('method_not_allowed', {
+        values: { method: 'used', allowed },
+        headers: { allow: allowed },
+      });
+    }
+    case 'unknown':
+      throw new GatewayError('not_found');
+  }
+}
+
+/** Answers, counts and logs a request that was refused before its admission. */
+export function refuseArrival(
+  request: IncomingMessage,
+  response: ServerResponse,
+  gateway: Gateway,
+  arrival: Arrival,
+  endpoint: string,
+  error: GatewayError,
+  caller?: Caller,
+): void {
+  refuse(response, arrivalHeaders(arrival), error);
+  gateway.metrics.refused(error.code);
+  gateway.accessLog.refused({
+    requestId: arrival.requestId,
+    startedAt: arrival.startedAt,
+    durationMs: gateway.clock.now() - arrival.startedAt,
+    method: request.method ?? '',
+    endpoint,
+    status: error.status,
+    code: error.code,
+    ...(caller !== undefined && { keyId: caller.key.keyId }),
+  });
+  if (error.cause !== undefined) {
+    gateway.logger.error({ error: error.cause, requestId: arrival.requestId }, error.code);
+  }
+}

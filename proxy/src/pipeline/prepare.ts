@@ -1,0 +1,169 @@
+import type { JsonObject, Operation, SettingsRecord } from '@aigateway/contract/records';
+import type { Bridge, BridgeContext } from '../bridge/bridge.ts';
+import { GatewayError } from '../errors.ts';
+import { operations } from '../operations/index.ts';
+import type { OperationFacts } from '../operations/operation.ts';
+import type { Scan } from '../operations/scan.ts';
+import { repairsFor } from '../routing/capability.ts';
+import type { DeploymentState } from '../routing/deployments.ts';
+import { vendorRepairs } from '../routing/known-repairs.ts';
+import { applyRepairs, mayNeedRepairs, type Repair } from '../routing/repair.ts';
+import { setsModelInBody } from '../upstream/dialect.ts';
+import { BodyEdit, memberValue, parseBody } from './body.ts';
+import type { Call } from './read.ts';
+
+/** A body for one deployment, and everything that was changed to make it. */
+export type Prepared = {
+  /** Null where the endpoint takes none. */
+  readonly body: Buffer | null;
+  readonly upstream: OperationFacts;
+  /** Set when the deployment is spoken to in another operation than the caller's. */
+  readonly bridge: { readonly bridge: Bridge; readonly context: BridgeContext } | undefined;
+  /** Short names of the changes, for the response header. */
+  readonly changes: readonly string[];
+};
+
+export type PrepareInput = {
+  readonly call: Call;
+  /** The caller's body with its ids translated back; absent when it goes upstream as it came. */
+  readonly translated: JsonObject | undefined;
+  readonly state: DeploymentState;
+  /** The deployment's name, its `*` filled. */
+  readonly deployment: string;
+  /** The name that bridged answers show. */
+  readonly model: string;
+  readonly operation: Operation;
+  readonly bridge: Bridge | undefined;
+  readonly settings: SettingsRecord;
+  readonly now: number;
+};
+
+/**
+ * Makes the body for one deployment. Where only top-level members change, the caller's bytes stay as they are around them;
+ * otherwise the body is parsed.
+ *
+ * @throws GatewayError `bridge_unsupported`, or `invalid_body` when a body that must be parsed is not JSON inside
+ */
+export function prepare(input: PrepareInput): Prepared {
+  const { call, state, settings } = input;
+  if (call.match.endpoint.kind === 'stored') {
+    return { body: null, upstream: call.operation, bridge: undefined, changes: [] };
+  }
+  const isNative = input.bridge === undefined;
+  const isAzure = state.record.dialect !== 'openai';
+  const vendor = isAzure ? vendorRepairs(settings.dropVendorFields, call.operation.name) : [];
+  const repairs = repairsFor(state, input.operation, input.now);
+  const untouched = input.translated === undefined && isNative;
+  if (untouched && !concerns(call, vendor) && !concerns(call, repairs)) return prepareBytes(input, repairs);
+  return prepareObject(input, vendor, repairs);
+}
+
+/** Parameters at the top level are known from the scan; deeper ones are searched for, below a member that is there. */
+function concerns(call: Call, repairs: readonly Repair[]): boolean {
+  if (repairs.length === 0) return false;
+  const candidates = repairs.filter(({ param }) => call.scan.members.has(rootOf(param)));
+  if (candidates.some(({ param }) => rootOf(param) === param)) return true;
+  return candidates.length > 0 && mayNeedRepairs(call.body, candidates);
+}
+
+function rootOf(param: string): string {
+  const end = param.search(/[.[]/);
+  return end === -1 ? param : param.slice(0, end);
+}
+
+function prepareBytes(input: PrepareInput, repairs: readonly Repair[]): Prepared {
+  const { call, state } = input;
+  const { record } = state;
+  const changes: string[] = [];
+  const edit = new BodyEdit(call.body, call.scan);
+  for (const name of call.extras.strip) {
+    edit.remove(name);
+    changes.push(`-${name}`);
+  }
+  if (setsModel(input) && modelIn(call) !== input.deployment) {
+    edit.set('model', JSON.stringify(input.deployment));
+    changes.push('model');
+  }
+  for (const [name, value] of Object.entries(record.defaults)) {
+    if (call.scan.members.has(name)) continue;
+    edit.set(name, JSON.stringify(value));
+    changes.push(`+${name}`);
+  }
+  if (asksForUsage(call.operation, call, repairs) && !call.wantsUsage) {
+    const options = memberValue(call.body, call.scan, 'stream_options');
+    edit.set('stream_options', JSON.stringify({ ...(options as object | undefined), include_usage: true }));
+    changes.push('+stream_options.include_usage');
+  }
+  return { body: edit.bytes(), upstream: call.operation, bridge: undefined, changes };
+}
+
+function prepareObject(input: PrepareInput, vendor: readonly Repair[], repairs: readonly Repair[]): Prepared {
+  const { call, state, bridge } = input;
+  const changes: string[] = [];
+  let body: JsonObject = { ...(input.translated ?? parseCallBody(call)) };
+  for (const name of call.extras.strip) {
+    delete body[name];
+    changes.push(`-${name}`);
+  }
+  changes.push(...applyRepairs(body, vendor));
+  let bridged: Prepared['bridge'];
+  if (bridge !== undefined) {
+    const context = contextOf(input, { ...body });
+    const request = bridge.request(body, context);
+    body = request.body;
+    bridged = { bridge, context };
+    changes.push(`${bridge.from}>${bridge.to}`, ...request.dropped.map((name) => `-${name}`));
+  }
+  changes.push(...applyRepairs(body, repairs));
+  for (const [name, value] of Object.entries(state.record.defaults)) {
+    if (Object.hasOwn(body, name)) continue;
+    body[name] = value;
+    changes.push(`+${name}`);
+  }
+  const upstream = operations[input.operation];
+  if (setsModel(input)) {
+    if (bridge === undefined && body['model'] !== input.deployment) changes.push('model');
+    body['model'] = input.deployment;
+  }
+  if (asksForUsage(upstream, call, repairs)) {
+    const options = body['stream_options'];
+    const isAsked = typeof options === 'object' && options !== null && 'include_usage' in options;
+    if (!isAsked) {
+      body['stream_options'] = { ...(options as JsonObject | undefined), include_usage: true };
+      if (bridge === undefined) changes.push('+stream_options.include_usage');
+    }
+  }
+  return { body: Buffer.from(JSON.stringify(body)), upstream, bridge: bridged, changes };
+}
+
+function contextOf({ call, model }: PrepareInput, request: JsonObject): BridgeContext {
+  return {
+    model,
+    request,
+    createdAt: Math.floor(call.startedAt / 1000),
+    requestId: call.requestId.replaceAll('-', ''),
+  };
+}
+
+/** On classic deployment paths the path decides, and the body's `model` is not looked at. */
+function setsModel({ state, operation }: PrepareInput): boolean {
+  return setsModelInBody(state.record.dialect, operation);
+}
+
+function modelIn(call: Call): unknown {
+  return memberValue(call.body, call.scan, 'model');
+}
+
+/** Usage of a chat stream comes only on request; a deployment that refused the request is not asked again. */
+function asksForUsage(operation: OperationFacts, call: Call, repairs: readonly Repair[]): boolean {
+  return call.stream && operation.usageOnRequest && !repairs.some(({ param }) => rootOf(param) === 'stream_options');
+}
+
+/** @throws GatewayError `invalid_body` */
+export function parseCallBody(call: { body: Buffer; scan: Scan }): JsonObject {
+  const body = parseBody(call.body);
+  if (body === undefined) {
+    throw new GatewayError('invalid_body', { values: { reason: 'it is not valid JSON inside' } });
+  }
+  return body;
+}

@@ -1,0 +1,171 @@
+import type { ServerResponse } from 'node:http';
+import type { Heartbeat, Silent } from './heartbeat.ts';
+
+/** Header names and values in turn, as `writeHead` takes them. */
+export type FlatHeaders = string[];
+
+export type ReplyTiming = {
+  /** How long the status line of a stream is held back for its first output. */
+  readonly holdMs: number;
+  /** Longest silence on a stream, and between the white space of a slow JSON answer. */
+  readonly commentMs: number;
+  /** When a JSON answer that is not there yet begins with white space. */
+  readonly whitespaceMs: number;
+};
+
+const comment = ': waiting\n\n';
+const lineFeed = 0x0a;
+
+/**
+ * The caller's side of one request: head, bytes and end, heartbeats while nothing comes, and word that the caller left.
+ *
+ * Once the head is out (`committed`) a failure can no longer be a status; once output is out (`outputSent`) it can no
+ * longer be another deployment's answer.
+ */
+export class Reply implements Silent {
+  readonly #response: ServerResponse;
+  readonly #heartbeat: Heartbeat;
+  readonly #timing: ReplyTiming;
+  readonly #stream: boolean;
+  readonly #headers: FlatHeaders;
+  readonly #startedAt: number;
+  #lastWriteAt: number;
+  #betweenEvents = true;
+  #ended = false;
+  outputSent = false;
+  /** Status that went out; 0 while none did. */
+  status = 0;
+  /** Called once if the caller leaves before the end. */
+  onGone: (() => void) | undefined;
+  /** Called when more may be written after `write` said no. */
+  onDrain: (() => void) | undefined;
+  /** Called once, when all is written or the connection is lost; `finished` tells which. */
+  onClose: ((finished: boolean) => void) | undefined;
+  /** What `onClose` is told; undefined until then. */
+  closed: boolean | undefined;
+
+  /**
+   * @param stream - the caller asked for server-sent events
+   * @param headers - headers that every answer to this request carries
+   */
+  constructor(
+    response: ServerResponse,
+    heartbeat: Heartbeat,
+    timing: ReplyTiming,
+    stream: boolean,
+    headers: FlatHeaders,
+    startedAt: number,
+  ) {
+    this.#response = response;
+    this.#heartbeat = heartbeat;
+    this.#timing = timing;
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#startedAt = startedAt;
+    this.#lastWriteAt = startedAt;
+    response.on('close', () => this.#closed());
+    heartbeat.add(this);
+  }
+
+  get committed(): boolean {
+    return this.status !== 0;
+  }
+
+  /** True once the connection is gone or all is said. */
+  get over(): boolean {
+    return this.#ended || this.#response.destroyed;
+  }
+
+  /** Sends a whole answer. After white space has been sent, only the body follows. */
+  send(status: number, headers: FlatHeaders, body: Buffer | string): void {
+    if (this.over) return;
+    if (!this.committed) {
+      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+      this.#head(status, [...headers, 'content-length', String(length)]);
+    }
+    this.outputSent = true;
+    this.#ended = true;
+    this.#response.end(body);
+  }
+
+  /** Begins an answer whose bytes follow; does nothing if the head is out already. */
+  begin(status: number, headers: FlatHeaders): void {
+    if (!this.committed && !this.over) this.#head(status, headers);
+  }
+
+  /** @returns false when the caller reads too slowly: wait for `onDrain` */
+  write(bytes: Buffer | string, now: number): boolean {
+    if (this.over) return true;
+    this.outputSent = true;
+    this.#lastWriteAt = now;
+    this.#betweenEvents = endsEvent(bytes);
+    if (this.#response.write(bytes)) return true;
+    this.#response.once('drain', () => this.onDrain?.());
+    return false;
+  }
+
+  end(last?: Buffer | string): void {
+    if (this.over) return;
+    this.#ended = true;
+    if (last === undefined || last.length === 0) this.#response.end();
+    else this.#response.end(last);
+  }
+
+  /** Breaks the connection: the only honest end for a JSON answer that failed after its head. */
+  destroy(): void {
+    this.#ended = true;
+    this.#response.destroy();
+  }
+
+  tick(now: number): void {
+    if (this.over) return;
+    if (!this.committed) {
+      const waited = now - this.#startedAt;
+      if (this.#stream && waited >= this.#timing.holdMs) this.#speak(now, streamHeaders, comment);
+      else if (!this.#stream && waited >= this.#timing.whitespaceMs) this.#speak(now, jsonHeaders, ' ');
+      return;
+    }
+    if (now - this.#lastWriteAt < this.#timing.commentMs) return;
+    if (this.#stream && this.#betweenEvents) this.#speak(now, streamHeaders, comment);
+    // White space may stand before a JSON body, never inside it.
+    else if (!this.#stream && !this.outputSent) this.#speak(now, jsonHeaders, ' ');
+  }
+
+  #speak(now: number, headers: FlatHeaders, text: string): void {
+    if (!this.committed) this.#head(200, headers);
+    this.#lastWriteAt = now;
+    this.#response.write(text);
+  }
+
+  #head(status: number, headers: FlatHeaders): void {
+    this.status = status;
+    this.#response.writeHead(status, [...this.#headers, ...headers]);
+  }
+
+  #closed(): void {
+    this.#heartbeat.remove(this);
+    const finished = this.#response.writableFinished;
+    this.#ended = true;
+    this.closed = finished;
+    if (!finished) this.onGone?.();
+    this.onClose?.(finished);
+  }
+}
+
+function endsEvent(bytes: Buffer | string): boolean {
+  if (typeof bytes === 'string') return bytes.endsWith('\n\n');
+  const { length } = bytes;
+  return length > 1 && bytes[length - 1] === lineFeed && bytes[length - 2] === lineFeed;
+}
+
+/** Headers of every stream: nothing on the way may hold it back. */
+export const streamHeaders: FlatHeaders = [
+  'content-type',
+  'text/event-stream; charset=utf-8',
+  'cache-control',
+  'no-cache',
+  'x-accel-buffering',
+  'no',
+];
+
+export const jsonHeaders: FlatHeaders = ['content-type', 'application/json'];

@@ -1,0 +1,292 @@
+import type { JsonObject, Operation } from '@aigateway/contract/records';
+import type { AttemptRecord, TokenCounts } from '@aigateway/contract/usage';
+import { costNanoUsd } from '../accounting/cost.ts';
+import type { RequestEnd } from '../accounting/meter.ts';
+import { Tail } from '../accounting/tail.ts';
+import { estimateUsage } from '../accounting/usage-reader.ts';
+import { usageFromTail } from '../accounting/usage-tail.ts';
+import { rateLimitHeaders } from '../admission/refusal.ts';
+import { GatewayError } from '../errors.ts';
+import type { DeploymentState } from '../routing/deployments.ts';
+import type { ResolvedModel } from '../routing/models.ts';
+import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
+import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
+import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
+import type { Attempt, AttemptResult } from './attempt.ts';
+import type { Grant } from './authorize.ts';
+import type { Gateway } from './gateway.ts';
+import type { Admitted } from './limit.ts';
+import type { Prepared } from './prepare.ts';
+import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
+import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
+import { responseRewrite } from './state.ts';
+
+export type Answered = Extract<AttemptResult, { kind: 'stream' | 'whole' }>;
+
+export type RespondInput = {
+  readonly grant: Grant;
+  readonly admitted: Admitted;
+  readonly reply: Reply;
+  readonly gateway: Gateway;
+  readonly attempt: Attempt;
+  readonly result: Answered;
+  readonly prepared: Prepared;
+  readonly state: DeploymentState;
+  readonly model: ResolvedModel;
+  readonly attempts: readonly AttemptRecord[];
+  readonly fallbacks: number;
+  /** Changes made to the request's state, for the response header. */
+  readonly stateChanges: readonly string[];
+};
+
+/** A deployment's answer has reached the caller, or as much of it as could. */
+export type Delivered = { readonly kind: 'delivered'; readonly end: RequestEnd };
+
+/** Hands a deployment's answer to the caller and waits until all is written or the caller is gone. Never throws. */
+export function respond(input: RespondInput): Promise<Delivered> {
+  return input.result.kind === 'whole' ? respondWhole(input, input.result) : respondStream(input, input.result);
+}
+
+async function respondWhole(input: RespondInput, result: Extract<Answered, { kind: 'whole' }>): Promise<Delivered> {
+  const { prepared, grant, gateway, reply } = input;
+  const seen = usageFromTail(result.body, prepared.upstream.name);
+  const tokens =
+    seen?.tokens ??
+    estimateUsage({ inputTokens: input.admitted.estimate.input, outputBytes: result.body.length, stream: false });
+  const end: RequestEnd = {
+    ...baseEnd(input),
+    outcome: 'completed',
+    status: result.status,
+    usage: { tokens, source: seen === undefined ? 'estimated' : 'measured' },
+    firstOutputAt: gateway.clock.now(),
+    ...(seen?.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
+    ...(seen?.model !== undefined && { servedModel: seen.model }),
+  };
+  const closed = whenClosed(reply);
+  let body: Buffer | string;
+  try {
+    body = rewriteWhole(input, result.body);
+  } catch (thrown) {
+    const error = asGatewayError(thrown);
+    sendError(input, error.status, errorHeaders(error), error.envelope());
+    await closed;
+    return { kind: 'delivered', end: { ...end, outcome: 'failed', status: reply.status } };
+  }
+  const cost = input.state.record.prices === undefined ? 0 : costNanoUsd(tokens, input.state.record.prices, seen?.serviceTier);
+  const isOwn = typeof body === 'string';
+  reply.send(result.status, [
+    ...answerHeaders(input, isOwn),
+    ...(isOwn ? jsonHeaders : []),
+    'x-litellm-response-cost',
+    String(cost / 1e9),
+    'x-litellm-response-duration-ms',
+    String(gateway.clock.now() - grant.call.startedAt),
+  ], body);
+  const finished = await closed;
+  return { kind: 'delivered', end: finished ? end : { ...end, outcome: 'aborted' } };
+}
+
+/** The answer as the caller gets it: the upstream's own bytes unless something in it must change. */
+function rewriteWhole(input: RespondInput, body: Buffer): Buffer | string {
+  const { prepared, grant } = input;
+  const { settings } = grant.snapshot.records;
+  const { bridge } = prepared;
+  if (bridge !== undefined) return JSON.stringify(bridge.bridge.response(parseAnswer(body), bridge.context));
+  const rewrite = responseRewrite(grant.call, grant.key.ownerId, input.state.record, input.gateway.tagger);
+  const text = rewrite?.apply(body.toString());
+  if (settings.responseModel === 'native') return text ?? body;
+  const answer = parseAnswer(text === undefined ? body : Buffer.from(text));
+  if (typeof answer['model'] === 'string') answer['model'] = grant.asked;
+  return JSON.stringify(answer);
+}
+
+function parseAnswer(body: Buffer): JsonObject {
+  try {
+    return JSON.parse(body.toString()) as JsonObject;
+  } catch (cause) {
+    throw new GatewayError('upstream_error', { values: { reason: 'its answer is not JSON' }, cause });
+  }
+}
+
+function respondStream(input: RespondInput, result: Extract<Answered, { kind: 'stream' }>): Promise<Delivered> {
+  const { reply, gateway, attempt, prepared, grant } = input;
+  const { operation } = grant.call;
+  const tail = new Tail();
+  const stream = result.events ? answerStream(input) : undefined;
+  const firstOutputAt = gateway.clock.now();
+  let interrupted = false;
+  reply.begin(result.status, [...answerHeaders(input, result.events), ...(result.events ? streamHeaders : [])]);
+  reply.onDrain = () => attempt.resume();
+  const data = (chunk: Buffer) => {
+    tail.push(chunk);
+    const bytes = stream === undefined ? chunk : stream.push(chunk);
+    if (bytes !== undefined && !reply.write(bytes, gateway.clock.now())) attempt.pause();
+  };
+  const end = (error?: unknown) => {
+    const rest = stream?.end(tail.bytes());
+    if (rest !== undefined) reply.write(rest, gateway.clock.now());
+    const ending = stream?.ending ?? (error === undefined ? 'complete' : 'cut');
+    interrupted = ending !== 'complete';
+    if (ending !== 'cut') reply.end();
+    else if (stream === undefined) reply.destroy();
+    else reply.end(operation.errorEvent({ ...new GatewayError('stream_interrupted').envelope().error }));
+  };
+  const closed = whenClosed(reply);
+  for (const chunk of result.held) data(chunk);
+  attempt.follow({ data, end });
+  return closed.then((finished) => {
+    const seen = usageFromTail(tail.bytes(), prepared.upstream.name);
+    const tokens = seen?.tokens ?? estimateStream(input, tail.seenBytes);
+    const outcome = interrupted ? 'interrupted' : finished ? 'completed' : 'aborted';
+    return {
+      kind: 'delivered',
+      end: {
+        ...baseEnd(input),
+        outcome,
+        status: reply.status,
+        usage: { tokens, source: seen === undefined ? 'estimated' : 'measured' },
+        firstOutputAt,
+        ...(seen?.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
+        ...(seen?.model !== undefined && { servedModel: seen.model }),
+      },
+    };
+  });
+}
+
+function estimateStream(input: RespondInput, outputBytes: number): TokenCounts {
+  return estimateUsage({ inputTokens: input.admitted.estimate.input, outputBytes, stream: true });
+}
+
+function answerStream(input: RespondInput): AnswerStream {
+  const { prepared, grant, gateway, state } = input;
+  const { call, snapshot } = grant;
+  const { settings } = snapshot.records;
+  const { bridge } = prepared;
+  if (bridge !== undefined) return bridgedStream(bridge.bridge.stream(bridge.context), prepared.upstream);
+  const rewrite = responseRewrite(call, grant.key.ownerId, state.record, gateway.tagger);
+  return nativeStream(call.operation.name, {
+    usageWanted: call.wantsUsage || settings.alwaysIncludeStreamUsage,
+    clean: settings.cleanChatStream,
+    rewriteData: rewrite?.apply,
+    rewriteEvery: rewrite?.every ?? false,
+    model: settings.responseModel === 'alias' ? grant.asked : undefined,
+  });
+}
+
+function baseEnd(input: RespondInput): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'price' | 'upstreamOperation'> {
+  const { record } = input.state;
+  const region = record.region ?? record.resource.region;
+  const upstreamOperation: Operation = input.prepared.upstream.name;
+  return {
+    attempts: input.attempts,
+    deploymentId: record.id,
+    upstreamOperation,
+    ...(region !== undefined && { region }),
+    ...(record.prices !== undefined && { price: record.prices }),
+  };
+}
+
+/** Headers of an answered call, beside those that every reply has. */
+function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
+  const { grant, result, state, prepared, admitted, model } = input;
+  const { settings } = grant.snapshot.records;
+  const expose = exposes(settings.exposeUpstream, grant.key.role);
+  const headers = upstreamPart(result.headers, expose, isOwn, admitted);
+  headers.push(
+    'x-litellm-model-id',
+    state.record.id,
+    'x-litellm-model-group',
+    model.name,
+    'x-litellm-attempted-retries',
+    String(Math.max(0, input.attempts.length - 1)),
+    'x-litellm-attempted-fallbacks',
+    String(input.fallbacks),
+  );
+  const changes = [...prepared.changes, ...input.stateChanges];
+  if (changes.length > 0) headers.push('x-aigateway-changes', changes.join(', '));
+  if (expose) {
+    headers.push('x-litellm-model-name', state.record.litellmModel, 'x-litellm-model-api-base', state.record.resource.origin);
+    const region = state.record.region ?? state.record.resource.region;
+    if (region !== undefined) headers.push('x-litellm-model-region', region);
+  }
+  return headers;
+}
+
+function exposes(setting: 'admin' | 'all' | 'none', role: 'model' | 'admin'): boolean {
+  return setting === 'all' || (setting === 'admin' && role === 'admin');
+}
+
+/** The upstream's headers; its rate limits only where this gateway has none of its own for the caller. */
+function upstreamPart(upstream: UpstreamAnswerHeaders, expose: boolean, isOwn: boolean, admitted: Admitted): FlatHeaders {
+  const own = Object.entries(rateLimitHeaders(admitted.reservation.standing)).flat();
+  const headers = callerHeaders(upstream, {
+    expose,
+    body: isOwn ? 'own' : 'upstream',
+    rateLimits: own.length > 0 ? 'own' : 'upstream',
+  });
+  headers.push(...own);
+  return headers;
+}
+
+/** Resolves once the reply is over: true when all of it was written. */
+export function whenClosed(reply: Reply): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (reply.closed !== undefined) resolve(reply.closed);
+    else reply.onClose = resolve;
+  });
+}
+
+export type AnswerErrorInput = {
+  readonly grant: Grant;
+  readonly reply: Reply;
+  readonly gateway: Gateway;
+  readonly attempts: readonly AttemptRecord[];
+  /** The caller has left: nothing can be said any more. */
+  readonly gone: boolean;
+  readonly error: GatewayError | UpstreamFailure;
+};
+
+/** Tells the caller that nobody could answer, in whatever form its answer has by now. */
+export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> {
+  const { error, grant, reply, gone } = input;
+  const { settings } = grant.snapshot.records;
+  if (gone) return { outcome: 'aborted', status: reply.status === 0 ? 499 : reply.status, attempts: input.attempts };
+  const closed = whenClosed(reply);
+  if (error instanceof GatewayError) {
+    sendError(input, error.status, errorHeaders(error), error.envelope());
+    input.gateway.metrics.refused(error.code);
+    if (error.cause !== undefined) input.gateway.logger.error({ error: error.cause, requestId: grant.call.requestId }, error.code);
+  } else {
+    const { status, body } = toCallerError(error, {
+      sanitiseContentFilter: settings.sanitiseContentFilter,
+      model: grant.asked,
+    });
+    sendError(input, status, upstreamErrorHeaders(error, status, input.attempts.length), body);
+  }
+  const finished = await closed;
+  const isRejected = !(error instanceof GatewayError) && !error.blame;
+  return {
+    outcome: finished ? (isRejected ? 'rejected' : 'failed') : 'aborted',
+    status: reply.status,
+    attempts: input.attempts,
+  };
+}
+
+function upstreamErrorHeaders(failure: UpstreamFailure, status: number, attempts: number): FlatHeaders {
+  const headers = [...jsonHeaders, 'x-aigateway-layer', 'upstream'];
+  if (status === 429 || status === 503) headers.push(...retryFlatHeaders(failure.waitMs ?? 1000));
+  // What several tries could not get, the caller's own retries will only multiply.
+  else if (status >= 500 && attempts > 1) headers.push('x-should-retry', 'false');
+  return headers;
+}
+
+function sendError(
+  { reply, grant }: Pick<RespondInput, 'reply' | 'grant'>,
+  status: number,
+  headers: FlatHeaders,
+  body: { error: { message: string; type: string; param: string | null; code: string | null } },
+): void {
+  if (!reply.committed) reply.send(status, headers, JSON.stringify(body));
+  else if (grant.call.stream) reply.end(grant.call.operation.errorEvent({ ...body.error }));
+  else reply.destroy();
+}

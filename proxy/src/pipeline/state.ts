@@ -1,0 +1,76 @@
+import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
+import { GatewayError } from '../errors.ts';
+import type { IdTagger } from '../routing/affinity.ts';
+import { mayReferToState, stripForeign, unwrapRequest } from '../routing/state-fields.ts';
+import { wrapResponseText } from '../routing/state-response.ts';
+import { memberValue } from './body.ts';
+import { parseCallBody } from './prepare.ts';
+import type { Call } from './read.ts';
+
+/** A Responses request whose references have been led back to the resource they live in. */
+export type StatefulBody = {
+  /** The body as its home understands it; absent where the request has none. */
+  readonly body: JsonObject | undefined;
+  /** The resource that must answer; empty once its state has been taken out. */
+  readonly homes: ReadonlySet<string>;
+  /** What was changed, for the response header. */
+  readonly changes: readonly string[];
+};
+
+/**
+ * Finds the resource that a Responses request refers to.
+ *
+ * @returns undefined when it refers to none: its bytes then stay as they are
+ * @throws GatewayError 404 for a reference that is somebody else's or was not made by this gateway, in the same words
+ */
+export function readState(call: Call, tagger: IdTagger, ownerId: string): StatefulBody | undefined {
+  if (call.operation.name !== 'responses' || !mayReferToState(call.body)) return undefined;
+  const body = parseCallBody(call);
+  const read = unwrapRequest(body, tagger, ownerId);
+  const [refused] = [...read.foreign, ...read.untagged];
+  if (refused !== undefined) {
+    const id = body[refused];
+    throw new GatewayError('object_not_found', {
+      param: refused === 'item_reference' ? 'input' : refused,
+      values: {
+        kind: refused === 'item_reference' ? 'item' : refused === 'conversation' ? 'conversation' : 'response',
+        id: typeof id === 'string' ? id.slice(0, 80) : refused,
+      },
+    });
+  }
+  if (!read.changed) return undefined;
+  return { body: read.body, homes: read.homes, changes: read.stripped.map((name) => `-${name}`) };
+}
+
+/**
+ * Takes out what only the home of the state could understand, so that another resource can answer. Done once per request.
+ *
+ * @returns undefined when there is nothing to take out, or nothing would be left to answer
+ */
+export function stripState(call: Call, stateful: StatefulBody | undefined): StatefulBody | undefined {
+  if (call.operation.name !== 'responses' || call.match.endpoint.kind === 'stored') return undefined;
+  if (stateful !== undefined && stateful.homes.size === 0) return undefined;
+  const { body, stripped, usable } = stripForeign(stateful?.body ?? parseCallBody(call));
+  if (!usable || stripped.length === 0) return undefined;
+  return { body, homes: new Set(), changes: [...(stateful?.changes ?? []), ...stripped.map((name) => `-${name}`)] };
+}
+
+/** Puts the home into the ids of an answer, where they will be of use to come back to it. */
+export type ResponseRewrite = {
+  /** Every event of a stream has ids to tag; otherwise only encrypted content is. */
+  readonly every: boolean;
+  apply(text: string): string;
+};
+
+/** @returns undefined for operations without state */
+export function responseRewrite(
+  call: Call,
+  ownerId: string,
+  record: DeploymentRecord,
+  tagger: IdTagger,
+): ResponseRewrite | undefined {
+  if (call.operation.name !== 'responses') return undefined;
+  const isStored = call.match.endpoint.kind === 'stored' || memberValue(call.body, call.scan, 'store') !== false;
+  const answerTagger = tagger.forAnswer({ resourceId: record.resource.id, ownerId, stored: isStored });
+  return { every: isStored, apply: (text) => wrapResponseText(text, answerTagger) };
+}

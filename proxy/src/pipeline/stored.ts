@@ -1,0 +1,77 @@
+import { GatewayError } from '../errors.ts';
+import { tagMarker, type IdTagger } from '../routing/affinity.ts';
+import type { DeploymentState } from '../routing/deployments.ts';
+import { availableAt } from '../routing/health.ts';
+import type { Snapshot } from '../snapshot.ts';
+import type { Caller } from './authenticate.ts';
+import { scopesOf, type Grant } from './authorize.ts';
+import type { Gateway } from './gateway.ts';
+import type { Call } from './read.ts';
+import type { StatefulBody } from './state.ts';
+
+/**
+ * Decides whether a key may reach a stored object, and by which deployment: any of the resource that its id names will do.
+ *
+ * @throws GatewayError 404 for an id that was not made by this gateway, for another owner's, and for a resource that is gone
+ */
+export function authorizeStored(
+  call: Call,
+  caller: Caller,
+  snapshot: Snapshot,
+  gateway: Gateway,
+): { grant: Grant; stateful: StatefulBody } {
+  const { key } = caller;
+  const tagged = call.match.id ?? '';
+  const found = gateway.tagger.unwrap(tagged, key.ownerId);
+  const door = typeof found === 'string' ? undefined : doorTo(found.resourceId, gateway);
+  if (typeof found === 'string' || door === undefined) {
+    throw new GatewayError('object_not_found', {
+      param: 'id',
+      values: { kind: 'response', id: tagged.slice(0, 80) },
+    });
+  }
+  const { record } = door;
+  const grant: Grant = {
+    call: {
+      ...call,
+      match: { ...call.match, id: found.original },
+      query: untagged(call.query, gateway.tagger, key.ownerId),
+    },
+    key,
+    snapshot,
+    model: {
+      group: record.model,
+      name: record.model,
+      deploymentId: record.id,
+      accessNames: [],
+      accessGroups: [],
+      providerNames: [],
+    },
+    asked: record.model,
+    scopes: scopesOf(key, record.model, snapshot),
+    tags: key.tags,
+  };
+  return { grant, stateful: { body: undefined, homes: new Set([found.resourceId]), changes: [] } };
+}
+
+/** The deployment of a resource that is available soonest. */
+function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefined {
+  const now = gateway.clock.now();
+  let door: DeploymentState | undefined;
+  for (const state of gateway.deployments.all()) {
+    if (state.record.resource.id !== resourceId) continue;
+    if (door === undefined || availableAt(state, now) < availableAt(door, now)) door = state;
+  }
+  return door;
+}
+
+/** Cursors in a query are ids that were handed out, too. */
+function untagged(query: string, tagger: IdTagger, ownerId: string): string {
+  if (!query.includes(tagMarker)) return query;
+  const parameters = new URLSearchParams(query);
+  for (const [name, value] of [...parameters]) {
+    const read = tagger.unwrap(value, ownerId);
+    if (typeof read === 'object') parameters.set(name, read.original);
+  }
+  return parameters.toString();
+}

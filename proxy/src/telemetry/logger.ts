@@ -1,0 +1,31 @@
+import { pino, type Logger as PinoLogger } from 'pino';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** Log lines about the gateway itself: JSON, one line each. Calls have a log of their own. */
+export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {
+  level: string;
+};
+
+/**
+ * @param write - takes whole lines; standard output unless a test collects them
+ */
+export function createLogger(level: LogLevel, write?: (line: string) => void): Logger {
+  const options = {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+    // Only name and message of an error: stacks of client libraries hold URLs and headers.
+    serializers: { error: describeError },
+  };
+  return write === undefined ? pino(options) : pino(options, { write });
+}
+
+/** What may be logged of a cause: its name, message and code, without query strings. */
+export function describeError(error: unknown): { name: string; message: string; code?: string } {
+  if (!(error instanceof Error)) return { name: 'unknown', message: typeof error };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const message = error.message.replace(/\?[^\s"']*/g, '?…').slice(0, 500);
+  return code === undefined ? { name: error.name, message } : { name: error.name, message, code };
+}
