@@ -34,7 +34,7 @@ export function toJsonSchema(schemas: Readonly<Record<string, Schema>>): Schema 
 }
 
 /** The `$id` under which the rewritten schemas refer to one another. */
-export const documentId = 'openapi:document';
+const documentId = 'openapi:document';
 
 /** The reference to one of the document's schemas, or to one that stands alone, rewritten the same way. */
 export function rootSchema(schema: Schema, schemas: Readonly<Record<string, Schema>>): Schema {
