@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { BridgeContext, SseEvent, StreamBridge } from './bridge.ts';
+import { callIdOf } from './call-id.ts';
 import { usesFunctions } from './chat-responses-request.ts';
 import {
   callArguments,
@@ -246,7 +247,7 @@ export class ResponsesToChatStream implements StreamBridge {
     if (call.index !== undefined || name === undefined) return;
     call.index = this.#callCount;
     this.#callCount += 1;
-    const id = callId ?? `call_${this.#context.requestId}_${call.index}`;
+    const id = callId ?? callIdOf(this.#context, call.index);
     if (this.#legacy) {
       if (call.index === 0) this.#delta({ function_call: { name, arguments: '' } });
     } else {

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { BridgeContext } from './bridge.ts';
+import { callIdOf } from './call-id.ts';
 import { DeclaredTools, unwrapCustomInput } from './declared-tools.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
 import { responseUsage } from './usage-shapes.ts';
@@ -253,7 +254,7 @@ export class ResponseAssembler {
     call.item = {
       outputIndex,
       id: this.#id(form === 'function' ? 'fc' : 'ctc', outputIndex),
-      callId: call.upstreamId ?? `call_${this.#context.requestId}_${outputIndex}`,
+      callId: call.upstreamId ?? callIdOf(this.#context, outputIndex),
       identity: tool?.namespace === undefined ? { name } : { name, namespace: tool.namespace },
       form,
     };

@@ -191,7 +191,10 @@ class Messages {
       case 'function_call_output':
       case 'custom_tool_call_output':
         this.#flush();
-        this.#result(asString(item.call_id) ?? '');
+        // Unless its call took it along, it has none: the upstream is to say so.
+        if (this.#results.get(asString(item.call_id) ?? '')?.[0] === item) {
+          this.#attach(this.#takeResult(asString(item.call_id) ?? ''));
+        }
         return;
       case 'item_reference':
         throw unsupported(
@@ -247,16 +250,12 @@ class Messages {
     if (calls.length > 0) message.tool_calls = calls;
     this.#messages.push(message);
     const images: JsonObject[] = [];
-    for (const { id } of calls) images.push(...this.#tool(id as string));
+    for (const { id } of calls) images.push(...this.#takeResult(id as string));
     this.#attach(images);
   }
 
-  #result(callId: string): void {
-    this.#attach(this.#tool(callId));
-  }
-
-  /** Writes a call's result, unless that is done, and gives what chat's tool messages cannot hold. */
-  #tool(callId: string): JsonObject[] {
+  /** Writes the next result of a call id and gives what of it chat's tool messages cannot hold. */
+  #takeResult(callId: string): JsonObject[] {
     const item = this.#results.get(callId)?.shift();
     if (item === undefined) return [];
     const content = chatContent(item.output);

@@ -113,9 +113,11 @@ describe('the chat client on a responses stream', () => {
     const deltas = dataOf(served).map(
       (chunk) => (chunk as { choices?: { delta?: JsonObject }[] }).choices?.[0],
     );
-    expect(deltas.map((choice) => choice?.delta?.reasoning_content ?? '').join('')).toBe(
-      '**Plan** look it up\n\nthen answer',
-    );
+    expect(
+      deltas
+        .map((choice) => (choice?.delta?.reasoning_content as string | undefined) ?? '')
+        .join(''),
+    ).toBe('**Plan** look it up\n\nthen answer');
     expect(choices[0]?.message).toMatchObject({
       content: 'I will check.',
       tool_calls: [{ id: 'call_A1' }],
