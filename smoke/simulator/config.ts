@@ -70,6 +70,12 @@ const deploymentSchema = z
       .default([])
       .describe('Parameters this deployment refuses besides those of its model'),
     contextWindow: z.int().min(1).optional().describe("Overrides the model's context window"),
+    latencyMs: z.number().min(0).default(0).describe('Time before the status line'),
+    chunkDelayMs: z
+      .number()
+      .min(0)
+      .optional()
+      .describe('Pause before every stream event; default: that of the simulator'),
     asyncFilter: z.boolean().default(false).describe('Asynchronous content filter mode'),
   })
   .refine((deployment) => findModel(deployment.model) !== undefined, {

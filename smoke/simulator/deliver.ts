@@ -42,13 +42,15 @@ export async function deliver(
     await apply(disturbance, response, gone.signal);
   };
   try {
+    await pause(reply.pace?.latencyMs, gone.signal);
+    if (reply.payload.kind !== 'stream') await pause(reply.pace?.thinkMs, gone.signal);
     if (strikesAt(disturbance, 'before-headers')) await strike();
     response.writeHead(reply.status, { ...reply.headers, ...payloadHeaders(reply) });
     response.flushHeaders();
     delivery.started = true;
     if (strikesAt(disturbance, 'after-headers')) await strike();
-    await pause(reply.pace?.thinkMs, gone.signal);
     if (reply.payload.kind === 'stream') {
+      await pause(reply.pace?.thinkMs, gone.signal);
       await writeFrames(reply, reply.payload.frames, disturbance, writer, clock, delivery, strike);
     } else {
       const bytes = payloadBytes(reply);
@@ -126,6 +128,8 @@ async function apply(
       await pause(disturbance.ms, gone);
       return;
     case 'cut':
+      // What was written in this turn reaches the socket only at its end.
+      await nextTurn();
       socket?.destroySoon();
       throw new Ended();
     case 'reset':

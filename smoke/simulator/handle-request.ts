@@ -43,7 +43,8 @@ export async function handleRequest(
 ): Promise<void> {
   const incoming: Incoming = {
     method: request.method ?? 'GET',
-    url: new URL(request.url ?? '/', 'http://simulator'),
+    // Joined as text: resolving `//path` against a base would take its first segment for a host.
+    url: new URL(`http://simulator${request.url ?? '/'}`),
     headers: flatHeaders(request),
     text: '',
   };

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPair, sign, verify } from 'node:crypto';
+import { generateKeyPair, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 
@@ -136,7 +136,7 @@ export function createIdentityService(
         return jsonReply(200, discovery(tenant, origin()));
       case 'discovery/v2.0/keys': {
         const { publicKey: key } = await signingKeys();
-        const jwk = createPublicKey(key).export({ format: 'jwk' });
+        const jwk = key.export({ format: 'jwk' });
         return jsonReply(200, { keys: [{ ...jwk, kid: KEY_ID, use: 'sig', alg: 'RS256' }] });
       }
       default:

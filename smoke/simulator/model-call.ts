@@ -100,7 +100,7 @@ function attempt(spec: ModelOperationSpec, call: Call, deployment: Deployment): 
       fault = faultOfWords(plan.words.fault, target);
     }
     reply = admitted(call, deployment, plan, refused);
-    reply.pace ??= paceOf(plan.words, call);
+    reply.pace ??= paceOf(plan.words, call, deployment);
   } catch (error) {
     if (!(error instanceof AzureError)) throw error;
     reply = error.reply;
@@ -144,11 +144,12 @@ function admitted(call: Call, deployment: Deployment, plan: Plan, refused: Refus
   return reply;
 }
 
-function paceOf(words: MagicWords, call: Call): Pace {
+function paceOf(words: MagicWords, call: Call, deployment: Deployment): Pace {
   const { chunkDelayMs, splitBytes } = call.simulation.config;
   const split = words.splitBytes ?? splitBytes;
   return {
-    delayMs: words.delayMs ?? chunkDelayMs,
+    latencyMs: deployment.config.latencyMs,
+    delayMs: words.delayMs ?? deployment.config.chunkDelayMs ?? chunkDelayMs,
     ...(words.thinkMs === undefined ? {} : { thinkMs: words.thinkMs }),
     ...(split === undefined ? {} : { splitBytes: split }),
   };

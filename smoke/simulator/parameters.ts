@@ -1,13 +1,15 @@
+import { REASONING_TOKENS } from './answer.ts';
 import { FEATURE_SINCE, isAtLeast } from './api-versions.ts';
 import {
   invalidType,
   invalidRequest,
+  invalidValue,
   unknownParameter,
   unsupportedParameter,
   unsupportedValue,
   versionTooOld,
 } from './errors.ts';
-import { isObject } from './json.ts';
+import { arrayOf, isObject } from './json.ts';
 import type { JsonObject } from './json.ts';
 import type { ModelOperation } from './models.ts';
 import type { Deployment } from './resources.ts';
@@ -165,6 +167,7 @@ export function checkParameters(
     }
     if (value !== null && value !== undefined) checkKind(name, value, kind);
   }
+  checkIncludes(body);
   checkStreamOptions(table, body);
   checkRanges(body);
   if (apiVersion !== undefined) checkVersion(body, apiVersion);
@@ -184,6 +187,24 @@ function movedParameter(name: string, moved: string): Error {
     },
   };
   return error;
+}
+
+const INCLUDES = [
+  'file_search_call.results',
+  'web_search_call.results',
+  'web_search_call.action.sources',
+  'message.input_image.image_url',
+  'computer_call_output.output.image_url',
+  'code_interpreter_call.outputs',
+  'reasoning.encrypted_content',
+  'message.output_text.logprobs',
+];
+
+function checkIncludes(body: JsonObject): void {
+  for (const [index, value] of arrayOf(body['include']).entries()) {
+    const name = typeof value === 'string' ? value : JSON.stringify(value);
+    if (!INCLUDES.includes(name)) throw invalidValue(`include[${String(index)}]`, name, INCLUDES);
+  }
 }
 
 function checkStreamOptions(table: ParameterTable, body: JsonObject): void {
@@ -284,6 +305,8 @@ export function checkMembers(path: string, value: JsonObject, known: ReadonlySet
   }
 }
 
+const EFFORTS = Object.keys(REASONING_TOKENS);
+
 /** Sampling parameters reasoning models refuse outright. */
 const REFUSED_BY_REASONING = [
   'top_p',
@@ -306,7 +329,11 @@ export function checkModelAccepts(deployment: Deployment, body: JsonObject): voi
     if (value !== undefined && value !== null) throw unsupportedParameter(path);
   }
   const given = (name: string): boolean => body[name] !== undefined && body[name] !== null;
+  checkEffort(body);
   if (!deployment.model.reasoning) {
+    if (arrayOf(body['include']).includes('reasoning.encrypted_content')) {
+      throw invalidRequest('Encrypted content is not supported with this model.', 'include');
+    }
     if (given('reasoning_effort')) throw unsupportedParameter('reasoning_effort');
     if (isObject(body['reasoning']) && given('reasoning') && isGiven(body['reasoning']['effort'])) {
       throw unsupportedParameter('reasoning.effort');
@@ -320,6 +347,18 @@ export function checkModelAccepts(deployment: Deployment, body: JsonObject): voi
   if (given('n') && body['n'] !== 1) throw unsupportedValue('n', body['n']);
   for (const name of REFUSED_BY_REASONING) {
     if (given(name)) throw unsupportedParameter(name);
+  }
+}
+
+function checkEffort(body: JsonObject): void {
+  const reasoning = isObject(body['reasoning']) ? body['reasoning'] : {};
+  const given = {
+    reasoning_effort: body['reasoning_effort'],
+    'reasoning.effort': reasoning['effort'],
+  };
+  for (const [path, effort] of Object.entries(given)) {
+    if (typeof effort === 'string' && !EFFORTS.includes(effort))
+      throw invalidValue(path, effort, EFFORTS);
   }
 }
 

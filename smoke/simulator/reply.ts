@@ -29,9 +29,11 @@ export type Reply = {
 
 /** Speed and granularity of a body. */
 export type Pace = {
+  /** Pause before the status line, in milliseconds. */
+  latencyMs?: number;
   /** Pause before each event, in milliseconds. */
   delayMs?: number;
-  /** Pause before the first byte of the body, in milliseconds. */
+  /** Pause before the first event, or before the status line of an answer that is no stream. */
   thinkMs?: number;
   /** Bytes per write, cutting through events and characters. */
   splitBytes?: number;

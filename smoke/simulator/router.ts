@@ -46,7 +46,7 @@ export function findRoute(method: string, fullPath: string, query: URLSearchPara
     return isAtLeast(version, classic.since);
   });
   if (found === undefined) throw resourceNotFound();
-  const named = deployment === undefined ? {} : { deployment: decodeURIComponent(deployment) };
+  const named = deployment === undefined ? {} : { deployment: decoded(deployment) };
   return {
     operation: found.operation,
     path: { ...found.path, ...named },
@@ -79,10 +79,18 @@ function matchTemplate(
     const part = parts[index] ?? '';
     if (step.startsWith('{')) {
       if (part === '') return undefined;
-      found[step.slice(1, -1)] = decodeURIComponent(part);
+      found[step.slice(1, -1)] = decoded(part);
     } else if (step !== part) {
       return undefined;
     }
   }
   return found;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw resourceNotFound();
+  }
 }

@@ -220,26 +220,19 @@ function fillArray(schema: JsonObject, place: Place): unknown[] {
 function fillNumber(schema: JsonObject, whole: boolean, variant: number): number {
   const unit = numberOr(schema['multipleOf'], whole ? 1 : 0);
   const step = unit > 0 ? unit : 0.5;
-  const least = Math.max(
-    numberOr(schema['minimum'], Number.NEGATIVE_INFINITY),
-    numberOr(schema['exclusiveMinimum'], Number.NEGATIVE_INFINITY),
-  );
-  const most = Math.min(
-    numberOr(schema['maximum'], Number.POSITIVE_INFINITY),
-    numberOr(schema['exclusiveMaximum'], Number.POSITIVE_INFINITY),
-  );
-  const open = least === schema['exclusiveMinimum'];
-  if (unit <= 0 && Number.isFinite(least) && Number.isFinite(most) && most - least < 1) {
-    return least + (most - least) / 2;
-  }
-  let start = 0;
-  if (Number.isFinite(least) && least >= 0) start = least;
-  else if (Number.isFinite(most) && most < 0) start = Math.floor(most / step) * step - step;
-  let value = Math.ceil(start / step) * step;
-  if (value < least || (open && value <= least)) value += step;
-  if (value === most && most === schema['exclusiveMaximum']) value -= step;
+  const above = numberOr(schema['exclusiveMinimum'], Number.NEGATIVE_INFINITY);
+  const below = numberOr(schema['exclusiveMaximum'], Number.POSITIVE_INFINITY);
+  const least = Math.max(numberOr(schema['minimum'], Number.NEGATIVE_INFINITY), above);
+  const most = Math.min(numberOr(schema['maximum'], Number.POSITIVE_INFINITY), below);
+  const fits = (value: number): boolean =>
+    value >= least && value <= most && value > above && value < below;
+
+  const lowest = Math.ceil(least / step) * step;
+  const highest = Math.floor(most / step) * step;
+  const candidates = [0, lowest, lowest + step, highest, highest - step, (least + most) / 2];
+  const value = candidates.find((candidate) => Number.isFinite(candidate) && fits(candidate)) ?? 0;
   const varied = value + variant * step;
-  return varied <= most ? varied : value;
+  return fits(varied) ? varied : value;
 }
 
 function fillString(schema: JsonObject, place: Place): string {

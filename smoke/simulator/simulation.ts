@@ -9,6 +9,9 @@ import { seededRandom } from './random.ts';
 import { createRecorder } from './recorder.ts';
 import { createResources } from './resources.ts';
 
+/** Chances have a sequence of their own, so that they do not depend on how many ids were given out. */
+const FAULT_SEED_OFFSET = 1;
+
 /** What a simulation is made from. */
 export type SimulationParts = {
   config: ResolvedConfig;
@@ -31,7 +34,7 @@ export function createSimulation({ config, clock, seed, origin }: SimulationPart
     ids: seededIds(random),
     resources: createResources(config, adjustable),
     identity: createIdentityService(config.identity, adjustable, origin),
-    faults: createFaultBook(random),
+    faults: createFaultBook(seededRandom(seed + FAULT_SEED_OFFSET)),
     recorder: createRecorder(config.recordedRequests),
   };
   seeds.set(simulation, { seed, origin });
@@ -47,6 +50,6 @@ export function resetSimulation(simulation: Simulation): void {
   simulation.ids = seededIds(simulation.random);
   simulation.resources = createResources(config, clock);
   simulation.identity = createIdentityService(config.identity, clock, origin);
-  simulation.faults.clear();
+  simulation.faults = createFaultBook(seededRandom(seed + FAULT_SEED_OFFSET));
   simulation.recorder.reset();
 }
