@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { BridgeContext } from './bridge.ts';
+import { noArguments } from './calls.ts';
 import { usesFunctions } from './chat-responses-request.ts';
 import { asObject, asObjects, asString, present } from './json.ts';
 import { chatUsage } from './usage-shapes.ts';
@@ -26,7 +27,7 @@ export function chatAnnotations(annotations: JsonValue[]): JsonObject[] {
 }
 
 /** The text of a reasoning item: its summary, or the reasoning itself where a model shows it. */
-export function reasoningText(item: JsonObject): string {
+function reasoningText(item: JsonObject): string {
   const summary = asObjects(item.summary);
   const parts = summary.length > 0 ? summary : asObjects(item.content);
   return joinTexts(parts.map((part) => asString(part.text) ?? ''));
@@ -36,19 +37,13 @@ function joinTexts(texts: readonly string[]): string {
   return texts.filter((text) => text !== '').join(itemSeparator);
 }
 
-/** Arguments as clients parse them: an empty text is what some models send for no arguments. */
-export function callArguments(args: JsonValue | undefined): string {
-  const text = asString(args) ?? '';
-  return text === '' ? '{}' : text;
-}
-
 function chatCall(item: JsonObject): JsonObject {
   const id = asString(item.call_id) ?? asString(item.id) ?? '';
   if (item.type === 'custom_tool_call') {
     const custom = { name: item.name ?? '', input: asString(item.input) ?? '' };
     return { id, type: 'custom', custom };
   }
-  const called = { name: item.name ?? '', arguments: callArguments(item.arguments) };
+  const called = { name: item.name ?? '', arguments: asString(item.arguments) || noArguments };
   return { id, type: 'function', function: called };
 }
 

@@ -42,7 +42,7 @@ describe('messages', () => {
       { type: 'message', role: 'system', content: 'Be brief.' },
       { type: 'message', role: 'developer', content: [{ type: 'input_text', text: 'And kind.' }] },
       { type: 'message', role: 'user', content: 'Hi' },
-      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Hello.' }] },
+      { type: 'message', role: 'assistant', content: 'Hello.' },
       { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Ø🌍' }] },
     ]);
   });

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { BridgedRequest } from './bridge.ts';
+import { noArguments } from './calls.ts';
 import { carry, unsupported } from './carry.ts';
 import { droppedTool } from './declared-tools.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
@@ -204,8 +205,13 @@ class InputItems {
     if (message.reasoning_content !== undefined) {
       this.#dropped.add('messages[].reasoning_content');
     }
-    const content = this.#outputContent(message);
-    if (content.length > 0) this.#items.push({ type: 'message', role: 'assistant', content });
+    const parts = this.#outputContent(message);
+    if (parts.length > 0) {
+      // Parts are documented for items with an id only; without one, text is to be a string. A refusal has no other place.
+      const isText = parts.every(({ type }) => type === 'output_text');
+      const content = isText ? parts.map(({ text }) => text as string).join('') : parts;
+      this.#items.push({ type: 'message', role: 'assistant', content });
+    }
     for (const call of asObjects(message.tool_calls)) this.#call(call);
     const legacy = asObject(message.function_call);
     if (legacy === undefined) return;
@@ -234,7 +240,7 @@ class InputItems {
         type: 'function_call',
         call_id: callId,
         name: called?.name,
-        arguments: asString(called?.arguments) ?? '{}',
+        arguments: asString(called?.arguments) || noArguments,
       }),
     );
   }

@@ -1,13 +1,8 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { BridgeContext, SseEvent, StreamBridge } from './bridge.ts';
-import { callIdOf } from './call-id.ts';
+import { callIdOf, noArguments } from './calls.ts';
 import { usesFunctions } from './chat-responses-request.ts';
-import {
-  callArguments,
-  chatAnnotations,
-  finishReason,
-  itemSeparator,
-} from './chat-responses-answer.ts';
+import { chatAnnotations, finishReason, itemSeparator } from './chat-responses-answer.ts';
 import { asNumber, asObject, asObjects, asString, parseObject, present } from './json.ts';
 import { chatErrorEvent, interruption, streamErrorOf, type StreamError } from './stream-error.ts';
 import { chatUsage } from './usage-shapes.ts';
@@ -294,7 +289,7 @@ export class ResponsesToChatStream implements StreamBridge {
     if (annotations.length > 0) this.#delta({ annotations });
     for (const call of this.#calls.values()) {
       if (call.kind === 'function' && call.emitted === 0) {
-        this.#argumentsDelta(call, callArguments(''));
+        this.#argumentsDelta(call, noArguments);
       }
     }
     const reason = finishReason(response, this.#callCount > 0, this.#legacy);

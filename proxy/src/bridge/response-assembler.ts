@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { BridgeContext } from './bridge.ts';
-import { callIdOf } from './call-id.ts';
+import { callIdOf, noArguments } from './calls.ts';
 import { DeclaredTools, unwrapCustomInput } from './declared-tools.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
 import { responseUsage } from './usage-shapes.ts';
@@ -276,7 +276,7 @@ export class ResponseAssembler {
     let text = call.text;
     if (item.form === 'function') {
       if (text === '') {
-        text = '{}';
+        text = noArguments;
         this.#callDelta(call, text);
       }
       this.#emit('response.function_call_arguments.done', {

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { BridgedRequest } from './bridge.ts';
+import { noArguments } from './calls.ts';
 import { carry, unsupported } from './carry.ts';
 import { chatTool, DeclaredTools, wrapCustomInput, type DeclaredTool } from './declared-tools.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
@@ -234,7 +235,7 @@ class Messages {
     const args =
       item.type === 'custom_tool_call'
         ? wrapCustomInput(asString(item.input) ?? '')
-        : (asString(item.arguments) ?? '{}');
+        : asString(item.arguments) || noArguments;
     const id = asString(item.call_id) ?? '';
     this.#calls.push({ id, type: 'function', function: { name, arguments: args } });
   }
