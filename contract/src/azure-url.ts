@@ -10,6 +10,8 @@ export type AzureUrl = {
   basePath: string;
   dialect: DialectName;
   kind: AzureHostKind;
+  /** What decided the dialect: the path, the api-version in the query, or nothing. */
+  decidedBy: 'path' | 'version' | 'default';
   deployment?: string;
   /** Dated for `classic`; `preview` on `v1` when asked for. */
   apiVersion?: string;
@@ -387,6 +389,7 @@ function readOtherPath(
       ...place,
       basePath: toPath(plain),
       dialect: 'openai',
+      decidedBy: 'path',
       ...(operation === undefined ? {} : { operation }),
     };
   }
@@ -438,11 +441,21 @@ function finish(rest: readonly string[], url: URL, found: Found): AzureUrl | Azu
     return {
       ...common,
       dialect: 'v1',
+      decidedBy: found.v1 ? 'path' : 'version',
       ...(version === 'preview' ? { apiVersion: 'preview' } : {}),
     };
   }
-  if (dated !== undefined) return { ...common, dialect: 'classic', apiVersion: dated };
-  return { ...common, dialect: byPath ? 'classic' : 'v1' };
+  if (dated !== undefined) {
+    return {
+      ...common,
+      dialect: 'classic',
+      decidedBy: byPath ? 'path' : 'version',
+      apiVersion: dated,
+    };
+  }
+  return byPath
+    ? { ...common, dialect: 'classic', decidedBy: 'path' }
+    : { ...common, dialect: 'v1', decidedBy: 'default' };
 }
 
 function startsAzurePath(rest: readonly string[]): boolean {

@@ -119,6 +119,8 @@ export type DeploymentRecord = {
   prices?: PriceRecord;
   /** Taken out of service by an administrator: the model is known, but this deployment gets no calls. */
   blocked?: boolean;
+  /** Holders of limits that only attempts on this deployment must pass: its own budget, its provider's. */
+  scopes?: readonly LimitScope[];
   /** Native Azure spillover target within the same resource. */
   spilloverDeployment?: string;
   /** `litellm_params.model` as configured; shown in model info. */

@@ -1,0 +1,264 @@
+import { parseAzureUrl } from './azure-url.ts';
+import { aigatewaySettings } from './config.ts';
+import type { Report } from './config-problems.ts';
+import { nearestName } from './names.ts';
+
+/** The environment as it was read once; empty variables count as unset. */
+export type Environment = { readonly [name: string]: string | undefined };
+
+export const defaultResponsesModel = 'gpt-5.3-codex';
+
+/** One environment variable that has a meaning of its own, for the reference page. */
+export type VariableDescription = { readonly name: string; readonly description: string };
+
+/** Variables besides `AIGATEWAY_<SETTING>`. */
+export const variables: readonly VariableDescription[] = [
+  {
+    name: 'AZURE_OPENAI_URL',
+    description: 'Address of the resource, in any form: with it, no file is needed',
+  },
+  { name: 'AZURE_OPENAI_ENDPOINT', description: 'Another name of it' },
+  { name: 'AZURE_API_BASE', description: "Another name of it, LiteLLM's" },
+  {
+    name: 'AZURE_OPENAI_API_KEY',
+    description: 'API key of the resource; without it the identity of the environment signs in',
+  },
+  { name: 'AZURE_API_KEY', description: "Another name of it, LiteLLM's" },
+  { name: 'AZURE_OPENAI_API_VERSION', description: 'Version of deployments without their own' },
+  { name: 'OPENAI_API_VERSION', description: "Another name of it, the SDKs'" },
+  { name: 'AZURE_API_VERSION', description: "Another name of it, LiteLLM's" },
+  { name: 'OPENAI_API_KEY', description: 'API key of `openai/` models at api.openai.com' },
+  { name: 'PROXY_API_KEY', description: 'A key for callers, without owner or limits' },
+  { name: 'LITELLM_MASTER_KEY', description: 'Key of the administrator' },
+  { name: 'AIGATEWAY_MASTER_KEY', description: 'Another name of it' },
+  {
+    name: 'LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY',
+    description: 'Permits a publicly known master key',
+  },
+  { name: 'AIGATEWAY_PROFILE', description: '`development` or `production` (the default)' },
+  {
+    name: 'AIGATEWAY_CONFIG',
+    description: 'Path of the configuration file; also `CONFIG_FILE_PATH`',
+  },
+  { name: 'AIGATEWAY_SECRET', description: 'Root secret of at least 32 bytes' },
+  {
+    name: 'AIGATEWAY_SECRET_PREVIOUS',
+    description: 'The root secret before, accepted during a rotation',
+  },
+  {
+    name: 'AIGATEWAY_RESPONSES_MODEL',
+    description: `Model of responses and chats that name none; \`${defaultResponsesModel}\` unless set`,
+  },
+  {
+    name: 'AIGATEWAY_RESPONSES_API_VERSION',
+    description: 'Version of that model; dated: `/openai/responses?api-version=…`',
+  },
+  {
+    name: 'AIGATEWAY_EMBEDDINGS_DEPLOYMENT',
+    description: 'Deployment of embeddings that name no model',
+  },
+  {
+    name: 'AIGATEWAY_EMBEDDINGS_API_VERSION',
+    description:
+      'Version of it; dated: `/openai/deployments/<deployment>/embeddings?api-version=…`',
+  },
+  { name: 'AZURE_TENANT_ID', description: 'Entra tenant' },
+  { name: 'AZURE_CLIENT_ID', description: 'Application or user-assigned identity' },
+  { name: 'AZURE_CLIENT_SECRET', description: 'Secret of the application' },
+  { name: 'AZURE_CLIENT_CERTIFICATE_PATH', description: 'PEM file of the application' },
+  { name: 'AZURE_FEDERATED_TOKEN_FILE', description: 'Token file of a workload identity' },
+  { name: 'AZURE_AUTHORITY_HOST', description: 'Entra authority of a sovereign cloud' },
+  {
+    name: 'AZURE_CREDENTIAL',
+    description: 'Names the way to authenticate of deployments that leave it open',
+  },
+  { name: 'AZURE_SCOPE', description: 'Entra scope' },
+  { name: 'LITELLM_LOG', description: 'Level of the log, as LiteLLM names it' },
+];
+
+const urlNames = ['AZURE_OPENAI_URL', 'AZURE_OPENAI_ENDPOINT', 'AZURE_API_BASE'] as const;
+export const azureKeyNames = ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY'] as const;
+export const azureVersionNames = [
+  'AZURE_OPENAI_API_VERSION',
+  'OPENAI_API_VERSION',
+  'AZURE_API_VERSION',
+] as const;
+export const masterKeyNames = ['LITELLM_MASTER_KEY', 'AIGATEWAY_MASTER_KEY'] as const;
+
+/** Settings that have names of their own in the environment besides `AIGATEWAY_<NAME>`, the least important first. */
+const settingNames: { readonly [setting: string]: readonly string[] } = {
+  port: ['PORT'],
+  base_path: ['SERVER_ROOT_PATH'],
+  proxy: ['https_proxy', 'HTTPS_PROXY'],
+  no_proxy: ['no_proxy', 'NO_PROXY'],
+};
+
+/** The first variable among `names` that is set. */
+export function firstSet(environment: Environment, names: readonly string[]): string | undefined {
+  return names.find((name) => isSet(environment, name));
+}
+
+export function isSet(environment: Environment, name: string): boolean {
+  return (environment[name] ?? '').trim() !== '';
+}
+
+type Raw = { [key: string]: unknown };
+
+/**
+ * The configuration with what the environment adds to it, written as the file would be: settings, the caller's key, and
+ * where no models are configured the three-setting set-up (address, key, caller's key).
+ */
+export function withEnvironment(raw: Raw, environment: Environment, report: Report): Raw {
+  const result: Raw = { ...raw };
+  const settings = settingsFromEnvironment(environment);
+  const models = Array.isArray(raw['model_list']) ? raw['model_list'] : [];
+  if (
+    raw['model_list'] === undefined ||
+    raw['model_list'] === null ||
+    (Array.isArray(raw['model_list']) && models.length === 0)
+  ) {
+    const added = modelsFromEnvironment(
+      environment,
+      report,
+      allowsInsecure(settings, raw, environment),
+    );
+    if (added.models.length > 0) result['model_list'] = added.models;
+    settings['default_models'] = {
+      ...added.defaults,
+      ...asMap(asMap(raw['aigateway_settings'])['default_models']),
+    };
+  }
+  if (Object.keys(settings).length > 0) {
+    result['aigateway_settings'] = { ...asMap(raw['aigateway_settings']), ...settings };
+  }
+  const keys = raw['virtual_keys'];
+  if (
+    isSet(environment, 'PROXY_API_KEY') &&
+    (keys === undefined || keys === null || Array.isArray(keys))
+  ) {
+    result['virtual_keys'] = [
+      ...(Array.isArray(keys) ? keys : []),
+      { key: 'os.environ/PROXY_API_KEY', key_alias: 'proxy-api-key' },
+    ];
+  }
+  warnOfUnknownVariables(environment, report);
+  return result;
+}
+
+function settingsFromEnvironment(environment: Environment): Raw {
+  const settings: Raw = {};
+  for (const setting of Object.keys(aigatewaySettings.shape)) {
+    const names = [...(settingNames[setting] ?? []), variableOf(setting)];
+    const name = names.findLast((candidate) => isSet(environment, candidate));
+    if (name !== undefined) settings[setting] = `os.environ/${name}`;
+  }
+  // LiteLLM writes its levels in capitals; only its names are translated.
+  const level = (environment['LITELLM_LOG'] ?? '').trim().toLowerCase();
+  if (settings['log_level'] === undefined && /^(debug|info|warning|error)$/.test(level)) {
+    settings['log_level'] = level === 'warning' ? 'warn' : level;
+  }
+  return settings;
+}
+
+/** The environment variable of one of our settings. */
+export function variableOf(setting: string): string {
+  return `AIGATEWAY_${setting.toUpperCase()}`;
+}
+
+/** The one setting that already counts while addresses are looked at, before the rest is read. */
+function allowsInsecure(settings: Raw, raw: Raw, environment: Environment): boolean {
+  const own = asMap(raw['aigateway_settings'])['allow_insecure_upstream'];
+  const value =
+    settings['allow_insecure_upstream'] === undefined
+      ? own
+      : environment[variableOf('allow_insecure_upstream')];
+  return value === true || (typeof value === 'string' && /^(true|yes|on|1)$/i.test(value.trim()));
+}
+
+/**
+ * Models of the set-up without a file: any name is tried as a deployment of the one resource, and names that the
+ * environment mentions are offered as models of their own.
+ */
+function modelsFromEnvironment(
+  environment: Environment,
+  report: Report,
+  allowInsecure: boolean,
+): { models: Raw[]; defaults: Raw } {
+  const urlName = firstSet(environment, urlNames);
+  if (urlName === undefined) return { models: [], defaults: {} };
+  const url = parseAzureUrl(environment[urlName] ?? '', { allowInsecure });
+  if (!url.ok) {
+    report.problem([`$${urlName}`], url.problem, url.hint);
+    return { models: [], defaults: {} };
+  }
+  const keyName = firstSet(environment, azureKeyNames);
+  const versionName = firstSet(environment, azureVersionNames);
+  const upstream = {
+    api_base: `os.environ/${urlName}`,
+    ...(keyName === undefined ? {} : { api_key: `os.environ/${keyName}` }),
+    // A version in the address itself is nearer than a variable for all.
+    ...(versionName === undefined || url.apiVersion !== undefined
+      ? {}
+      : { api_version: `os.environ/${versionName}` }),
+  };
+  const provider = url.dialect === 'openai' ? 'openai' : 'azure';
+  const named = (name: string, more: Raw, info: Raw): Raw => ({
+    model_name: name,
+    litellm_params: { ...upstream, model: `${provider}/${name}`, ...more },
+    model_info: info,
+  });
+
+  const models: Raw[] = [named('*', {}, {})];
+  const asked = environment['AIGATEWAY_RESPONSES_MODEL']?.trim();
+  const embeddings = environment['AIGATEWAY_EMBEDDINGS_DEPLOYMENT']?.trim();
+  if (asked || isSet(environment, 'AIGATEWAY_RESPONSES_API_VERSION')) {
+    const version = reference(environment, 'AIGATEWAY_RESPONSES_API_VERSION');
+    models.push(named(asked || defaultResponsesModel, version, {}));
+  }
+  if (embeddings) {
+    const version = reference(environment, 'AIGATEWAY_EMBEDDINGS_API_VERSION');
+    models.push(named(embeddings, version, { mode: 'embedding' }));
+  }
+  const fromUrl = url.deployment;
+  const isEmbedding = url.operation === 'embeddings';
+  if (fromUrl !== undefined && !models.some((model) => model['model_name'] === fromUrl)) {
+    models.push(named(fromUrl, {}, isEmbedding ? { mode: 'embedding' } : {}));
+  }
+
+  const forAnswers = asked || (isEmbedding ? undefined : fromUrl) || defaultResponsesModel;
+  const forEmbeddings = embeddings || (isEmbedding ? fromUrl : undefined);
+  return {
+    models,
+    defaults: {
+      responses: forAnswers,
+      chat: forAnswers,
+      ...(forEmbeddings === undefined ? {} : { embeddings: forEmbeddings }),
+    },
+  };
+}
+
+function reference(environment: Environment, name: string): Raw {
+  return isSet(environment, name) ? { api_version: `os.environ/${name}` } : {};
+}
+
+/** A mistyped variable of ours would silently leave a default in force. */
+function warnOfUnknownVariables(environment: Environment, report: Report): void {
+  const known = new Set([
+    ...variables.map(({ name }) => name),
+    ...Object.keys(aigatewaySettings.shape).map((setting) => variableOf(setting)),
+  ]);
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith('AIGATEWAY_') || known.has(name)) continue;
+    const near = nearestName(name, known);
+    const suggestion = near === undefined ? '' : ` Did you mean ${near}?`;
+    report.notice(
+      'unknown',
+      [`$${name}`],
+      `is no variable of the gateway and has no effect.${suggestion}`,
+    );
+  }
+}
+
+function asMap(value: unknown): Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {};
+}

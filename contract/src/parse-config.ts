@@ -1,0 +1,341 @@
+import { z } from 'zod';
+import { type Config, configSchema, requestParameters } from './config.ts';
+import { environmentReference, type KeyMeta, keyMeta, typeOf } from './config-fields.ts';
+import {
+  type ConfigPath,
+  createReport,
+  formatPath,
+  type Report,
+  showFound,
+} from './config-problems.ts';
+import { type Environment, isSet, withEnvironment } from './environment-config.ts';
+import { nearestName } from './names.ts';
+
+/** A configuration as read: valid parts only, with what is to be said about the rest in `report`. */
+export type ParsedConfig = {
+  readonly config: Config;
+  /** Position in the file of each entry of a list that is left, since entries with problems are not. */
+  readonly positions: { readonly [list: string]: readonly number[] };
+  /** The variables that references find: the file's own, then the process's. */
+  readonly environment: Environment;
+  /** Names of variables that came from the file and that no process will find in its environment. */
+  readonly fileVariables: ReadonlySet<string>;
+  /** Unset variables by the path of the value that refers to them. */
+  readonly unset: ReadonlyMap<string, string>;
+  readonly report: Report;
+};
+
+/** Keys whose references stay references, to be resolved where the secret is used. */
+const secretKeys: ReadonlySet<string> = new Set([
+  'api_key',
+  'azure_ad_token',
+  'client_secret',
+  'key',
+  'master_key',
+  'previous_key',
+  'proxy',
+]);
+
+/** Our own sections hold nothing but what we know: a key not known there is a mistake. */
+const ownSections: ReadonlySet<string | number> = new Set([
+  'aigateway_settings',
+  'credential_list',
+  'projects',
+  'virtual_keys',
+]);
+
+type Raw = { [key: string]: unknown };
+
+/**
+ * Reads a configuration: resolves references to the environment, checks every key and value, and reports all problems at
+ * once. What is wrong is left out of the result, so that the rest can be checked further.
+ *
+ * @param raw - the parsed YAML, includes already merged; undefined when there is no file
+ * @param environment - variables of the process
+ */
+export function parseConfig(raw: unknown, environment: Environment = {}): ParsedConfig {
+  const report = createReport();
+  const file = raw ?? {};
+  if (!isMap(file))
+    report.problem([], 'must be a map of sections such as model_list and general_settings');
+  const own = fileEnvironment(isMap(file) ? file['environment_variables'] : undefined, environment);
+  const merged: Environment = { ...environment, ...own };
+
+  const overlaid = withEnvironment(isMap(file) ? file : {}, merged, report);
+  const unset = new Map<string, string>();
+  const sources = new Map<string, string>();
+  const resolved = resolveReferences(overlaid, [], merged, { unset, sources }) as Raw;
+  refuseDefaultGuardrails(resolved['guardrails'], report);
+  walk(configSchema, resolved, [], report);
+
+  const { config, positions } = validate(resolved, { unset, sources, report });
+  for (const [path, name] of unset) {
+    const meta = decidingMeta(path);
+    if (meta?.status === 'inert') {
+      report.notice('inert', [path], `has no effect: ${meta.description}`);
+      continue;
+    }
+    const isReported = report.problems.some((problem) => formatPath(problem.path) === path);
+    const isAddress = /\.(api_base|base_url)$/.test(path);
+    if (!isReported && !isAddress) {
+      report.notice(
+        'unknown',
+        [path],
+        `refers to the environment variable ${name}, which is not set; it is left out`,
+      );
+    }
+  }
+  return {
+    config,
+    positions,
+    environment: merged,
+    fileVariables: new Set(Object.keys(own)),
+    unset,
+    report,
+  };
+}
+
+/** Variables set by the file; references among them are resolved first. */
+function fileEnvironment(value: unknown, environment: Environment): { [name: string]: string } {
+  if (!isMap(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, item]): [string, string][] => {
+      const reference = environmentReference(item);
+      const text = reference === undefined ? item : environment[reference];
+      if (typeof text === 'string') return [[name, text]];
+      return typeof text === 'number' || typeof text === 'boolean' ? [[name, String(text)]] : [];
+    }),
+  );
+}
+
+type Sources = { unset: Map<string, string>; sources: Map<string, string> };
+
+/** Replaces `os.environ/NAME` by its value, except in secrets; leaves out what is null or unset. */
+function resolveReferences(
+  value: unknown,
+  path: ConfigPath,
+  environment: Environment,
+  found: Sources,
+): unknown {
+  if (Array.isArray(value)) {
+    return value.map((item, index) =>
+      resolveReferences(item, [...path, index], environment, found),
+    );
+  }
+  if (isMap(value)) {
+    const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
+      const result = resolveReferences(item, [...path, key], environment, found);
+      return result === undefined || result === null ? [] : [[key, result]];
+    });
+    return Object.fromEntries(entries);
+  }
+  const name = environmentReference(value);
+  if (name === undefined) return value;
+  const where = formatPath(path);
+  found.sources.set(where, name);
+  if (secretKeys.has(String(path.at(-1)))) return value;
+  if (isSet(environment, name)) return environment[name];
+  found.unset.set(where, name);
+  return undefined;
+}
+
+/** A guardrail that is on for everyone is a promise to everyone; the others only answer to requests that name them. */
+function refuseDefaultGuardrails(value: unknown, report: Report): void {
+  if (!Array.isArray(value)) return;
+  value.forEach((guardrail: unknown, index) => {
+    const params = isMap(guardrail) ? guardrail['litellm_params'] : undefined;
+    if (isMap(params) && params['default_on'] === true) {
+      report.problem(
+        ['guardrails', index, 'litellm_params', 'default_on'],
+        'is refused: requests would pass without this guardrail, guardrails are not in this release',
+      );
+    }
+  });
+}
+
+/** Compares the keys that are there with those known: unknown, inert and refused ones are reported. */
+function walk(schema: z.ZodType, value: unknown, path: ConfigPath, report: Report): void {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodArray) {
+    if (Array.isArray(value)) {
+      value.forEach((item, index) =>
+        walk(inner.element as z.ZodType, item, [...path, index], report),
+      );
+    }
+    return;
+  }
+  if (!(inner instanceof z.ZodObject) || !isMap(value)) return;
+  const shape = inner.shape as { readonly [key: string]: z.ZodType };
+  for (const [key, item] of Object.entries(value)) {
+    const here = [...path, key];
+    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    if (field === undefined) {
+      reportUnknown(key, Object.keys(shape), here, report);
+      continue;
+    }
+    const meta = keyMeta(field);
+    if (meta === undefined || meta.status === 'effective') {
+      walk(field, item, here, report);
+    } else if (!isHarmless(item, meta.harmless ?? [])) {
+      if (meta.status === 'inert')
+        report.notice('inert', here, `has no effect: ${meta.description}`);
+      else report.problem(here, `is refused: ${meta.description}`);
+    }
+  }
+}
+
+function reportUnknown(
+  key: string,
+  known: readonly string[],
+  path: ConfigPath,
+  report: Report,
+): void {
+  const parent = path.at(-2);
+  if (parent === 'litellm_params' && requestParameters.includes(key)) return;
+  if (parent === 'model_info' && /^(supports_|supported_|db_model$|.*_cost|.*_cost_per_)/.test(key))
+    return;
+  const near = nearestName(key, known);
+  if (near !== undefined) {
+    report.problem(path, 'is not a known key', `Did you mean ${near}?`);
+  } else if (ownSections.has(path[0] ?? '')) {
+    report.problem(path, 'is not a known key', `Known here: ${known.toSorted().join(', ')}`);
+  } else if (parent === 'litellm_params') {
+    report.notice('unknown', path, 'is not known here and is sent upstream as a request parameter');
+  } else {
+    report.notice('unknown', path, 'is not known here and has no effect');
+  }
+}
+
+function isHarmless(value: unknown, harmless: readonly unknown[]): boolean {
+  if (harmless.some((item) => JSON.stringify(item) === JSON.stringify(value))) return true;
+  if (Array.isArray(value)) return value.every((item) => isHarmless(item, harmless));
+  return value === false || value === undefined;
+}
+
+const lists = ['model_list', 'credential_list', 'virtual_keys', 'projects'] as const;
+
+type Context = Sources & { report: Report };
+
+/** Validates, reports, leaves out what is wrong, and validates what is left. */
+function validate(resolved: Raw, context: Context): Pick<ParsedConfig, 'config' | 'positions'> {
+  const bad = new Set<string>();
+  const first = configSchema.safeParse(resolved);
+  for (const issue of first.error?.issues ?? []) {
+    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+    reportIssue(path, issue, resolved, context);
+    bad.add(formatPath(path.slice(0, 2)));
+  }
+  const positions: { [list: string]: number[] } = {};
+  const left: Raw = {};
+  for (const [section, value] of Object.entries(resolved)) {
+    if (bad.has(section)) continue;
+    if (Array.isArray(value) && lists.some((list) => list === section)) {
+      const kept = [...value.keys()].filter((index) => !bad.has(formatPath([section, index])));
+      positions[section] = kept;
+      left[section] = kept.map((index) => value[index] as unknown);
+    } else if (isMap(value)) {
+      left[section] = Object.fromEntries(
+        Object.entries(value).filter(([key]) => !bad.has(formatPath([section, key]))),
+      );
+    } else {
+      left[section] = value;
+    }
+  }
+  return { config: first.success ? first.data : configSchema.parse(left), positions };
+}
+
+function reportIssue(
+  path: (string | number)[],
+  issue: z.core.$ZodIssue,
+  resolved: Raw,
+  context: Context,
+): void {
+  const { report, unset, sources } = context;
+  const schema = schemaAt(configSchema, path);
+  const type =
+    (schema && keyMeta(schema)?.type) ?? (schema ? typeOf(schema) : 'another kind of value');
+  const wanted = issue.code === 'custom' ? issue.message : expectation(issue, type);
+  const where = formatPath(path);
+  const value = valueAt(resolved, path);
+  const missing = unset.get(where);
+  if (value === undefined) {
+    const reason =
+      missing === undefined
+        ? 'is missing'
+        : `refers to the environment variable ${missing}, which is not set`;
+    report.problem(path, `${reason}; it ${wanted}`);
+    return;
+  }
+  const source = sources.get(where);
+  const isSecret = path.some((part) => secretKeys.has(String(part))) || type.startsWith('a secret');
+  const found = isSecret ? 'something else' : showFound(value);
+  const from = source === undefined ? '' : ` in the environment variable ${source}`;
+  const options = /^must be one of (.*)$/.exec(wanted)?.[1]?.split(', ');
+  const near = options && typeof value === 'string' ? nearestName(value, options) : undefined;
+  report.problem(
+    path,
+    `${wanted}, found ${found}${from}`,
+    near === undefined ? undefined : `Did you mean ${near}?`,
+  );
+}
+
+function expectation(issue: z.core.$ZodIssue, type: string): string {
+  if (issue.code === 'invalid_type' && issue.expected === 'array') return 'must be a list';
+  if (issue.code === 'invalid_type' && issue.expected === 'object') return 'must be a map';
+  return `must be ${type}`;
+}
+
+/** The schema of a key, as far as the path goes through maps and lists. */
+function schemaAt(schema: z.ZodType, path: ConfigPath): z.ZodType | undefined {
+  let current: z.ZodType | undefined = schema;
+  for (const part of path) {
+    const inner: z.ZodType = unwrap(current);
+    if (inner instanceof z.ZodArray) current = inner.element as z.ZodType;
+    else if (inner instanceof z.ZodObject)
+      current = (inner.shape as { [key: string]: z.ZodType })[String(part)];
+    else return current;
+    if (current === undefined) return undefined;
+  }
+  return current;
+}
+
+/** Metadata of the key of a path that decides its effect: the outermost that is not effective, else the last. */
+function decidingMeta(path: string): KeyMeta | undefined {
+  let current: z.ZodType = configSchema;
+  let meta: KeyMeta | undefined;
+  for (const part of path.split(/[.[\]]+/).filter((name) => name !== '')) {
+    const inner: z.ZodType = unwrap(current);
+    if (inner instanceof z.ZodArray) {
+      current = inner.element as z.ZodType;
+      continue;
+    }
+    const field =
+      inner instanceof z.ZodObject
+        ? (inner.shape as { [key: string]: z.ZodType })[part]
+        : undefined;
+    if (field === undefined) return meta;
+    meta = keyMeta(field) ?? meta;
+    if (meta !== undefined && meta.status !== 'effective') return meta;
+    current = field;
+  }
+  return meta;
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  let current = schema;
+  while (current instanceof z.ZodOptional) current = current.unwrap() as z.ZodType;
+  return current;
+}
+
+function valueAt(value: unknown, path: ConfigPath): unknown {
+  let current = value;
+  for (const part of path) {
+    if (typeof current !== 'object' || current === null) return undefined;
+    current = (current as Raw)[String(part)];
+  }
+  return current;
+}
+
+function isMap(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

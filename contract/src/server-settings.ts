@@ -1,0 +1,89 @@
+import type { Config } from './config.ts';
+import type { SecretReference } from './records.ts';
+
+/** Settings of one process, as against the records, which all processes share. */
+export type ServerSettings = {
+  profile: 'development' | 'production';
+  host: string;
+  port: number;
+  opsHost: string;
+  opsPort: number;
+  /** Path the gateway is published under: empty, or starting with a slash and without one at the end. */
+  basePath: string;
+  dataDir: string;
+  maxBodyBytes: number;
+  /** Larger bodies are streamed once and never sent to a second deployment. */
+  maxReplayableBodyBytes: number;
+  maxHeaderBytes: number;
+  maxConnections: number;
+  headersTimeoutMs: number;
+  bodyTimeoutMs: number;
+  keepAliveTimeoutMs: number;
+  connectTimeoutMs: number;
+  /** How long calls may go on after a stop signal. */
+  drainMs: number;
+  /** How long a stream waits for first output before its status line is sent. */
+  firstOutputHoldMs: number;
+  /** Interval of comments in silent streams. */
+  heartbeatMs: number;
+  /** After how much silence a plain answer begins with white space. */
+  silentAnswerMs: number;
+  trustedHops: number;
+  /** HTTP proxy towards upstreams; may hold a password. */
+  proxy?: SecretReference;
+  noProxy: readonly string[];
+  caFile?: string;
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  corsOrigins: readonly string[];
+  keyInQuery: boolean;
+  /** Plain http upstreams were allowed explicitly. */
+  allowInsecureUpstream: boolean;
+  /** Root secret and the one before it, while both are accepted. */
+  secret?: SecretReference;
+  previousSecret?: SecretReference;
+};
+
+const MiB = 1_048_576;
+
+/** Settings of the process with their defaults, which the reference page states as well. */
+export function serverSettings(config: Config, profile: ServerSettings['profile']): ServerSettings {
+  const ours = config.aigateway_settings ?? {};
+  const general = config.general_settings ?? {};
+  const host = ours.host ?? (profile === 'production' ? '0.0.0.0' : '127.0.0.1');
+  const requestMb = general.max_request_size_mb;
+  return {
+    profile,
+    host,
+    port: ours.port ?? 8080,
+    opsHost: ours.ops_host ?? host,
+    opsPort: ours.ops_port ?? 9090,
+    basePath: toBasePath(ours.base_path ?? ''),
+    dataDir: ours.data_dir ?? './.aigateway',
+    maxBodyBytes:
+      ours.max_body ?? (requestMb === undefined ? 64 * MiB : Math.floor(requestMb * MiB)),
+    maxReplayableBodyBytes: ours.max_replayable_body ?? 8 * MiB,
+    maxHeaderBytes: ours.max_header_bytes ?? 32 * 1024,
+    maxConnections: ours.max_connections ?? 10_000,
+    headersTimeoutMs: ours.headers_timeout ?? 30_000,
+    bodyTimeoutMs: ours.body_timeout ?? 120_000,
+    keepAliveTimeoutMs: ours.keep_alive_timeout ?? 650_000,
+    connectTimeoutMs: ours.connect_timeout ?? 10_000,
+    drainMs: ours.drain_time ?? 120_000,
+    firstOutputHoldMs: ours.first_output_hold ?? 15_000,
+    heartbeatMs: ours.heartbeat ?? 15_000,
+    silentAnswerMs: ours.silent_answer ?? 180_000,
+    trustedHops: ours.trusted_hops ?? 0,
+    ...(ours.proxy === undefined ? {} : { proxy: ours.proxy }),
+    noProxy: ours.no_proxy ?? [],
+    ...(ours.ca_file === undefined ? {} : { caFile: ours.ca_file }),
+    logLevel: ours.log_level ?? (config.litellm_settings?.set_verbose === true ? 'debug' : 'info'),
+    corsOrigins: ours.cors_origins ?? [],
+    keyInQuery: ours.key_in_query ?? false,
+    allowInsecureUpstream: ours.allow_insecure_upstream ?? false,
+  };
+}
+
+function toBasePath(path: string): string {
+  const bare = path.replace(/^\/+|\/+$/g, '');
+  return bare === '' ? '' : `/${bare}`;
+}
