@@ -197,6 +197,20 @@ describe('a refusal', () => {
       { param: 'temperature', action: 'default-only', default: 1 },
     ],
     [
+      'of a number without a word on the default',
+      'chat',
+      "Unsupported value: 'temperature' does not support 0.2 with this model.",
+      'temperature',
+      { param: 'temperature', action: 'default-only' },
+    ],
+    [
+      'of a switch',
+      'chat',
+      "Unsupported value: 'logprobs' does not support true with this model.",
+      'logprobs',
+      { param: 'logprobs', action: 'replace', from: true },
+    ],
+    [
       'of an effort',
       'responses',
       "Unsupported value: 'minimal' is not supported with the 'gpt-5.3-codex' model. Unsupported value: 'reasoning.effort' does not support 'minimal' with this model. Supported values are: 'low', 'medium', and 'high'.",

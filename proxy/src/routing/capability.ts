@@ -274,7 +274,7 @@ function repairOfValue(param: string, message: string): Repair | undefined {
       ? { param, action: 'default-only', default: value }
       : { param, action: 'default-only' };
   }
-  const refused = /does not support (?:'([^']*)'|(-?[\d.]+|true|false|null))/.exec(message);
+  const refused = /does not support (?:'([^']*)'|(-?\d|true|false))/.exec(message);
   if (refused === null) return undefined;
   const [, text, literal] = refused;
   if (text !== undefined && param.endsWith('.role')) {
@@ -282,13 +282,10 @@ function repairOfValue(param: string, message: string): Repair | undefined {
     return to === undefined ? undefined : { param, action: 'replace', from: text, to };
   }
   if (text !== undefined) return { param, action: 'replace', from: text };
-  return literal === undefined
-    ? undefined
-    : { param, action: 'replace', from: readLiteral(literal) };
-}
-
-function readLiteral(literal: string): number | boolean | null {
-  if (literal === 'null') return null;
-  if (literal === 'true' || literal === 'false') return literal === 'true';
-  return Number(literal.replace(/\.$/, ''));
+  if (literal === undefined) return undefined;
+  if (literal === 'true' || literal === 'false') {
+    return { param, action: 'replace', from: literal === 'true' };
+  }
+  // One number refused, others would be too: each would cost a call to learn.
+  return { param, action: 'default-only' };
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FailureClass } from '@aigateway/contract/records';
 import type { Deployments, DeploymentState } from './deployments.ts';
@@ -172,6 +173,67 @@ describe('cool-down', () => {
     openCircuit(deployments, b);
     expect(standing(a, clock.now())).toBe('cooling');
     expect(standing(b, clock.now())).toBe('healthy');
+  });
+});
+
+describe('a group under any sequence of outcomes', () => {
+  const outcome = fc.constantFrom(
+    'ok',
+    'left',
+    'BadRequestError',
+    'RateLimitError',
+    'InternalServerError',
+    'TimeoutError',
+    'AuthenticationError',
+  );
+  const step = fc.oneof(
+    fc.record({ member: fc.nat(2), start: fc.constant(true) }),
+    fc.record({ member: fc.nat(2), end: outcome }),
+    fc.record({ passMs: fc.integer({ min: 1, max: 90_000 }) }),
+    fc.record({ member: fc.nat(2), probe: fc.boolean() }),
+  );
+
+  it('keeps a healthy member, and its clocks and counts make sense', () => {
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 200 }),
+        fc.option(fc.nat(3), { nil: undefined }),
+        (steps, allowedFails) => {
+          const { clock, deployments } = setUp(allowedFails === undefined ? {} : { allowedFails }, [
+            'a',
+            'b',
+            'c',
+          ]);
+          const group = deployments.group('chat');
+          for (const each of steps) {
+            if ('passMs' in each) clock.pass(each.passMs);
+            else {
+              const state = group[each.member];
+              if (state === undefined) throw new Error('missing');
+              if ('start' in each) deployments.started(state, 1);
+              else if ('probe' in each) deployments.recordProbe(state, each.probe);
+              else if (each.end === 'ok') deployments.finished(state, { ok: true, blame: false });
+              else if (each.end === 'left')
+                deployments.finished(state, { ok: false, blame: false });
+              else {
+                deployments.finished(state, {
+                  ok: false,
+                  failureClass: each.end,
+                  blame: each.end !== 'BadRequestError',
+                });
+              }
+            }
+            const now = clock.now();
+            expect(group.some((state) => standing(state, now) === 'healthy')).toBe(true);
+            for (const state of group) {
+              expect(state.inFlight).toBeGreaterThanOrEqual(0);
+              expect(isUsable(state, now)).toBe(availableAt(state, now) === now);
+              expect(availableAt(state, now) - now).toBeLessThanOrEqual(60_000);
+            }
+          }
+        },
+      ),
+    );
   });
 });
 

@@ -7,13 +7,13 @@ import type {
 import type { Clock } from '../ports.ts';
 import { newLearned, type Learned } from './capability.ts';
 import {
-  isUsable,
   newHealth,
   recordFailure,
   recordNothing,
   recordProbe,
   recordStart,
   recordSuccess,
+  standing,
   type Health,
 } from './health.ts';
 import { LatencyWindow } from './latency-window.ts';
@@ -200,8 +200,9 @@ export class Deployments {
   }
 }
 
+/** A half-open deployment does not count: while its trial is under way it takes nothing else. */
 function isServing(state: DeploymentState, now: number): boolean {
-  return state.record.blocked !== true && isUsable(state, now);
+  return state.record.blocked !== true && standing(state, now) === 'healthy';
 }
 
 function isSameUpstream(a: DeploymentRecord, b: DeploymentRecord): boolean {

@@ -60,7 +60,7 @@ export type FailureRules = {
   router: Pick<RouterRecord, 'allowedFails' | 'allowedFailsPolicy' | 'coolDownMs'>;
   /** The deployment's own cool-down. */
   coolDownMs: number | undefined;
-  /** No other member of the model group could take a call now. */
+  /** No other member of the model group is healthy now. */
   lastUsable: boolean;
 };
 

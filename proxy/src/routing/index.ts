@@ -32,6 +32,7 @@ export type OrderContext = {
   now: number;
   /** Between 0 and 1, as `Math.random`. */
   random(): number;
+  /** Estimated input plus output tokens of the call. */
   estimateTokens: number;
   stream: boolean;
   router: RouterRecord;
@@ -131,7 +132,6 @@ function createStrategyContext(context: OrderContext): StrategyContext {
   const draws = new Map<DeploymentState, number>();
   return {
     now: context.now,
-    estimateTokens: context.estimateTokens,
     stream: context.stream,
     router: context.router,
     sticky: sessionKey !== undefined,

@@ -42,7 +42,7 @@ export function applyRepairs(body: JsonObject, repairs: readonly Repair[]): stri
     if (name === undefined || !Object.hasOwn(body, name)) continue;
     const changed = path.length === 1 ? repaired(body, name, repair) : edited(body, path, repair);
     if (changed === body) continue;
-    for (const key of Object.keys(body)) if (!Object.hasOwn(changed, key)) delete body[key];
+    if (!Object.hasOwn(changed, name)) delete body[name];
     Object.assign(body, changed);
     changes.push(nameOfChange(repair));
   }

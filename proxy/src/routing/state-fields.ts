@@ -65,12 +65,16 @@ export function unwrapRequest(
   };
 
   const { previous_response_id: previous, conversation, input } = body;
-  if (typeof previous === 'string')
-    changes['previous_response_id'] = follow('previous_response_id', previous);
-  if (typeof conversation === 'string')
-    changes['conversation'] = follow('conversation', conversation);
-  if (isObject(conversation) && typeof conversation['id'] === 'string') {
-    changes['conversation'] = { ...conversation, id: follow('conversation', conversation['id']) };
+  if (typeof previous === 'string') {
+    const id = follow('previous_response_id', previous);
+    if (id !== previous) changes['previous_response_id'] = id;
+  }
+  const conversationId = isObject(conversation) ? conversation['id'] : conversation;
+  if (typeof conversationId === 'string') {
+    const id = follow('conversation', conversationId);
+    if (id !== conversationId) {
+      changes['conversation'] = isObject(conversation) ? { ...conversation, id } : id;
+    }
   }
   if (Array.isArray(input)) {
     const items = input.map((item) => readItem(item, tagger, ownerId));
@@ -93,11 +97,7 @@ export function unwrapRequest(
       changes['input'] = items.map((item) => item.unwrapped);
     }
   }
-  const changed = Object.entries(changes).some(([name, value]) =>
-    name === 'conversation' && isObject(value) && isObject(conversation)
-      ? value['id'] !== conversation['id']
-      : value !== body[name],
-  );
+  const changed = Object.keys(changes).length > 0;
   return {
     body: changed ? { ...body, ...changes } : body,
     homes: new Set(home === undefined ? [] : [home]),

@@ -5,8 +5,6 @@ import type { DeploymentState } from './deployments.ts';
 export type StrategyContext = {
   /** Milliseconds since the epoch. */
   now: number;
-  /** Estimated input plus output tokens of the call. */
-  estimateTokens: number;
   stream: boolean;
   router: Pick<RouterRecord, 'latencyWindowMs' | 'latencyBuffer'>;
   /** True when `draw` is the same for every call of one conversation. */
