@@ -1,0 +1,187 @@
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type ConfigPath, formatPath } from '@aigateway/contract/config-problems';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+
+export type Position = { readonly file: string; readonly line: number };
+
+/** A configuration file as plain data, its includes merged in. */
+export type ConfigFile = {
+  readonly raw: { readonly [key: string]: unknown };
+  /** Every file that was read, the main one first. */
+  readonly files: readonly string[];
+  /** Where a value stands, or the nearest value around it that is known. */
+  positionOf(path: ConfigPath): Position | undefined;
+};
+
+/** The file cannot be used at all. The message says why and where, and holds nothing of its content. */
+export class ConfigFileError extends Error {
+  override readonly name = 'ConfigFileError';
+}
+
+const largestFile = 4_194_304;
+const mostFiles = 64;
+
+/** Guards against a few lines that expand to gigabytes. */
+const mostAliases = 1000;
+
+type Raw = { [key: string]: unknown };
+type Loaded = { raw: Raw; positions: Map<string, Position> };
+
+/**
+ * Reads a YAML (or JSON) configuration file with everything it includes. Includes are relative to the file that names
+ * them; lists are appended, maps merged, and of two values for one key the included one counts, as in LiteLLM.
+ *
+ * @throws {ConfigFileError} if a file is missing, too large, not UTF-8, not YAML, or includes itself
+ */
+export function readConfigFile(path: string): ConfigFile {
+  const files: string[] = [];
+  const { raw, positions } = load(resolve(path), [], files);
+  return {
+    raw,
+    files,
+    positionOf: (wanted) => {
+      for (let length = wanted.length; length > 0; length -= 1) {
+        const position = positions.get(formatPath(wanted.slice(0, length)));
+        if (position !== undefined) return position;
+      }
+      return undefined;
+    },
+  };
+}
+
+function load(path: string, including: readonly string[], files: string[]): Loaded {
+  const file = realPath(path);
+  if (including.includes(file)) throw new ConfigFileError(`${file} includes itself`);
+  if (files.length >= mostFiles)
+    throw new ConfigFileError(`more than ${mostFiles} files are included`);
+  files.push(file);
+  const loaded = parse(readText(file), file);
+  const { include } = loaded.raw;
+  if (include === undefined || include === null) return loaded;
+
+  const names: unknown = typeof include === 'string' ? [include] : include;
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+    throw new ConfigFileError(`${file}: include must be a list of file names`);
+  }
+  for (const name of names) {
+    mergeInto(loaded, load(resolve(dirname(file), name), [...including, file], files));
+  }
+  return loaded;
+}
+
+function mergeInto(target: Loaded, included: Loaded): void {
+  for (const [key, value] of Object.entries(included.raw)) {
+    const own = target.raw[key];
+    if (key === 'include') continue;
+    if (Array.isArray(own) && Array.isArray(value)) {
+      target.raw[key] = [...(own as unknown[]), ...(value as unknown[])];
+      movePositions(included, target, key, own.length);
+    } else {
+      target.raw[key] = isPlain(own) && isPlain(value) ? { ...own, ...value } : value;
+      movePositions(included, target, key, 0);
+    }
+  }
+}
+
+/** Takes over the positions below a section; entries of a list are counted on from `offset`. */
+function movePositions(from: Loaded, to: Loaded, section: string, offset: number): void {
+  for (const [path, position] of from.positions) {
+    if (path !== section && !path.startsWith(`${section}.`) && !path.startsWith(`${section}[`))
+      continue;
+    const rest = path
+      .slice(section.length)
+      .replace(/^\[(\d+)\]/, (_, index) => `[${Number(index) + offset}]`);
+    if (rest === '' && to.positions.has(path)) continue;
+    to.positions.set(`${section}${rest}`, position);
+  }
+}
+
+function parse(text: string, file: string): Loaded {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    merge: true,
+    lineCounter: lines,
+    // Pretty errors quote the source, which may hold keys.
+    prettyErrors: false,
+    uniqueKeys: true,
+  });
+  const error = document.errors[0] ?? document.warnings[0];
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    throw new ConfigFileError(`${file}:${line}:${col} is not valid YAML (${error.code})`);
+  }
+  let raw: unknown;
+  try {
+    raw = document.toJS({ maxAliasCount: mostAliases });
+  } catch (cause) {
+    throw new ConfigFileError(`${file} repeats itself too often through aliases`, { cause });
+  }
+  const positions = new Map<string, Position>();
+  if (raw === null || raw === undefined) return { raw: {}, positions };
+  if (!isPlain(raw))
+    throw new ConfigFileError(`${file} must be a map of sections such as model_list`);
+  collect(document.contents, [], { file, lines, positions, document });
+  return { raw, positions };
+}
+
+type Collected = {
+  file: string;
+  lines: LineCounter;
+  positions: Map<string, Position>;
+  document: ReturnType<typeof parseDocument>;
+};
+
+/** Notes where every key and list entry begins. Values that come through a merge key have the place of their map. */
+function collect(node: unknown, path: ConfigPath, into: Collected): void {
+  const target = isAlias(node) ? node.resolve(into.document) : node;
+  if (isMap(target)) {
+    for (const pair of target.items) {
+      if (!isScalar(pair.key) || typeof pair.key.value === 'symbol') continue;
+      const key = String(pair.key.value);
+      if (key === '<<') continue;
+      note([...path, key], pair.key, into);
+      collect(pair.value, [...path, key], into);
+    }
+  } else if (isSeq(target)) {
+    target.items.forEach((item, index) => {
+      note([...path, index], item, into);
+      collect(item, [...path, index], into);
+    });
+  }
+}
+
+function note(path: ConfigPath, node: unknown, into: Collected): void {
+  const range = (node as { range?: readonly [number, number, number] | null } | null)?.range;
+  if (!range) return;
+  into.positions.set(formatPath(path), {
+    file: into.file,
+    line: into.lines.linePos(range[0]).line,
+  });
+}
+
+function readText(file: string): string {
+  const size = statSync(file).size;
+  if (size > largestFile) throw new ConfigFileError(`${file} is larger than ${largestFile} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+  } catch (cause) {
+    throw new ConfigFileError(`${file} cannot be read as UTF-8 text`, { cause });
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ConfigFileError(
+      code === 'ENOENT' ? `${path} does not exist` : `${path} cannot be read`,
+      { cause },
+    );
+  }
+}
+
+function isPlain(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import type { Environment } from '@aigateway/contract/environment-config';
+
+/** The environment of this process, read once at its start. Nothing else reads `process.env`. */
+export type ProcessEnvironment = {
+  readonly variables: Environment;
+  /** The `.env` file that was found, or undefined. */
+  readonly file?: string;
+  readonly profile: 'development' | 'production';
+  /** Configuration file named by `AIGATEWAY_CONFIG` or LiteLLM's `CONFIG_FILE_PATH`. */
+  readonly configFile?: string;
+};
+
+/** A `.env` of this size is none. */
+const largestFile = 1_048_576;
+
+/**
+ * Reads the process's environment and the `.env` file of a directory; variables of the process win.
+ *
+ * @throws {Error} if the file is there but cannot be read, is too large or is not UTF-8
+ */
+export function readEnvironment(
+  directory: string,
+  real: Environment = process.env,
+): ProcessEnvironment {
+  const file = join(directory, '.env');
+  const text = readOptional(file);
+  const variables: Environment = Object.freeze({
+    ...(text === undefined ? {} : parseEnv(text)),
+    ...Object.fromEntries(Object.entries(real).filter(([, value]) => value !== undefined)),
+  });
+  const configFile = [variables['AIGATEWAY_CONFIG'], variables['CONFIG_FILE_PATH']]
+    .map((path) => path?.trim())
+    .find((path) => path);
+  return {
+    variables,
+    ...(text === undefined ? {} : { file }),
+    profile:
+      variables['AIGATEWAY_PROFILE']?.trim() === 'development' ? 'development' : 'production',
+    ...(configFile === undefined ? {} : { configFile }),
+  };
+}
+
+function readOptional(file: string): string | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EISDIR') return undefined;
+    throw error;
+  }
+  if (bytes.length > largestFile) throw new Error(`${file} is larger than ${largestFile} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Error(`${file} is not UTF-8 text`, { cause });
+  }
+}
