@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gatewayProgram } from '../bench/targets.ts';
 import { freePort, startServer } from '../bench/server-process.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import type { ApiDocument } from './document.ts';
@@ -15,6 +14,8 @@ export const simulatedModels: Models = {
   completions: 'gpt-35-turbo-instruct',
 };
 
+/** The source, not a bundle that may be older. */
+const gatewaySource = join(import.meta.dirname, '..', '..', 'gateway', 'src', 'main.ts');
 const resource = 'conformance';
 const key = 'sk-conformance-0123456789abcdef';
 
@@ -73,7 +74,7 @@ export async function startGatewayTarget(document: ApiDocument): Promise<OwnTarg
       folder,
       command: [
         process.execPath,
-        gatewayProgram(),
+        gatewaySource,
         '--config',
         config,
         '--port',
