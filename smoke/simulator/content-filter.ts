@@ -49,9 +49,15 @@ function blockedPromptResults(category: string): JsonObject {
   };
 }
 
+function filtered(error: Parameters<typeof modelError>[1]): AzureError {
+  const refusal = modelError(400, error);
+  refusal.reply.headers['x-ms-rai-invoked'] = 'true';
+  return refusal;
+}
+
 /** The refusal of a blocked prompt as chat, completions and embeddings word it. */
 export function promptBlocked(category: string): AzureError {
-  return modelError(400, {
+  return filtered({
     message: BLOCKED_TEXT,
     type: null,
     param: 'prompt',
@@ -66,7 +72,7 @@ export function promptBlocked(category: string): AzureError {
 
 /** The refusal of a blocked prompt as Responses words it: no `innererror`. */
 export function responsesPromptBlocked(category: string, promptLength: number): AzureError {
-  return modelError(400, {
+  return filtered({
     message: BLOCKED_TEXT,
     param: 'prompt',
     code: 'content_filter',

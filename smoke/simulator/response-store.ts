@@ -5,6 +5,9 @@ import type { Frame } from './reply.ts';
 /** Azure keeps stored responses for 30 days. */
 const LIFETIME_MS = 30 * 24 * 60 * 60 * 1000;
 
+/** Long runs would fill the memory otherwise; the oldest responses go first. */
+const MAX_RESPONSES = 20_000;
+
 /** A stored response with all that is needed to continue it. */
 export type StoredResponse = {
   id: string;
@@ -40,8 +43,18 @@ export interface ResponseStore {
  */
 export function createResponseStore(clock: Clock, visibilityDelayMs: number): ResponseStore {
   const responses = new Map<string, { savedAt: number; response: StoredResponse }>();
-  const items = new Map<string, { savedAt: number; item: JsonObject; owner: string }>();
+  const items = new Map<string, { savedAt: number; item: JsonObject }>();
 
+  const ownItems = (response: StoredResponse): JsonObject[] => [
+    ...response.input,
+    ...(response.final['output'] as JsonObject[]),
+  ];
+  const remove = (id: string): void => {
+    const found = responses.get(id);
+    if (found === undefined) return;
+    responses.delete(id);
+    for (const item of ownItems(found.response)) items.delete(String(item['id']));
+  };
   const isVisible = (savedAt: number): boolean => {
     const age = clock.now() - savedAt;
     return age >= visibilityDelayMs && age < LIFETIME_MS;
@@ -51,11 +64,12 @@ export function createResponseStore(clock: Clock, visibilityDelayMs: number): Re
     save: (response) => {
       const savedAt = clock.now();
       responses.set(response.id, { savedAt, response });
-      const output = response.final['output'] as JsonObject[];
-      for (const item of [...response.input, ...output]) {
+      for (const item of ownItems(response)) {
         const id = item['id'];
-        if (typeof id === 'string') items.set(id, { savedAt, item, owner: response.id });
+        if (typeof id === 'string') items.set(id, { savedAt, item });
       }
+      const [oldest] = responses.keys();
+      if (responses.size > MAX_RESPONSES && oldest !== undefined) remove(oldest);
     },
     find: (id) => {
       const found = responses.get(id);
@@ -65,9 +79,6 @@ export function createResponseStore(clock: Clock, visibilityDelayMs: number): Re
       const found = items.get(id);
       return found !== undefined && isVisible(found.savedAt) ? found.item : undefined;
     },
-    remove: (id) => {
-      responses.delete(id);
-      for (const [itemId, { owner }] of items) if (owner === id) items.delete(itemId);
-    },
+    remove,
   };
 }

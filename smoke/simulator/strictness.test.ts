@@ -427,6 +427,47 @@ describe('malformed requests', () => {
     expect(await responses(body)).toMatchObject({ status: 400, body: { error: { message } } });
   });
 
+  it('with a strict schema that is not closed or complete are refused', async () => {
+    const open = {
+      type: 'object',
+      properties: { a: { type: 'object', properties: {} } },
+      required: ['a'],
+      additionalProperties: false,
+    };
+    const partial = {
+      type: 'object',
+      properties: { a: { type: 'string' } },
+      required: [],
+      additionalProperties: false,
+    };
+    const tool = { name: 'f', parameters: open, strict: true };
+    expect((await chat({ tools: [{ type: 'function', function: tool }] })).body).toMatchObject({
+      error: {
+        code: 'invalid_function_parameters',
+        message:
+          "Invalid schema for function 'f': In context=('properties', 'a'), 'additionalProperties' is required to be supplied and to be false.",
+      },
+    });
+    expect((await responses({ tools: [{ type: 'function', ...tool }] })).status).toBe(400);
+    expect((await responses({ tools: [{ type: 'function', ...tool, strict: null }] })).status).toBe(
+      200,
+    );
+    const format = {
+      type: 'json_schema',
+      json_schema: { name: 'x', schema: partial, strict: true },
+    };
+    expect((await chat({ response_format: format })).body).toMatchObject({
+      error: { param: 'response_format', message: expect.stringContaining("Missing 'a'.") },
+    });
+    expect(
+      (
+        await responses({
+          text: { format: { type: 'json_schema', name: 'x', schema: partial, strict: true } },
+        })
+      ).status,
+    ).toBe(400);
+  });
+
   it('are refused when they are no JSON', async () => {
     const response = await fetch(`${simulator.url}/openai/v1/chat/completions`, {
       method: 'POST',

@@ -5,6 +5,7 @@ import { readMagicWords } from '../magic-words.ts';
 import { checkMembers } from '../parameters.ts';
 import { lastUserText } from '../prompt.ts';
 import type { Entry, OfferedTool, Prompt, TextFormat, ToolChoice } from '../prompt.ts';
+import { checkStrictSchema } from '../strict-schema.ts';
 
 const ROLES = ['system', 'assistant', 'user', 'function', 'tool', 'developer'];
 
@@ -222,6 +223,13 @@ function readTool(tool: unknown, path: string): OfferedTool {
   if (type === 'custom')
     return { kind: 'custom', name, description: textOf(declared['description']) };
   checkMembers(`${path}.function`, declared, FUNCTION_MEMBERS);
+  if (declared['strict'] === true && isObject(declared['parameters'])) {
+    checkStrictSchema(declared['parameters'], {
+      subject: `function '${name}'`,
+      param: `${path}.function.parameters`,
+      code: 'invalid_function_parameters',
+    });
+  }
   return functionTool(declared);
 }
 
@@ -285,7 +293,15 @@ function readFormat(format: unknown, entries: readonly Entry[]): TextFormat {
       const named = format['json_schema'];
       if (!isObject(named)) throw missingParameter('response_format.json_schema');
       if (textOf(named['name']) === '') throw missingParameter('response_format.json_schema.name');
-      return { kind: 'json_schema', schema: isObject(named['schema']) ? named['schema'] : {} };
+      const schema = isObject(named['schema']) ? named['schema'] : {};
+      if (named['strict'] === true) {
+        checkStrictSchema(schema, {
+          subject: `response_format '${textOf(named['name'])}'`,
+          param: 'response_format',
+          code: null,
+        });
+      }
+      return { kind: 'json_schema', schema };
     }
     default:
       throw invalidValue('response_format.type', textOf(format['type']), [

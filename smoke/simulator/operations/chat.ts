@@ -10,6 +10,7 @@ import {
   promptBlocked,
 } from '../content-filter.ts';
 import { contextLengthExceeded, provisionedContextExceeded } from '../errors.ts';
+import { isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import type { ModelOperationSpec, Plan } from '../model-call.ts';
 import { checkModelAccepts, checkParameters } from '../parameters.ts';
@@ -83,11 +84,10 @@ function respond(call: Call, deployment: Deployment, prompt: Prompt, count: numb
       usage,
     );
   }
+  const options = call.body['stream_options'];
   const frames = chatFrames(root, choices, {
     usage,
-    includeUsage: JSON.stringify(call.body['stream_options'] ?? {}).includes(
-      '"include_usage":true',
-    ),
+    includeUsage: isObject(options) && options['include_usage'] === true,
     asyncFilter: deployment.config.asyncFilter || prompt.words.asyncFilter,
     filterDown: prompt.words.filterDown,
     wholeArguments: prompt.words.doneOnly,

@@ -77,11 +77,7 @@ function result(
   return {
     object: 'list',
     data: inputs.map((input, index) => {
-      const vector = embeddingVector(
-        input.key,
-        deployment.model.dimensions ?? dimensions,
-        dimensions,
-      );
+      const vector = embeddingVector(input.key, dimensions);
       return {
         object: 'embedding',
         index,
@@ -97,15 +93,20 @@ function result(
  * The vector of a text: unit length, the same for the same text whatever the resource, and when shortened the
  * normalised beginning of the full one.
  *
- * @param full - length of the model's full vector
- * @param wanted - length asked for, at most `full`
+ * @param dimensions - length asked for
  */
-export function embeddingVector(text: string, full: number, wanted: number = full): Float32Array {
-  const seed = createHash('sha256').update(text).digest().readUInt32LE(0);
-  const random = seededRandom(seed);
-  const vector = Float64Array.from({ length: wanted }, () => random.next() * 2 - 1);
-  const length = Math.hypot(...vector) || 1;
-  return Float32Array.from(vector, (value) => value / length);
+export function embeddingVector(text: string, dimensions: number): Float32Array {
+  const random = seededRandom(createHash('sha256').update(text).digest().readUInt32LE(0));
+  const vector = new Float32Array(dimensions);
+  let squares = 0;
+  for (let index = 0; index < dimensions; index += 1) {
+    const value = random.next() * 2 - 1;
+    vector[index] = value;
+    squares += value * value;
+  }
+  const scale = 1 / Math.sqrt(squares || 1);
+  for (let index = 0; index < dimensions; index += 1) vector[index] = (vector[index] ?? 0) * scale;
+  return vector;
 }
 
 function readInputs(input: unknown): Input[] {

@@ -15,6 +15,7 @@ import { readMagicWords } from '../magic-words.ts';
 import { checkMembers } from '../parameters.ts';
 import { lastUserText } from '../prompt.ts';
 import type { Entry, Prompt, TextFormat } from '../prompt.ts';
+import { checkStrictSchema } from '../strict-schema.ts';
 import { readResponsesToolChoice, readResponsesTools } from './responses-tools.ts';
 
 /** A read request: the prompt, and the items to store with the response. */
@@ -330,6 +331,13 @@ function readFormat(text: unknown): TextFormat {
     case 'json_schema':
       if (textOf(format['name']) === '') throw missingParameter('text.format.name');
       if (!isObject(format['schema'])) throw missingParameter('text.format.schema');
+      if (format['strict'] === true) {
+        checkStrictSchema(format['schema'], {
+          subject: `response_format '${textOf(format['name'])}'`,
+          param: 'text.format.schema',
+          code: 'invalid_json_schema',
+        });
+      }
       return { kind: 'json_schema', schema: format['schema'] };
     default:
       throw invalidValue('text.format.type', textOf(format['type']), [

@@ -3,6 +3,7 @@ import { arrayOf, isObject, textOf } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { checkMembers } from '../parameters.ts';
 import type { OfferedTool, ToolChoice } from '../prompt.ts';
+import { checkStrictSchema } from '../strict-schema.ts';
 
 /** Tools Azure runs itself; they are accepted and never called. */
 const HOSTED_TOOLS = new Set([
@@ -58,6 +59,13 @@ function readTool(tool: unknown, path: string): OfferedTool[] {
     case 'function': {
       checkMembers(path, tool, FUNCTION_MEMBERS);
       const { parameters } = tool;
+      if (tool['strict'] === true && isObject(parameters)) {
+        checkStrictSchema(parameters, {
+          subject: `function '${name}'`,
+          param: `${path}.parameters`,
+          code: 'invalid_function_parameters',
+        });
+      }
       return [
         { kind: 'function', name, description, ...(isObject(parameters) ? { parameters } : {}) },
       ];
