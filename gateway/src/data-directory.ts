@@ -3,7 +3,11 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A secret that this machine made for itself, and the file that keeps it. */
-export type KeptSecret = { readonly value: string; readonly file: string; readonly created: boolean };
+export type KeptSecret = {
+  readonly value: string;
+  readonly file: string;
+  readonly created: boolean;
+};
 
 /**
  * Reads a secret from the data directory, making it on first use. The file is readable by its owner alone.

@@ -1,4 +1,9 @@
-import { schemaVersion, type CredentialRecord, type KeyRecord, type Records } from '@aigateway/contract/records';
+import {
+  schemaVersion,
+  type CredentialRecord,
+  type KeyRecord,
+  type Records,
+} from '@aigateway/contract/records';
 import { ModelIndex } from './routing/models.ts';
 
 type KnownKey = { readonly key: KeyRecord; readonly notAfter: number | undefined };
@@ -13,7 +18,9 @@ export class Snapshot {
   /** @throws {RangeError} if the records are of a schema this proxy cannot read */
   constructor(records: Records) {
     if (Math.abs(records.schemaVersion - schemaVersion) > 1) {
-      throw new RangeError(`records of schema ${records.schemaVersion} cannot be read by schema ${schemaVersion}`);
+      throw new RangeError(
+        `records of schema ${records.schemaVersion} cannot be read by schema ${schemaVersion}`,
+      );
     }
     this.records = records;
     this.models = new ModelIndex(records);

@@ -14,6 +14,8 @@ export type Endpoint = {
    * - `stored`: about an object that lives in one resource
    */
   readonly kind: 'create' | 'auxiliary' | 'stored';
+  /** Whether tokens are spent by it. Counting them, or reading what is stored, costs nothing. */
+  readonly metered: boolean;
   /** The path behind the operation's own, with `:id` where the object's id goes. */
   readonly suffix: string;
 };

@@ -1,11 +1,25 @@
 import type { Endpoint } from './endpoint.ts';
 
 function create(name: string, path: string, operation: Endpoint['operation']): Endpoint {
-  return { name, method: 'POST', path, operation, kind: 'create', suffix: '' };
+  return { name, method: 'POST', path, operation, kind: 'create', metered: true, suffix: '' };
 }
 
-function responses(method: Endpoint['method'], kind: Endpoint['kind'], suffix: string, name: string): Endpoint {
-  return { name, method, path: `/responses${suffix}`, operation: 'responses', kind, suffix };
+function responses(
+  method: Endpoint['method'],
+  kind: Endpoint['kind'],
+  suffix: string,
+  name: string,
+): Endpoint {
+  const metered = suffix === '/compact';
+  return {
+    name,
+    method,
+    path: `/responses${suffix}`,
+    operation: 'responses',
+    kind,
+    metered,
+    suffix,
+  };
 }
 
 /** Every endpoint that leads to a model. Adding one is adding a row. */

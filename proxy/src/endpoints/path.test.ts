@@ -34,10 +34,26 @@ describe('findEndpoint', () => {
   });
 
   it('takes the paths of stored responses', () => {
-    expect(found('GET', '/v1/responses/resp_1?include[]=x')).toEqual(['responses.get', undefined, 'resp_1']);
-    expect(found('DELETE', '/openai/responses/resp_1')).toEqual(['responses.delete', undefined, 'resp_1']);
-    expect(found('POST', '/v1/responses/resp_1/cancel')).toEqual(['responses.cancel', undefined, 'resp_1']);
-    expect(found('GET', '/responses/resp_1/input_items')).toEqual(['responses.input_items', undefined, 'resp_1']);
+    expect(found('GET', '/v1/responses/resp_1?include[]=x')).toEqual([
+      'responses.get',
+      undefined,
+      'resp_1',
+    ]);
+    expect(found('DELETE', '/openai/responses/resp_1')).toEqual([
+      'responses.delete',
+      undefined,
+      'resp_1',
+    ]);
+    expect(found('POST', '/v1/responses/resp_1/cancel')).toEqual([
+      'responses.cancel',
+      undefined,
+      'resp_1',
+    ]);
+    expect(found('GET', '/responses/resp_1/input_items')).toEqual([
+      'responses.input_items',
+      undefined,
+      'resp_1',
+    ]);
   });
 
   it.each([
@@ -58,7 +74,10 @@ describe('findEndpoint', () => {
   });
 
   it('tells a wrong method from an unknown path', () => {
-    expect(findEndpoint('GET', '/v1/chat/completions')).toEqual({ kind: 'wrong-method', allowed: ['POST'] });
+    expect(findEndpoint('GET', '/v1/chat/completions')).toEqual({
+      kind: 'wrong-method',
+      allowed: ['POST'],
+    });
     expect(findEndpoint('PUT', '/v1/responses/resp_1')).toEqual({
       kind: 'wrong-method',
       allowed: ['GET', 'DELETE'],

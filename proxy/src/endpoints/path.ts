@@ -23,7 +23,8 @@ const prefixes = [
 ] as const;
 
 /** `…/deployments/{model}/…` as Azure and its SDKs write it, and OpenAI's old `/engines/{model}/…`. */
-const modelPath = /^(?:\/v1|\/openai(?:\/v1)?|\/openai\/openai)?\/(?:deployments|engines)\/([^/]+)(\/.*)$/;
+const modelPath =
+  /^(?:\/v1|\/openai(?:\/v1)?|\/openai\/openai)?\/(?:deployments|engines)\/([^/]+)(\/.*)$/;
 
 /** The same path without an operation: the Continue extension appends it to the query instead. */
 const bareModelPath = /\/(?:deployments|engines)\/[^/]+$/;
@@ -94,7 +95,8 @@ export function findEndpoint(method: string, url: string): Lookup {
 function lookUp(method: string, path: string, model: string | undefined): Lookup {
   const plain = exact.get(path);
   const fixed = plain?.get(method);
-  if (fixed !== undefined) return { kind: 'found', match: { endpoint: fixed, model, id: undefined } };
+  if (fixed !== undefined)
+    return { kind: 'found', match: { endpoint: fixed, model, id: undefined } };
   const segments = path.split('/');
   const id = segments[2];
   if (id !== undefined && id !== '') {

@@ -59,13 +59,20 @@ describe('scanObject', () => {
         fc.constantFrom(undefined, 2, '\t'),
         (object, indent) => {
           const names = Object.keys(object);
-          fc.pre(!names.some((name) => name !== name.toLowerCase() && guarded.has(name.toLowerCase())));
+          fc.pre(
+            !names.some((name) => name !== name.toLowerCase() && guarded.has(name.toLowerCase())),
+          );
           const bytes = Buffer.from(JSON.stringify(object, null, indent));
           const { members } = scanObject(bytes.toString('latin1'), guarded);
           const parsed = JSON.parse(bytes.toString()) as Record<string, unknown>;
           expect(members.size).toBe(Object.keys(parsed).length);
           const seen = [...members.values()].map(({ start, valueStart, end }) => [
-            JSON.parse(bytes.subarray(start, valueStart).toString().replace(/\s*:\s*$/, '')) as string,
+            JSON.parse(
+              bytes
+                .subarray(start, valueStart)
+                .toString()
+                .replace(/\s*:\s*$/, ''),
+            ) as string,
             JSON.parse(bytes.subarray(valueStart, end).toString()) as unknown,
           ]);
           expect(Object.fromEntries(seen)).toEqual(parsed);
@@ -78,7 +85,10 @@ describe('scanObject', () => {
   it('never accepts what JSON.parse reads as something else', () => {
     const mutate = fc
       .tuple(
-        fc.dictionary(fc.constantFrom('model', 'stream', 'a', 'Model'), fc.jsonValue({ maxDepth: 2 })),
+        fc.dictionary(
+          fc.constantFrom('model', 'stream', 'a', 'Model'),
+          fc.jsonValue({ maxDepth: 2 }),
+        ),
         fc.nat(),
         fc.constantFrom('', '"', '{', '}', '[', ']', ',', ':', '\\', ' ', '\\"'),
       )

@@ -76,7 +76,8 @@ export function scanObject(text: string, guarded: ReadonlySet<string>): Scan {
 }
 
 function finish(text: string, closing: number, members: Map<string, Member>, open: number): Scan {
-  if (skipSpace(text, closing + 1) !== text.length) throw new ScanError('something follows the JSON object');
+  if (skipSpace(text, closing + 1) !== text.length)
+    throw new ScanError('something follows the JSON object');
   return { members, open };
 }
 

@@ -104,7 +104,9 @@ class ResponsesStream implements AnswerStream {
   constructor(options: AnswerStreamOptions) {
     this.#options = options;
     const every = options.rewriteEvery || options.model !== undefined;
-    this.#filter = new EventFilter(every ? 'every' : responsesNeedles, (event) => this.#rewrite(event));
+    this.#filter = new EventFilter(every ? 'every' : responsesNeedles, (event) =>
+      this.#rewrite(event),
+    );
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -192,7 +194,9 @@ class BridgedStream implements AnswerStream {
 const mayBeError = /"error"|response\.failed/;
 
 function asObject(value: unknown): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonObject)
+    : undefined;
 }
 
 /** A stream that the caller gets in the operation it came in. */

@@ -30,7 +30,11 @@ export type Caller = { readonly key: KeyRecord };
  * @param now - milliseconds since the epoch, for expiry
  * @throws GatewayError 400 for two different keys of ours, 401 for none, an unknown, expired or blocked one
  */
-export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, now: number): Caller {
+export function authenticate(
+  headers: IncomingHttpHeaders,
+  snapshot: Snapshot,
+  now: number,
+): Caller {
   const only = snapshot.records.settings.keyHeader;
   let seen: string | undefined;
   let key: KeyRecord | undefined;
@@ -43,7 +47,8 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
     if (key !== undefined) throw new GatewayError('conflicting_keys');
     key = known;
   }
-  if (key === undefined) throw new GatewayError(seen === undefined ? 'missing_key' : 'invalid_api_key');
+  if (key === undefined)
+    throw new GatewayError(seen === undefined ? 'missing_key' : 'invalid_api_key');
   if (key.blocked) throw new GatewayError('blocked_key');
   if (key.expiresAt !== undefined && key.expiresAt <= now) throw new GatewayError('expired_key');
   return { key };

@@ -34,12 +34,16 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   if (model === undefined ? key.models.length > 0 : !mayUse(key, model)) {
     throw new GatewayError('model_access_denied', { values: { model: asked }, param: 'model' });
   }
-  if (model === undefined) throw new GatewayError('model_not_found', { values: { model: asked }, param: 'model' });
+  if (model === undefined)
+    throw new GatewayError('model_not_found', { values: { model: asked }, param: 'model' });
   checkCaps(call, key);
   for (const name of call.extras.fallbacks) {
     const fallback = snapshot.models.resolve(name, key);
     if (fallback === undefined || !mayUse(key, fallback)) {
-      throw new GatewayError('model_access_denied', { values: { model: name }, param: 'fallbacks' });
+      throw new GatewayError('model_access_denied', {
+        values: { model: name },
+        param: 'fallbacks',
+      });
     }
   }
   return {
@@ -68,7 +72,8 @@ export function authorizeRoute(key: KeyRecord, path: string): void {
 function checkCaps(call: Call, key: KeyRecord): void {
   const { maxOutputTokens, maxChoices } = key;
   if (maxOutputTokens !== undefined && (call.outputLimit ?? 0) > maxOutputTokens) {
-    const param = call.operation.outputLimits.find((name) => call.scan.members.has(name)) ?? 'max_tokens';
+    const param =
+      call.operation.outputLimits.find((name) => call.scan.members.has(name)) ?? 'max_tokens';
     throw new GatewayError('policy_violation', {
       param,
       values: { reason: `This key may ask for at most ${maxOutputTokens} output tokens` },

@@ -20,7 +20,9 @@ describe('BodyEdit', () => {
 
   it('replaces a value and leaves every other byte alone', () => {
     const text = '{\n  "temperature" : 1.0, "model" : "größe",\t"big": 12345678901234567890 }';
-    expect(edit(text, (body) => body.set('model', '"d-1"')).toString()).toBe(text.replace('"größe"', '"d-1"'));
+    expect(edit(text, (body) => body.set('model', '"d-1"')).toString()).toBe(
+      text.replace('"größe"', '"d-1"'),
+    );
   });
 
   it('removes and adds members in any place', () => {

@@ -38,7 +38,7 @@ export type Gateway = {
   readonly meter: Meter;
   readonly outputMeans: OutputMeans;
   readonly transport: Transport;
-  readonly credentials: () => Credentials;
+  readonly credentials: Credentials;
   readonly tagger: IdTagger;
   readonly heartbeat: Heartbeat;
   readonly metrics: Metrics;

@@ -12,9 +12,12 @@ export type Admitted = { readonly reservation: Reservation; readonly estimate: T
 /** Bodies up to this size are counted as text whole: a picture in them weighs little either way. */
 const measuredFromBytes = 32_768;
 
+const nothing: TokenEstimate = { input: 0, output: 0, total: 0 };
+
 /** What the call is expected to use, by the rule of design D11. */
 export function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
+  if (!call.match.endpoint.metered) return nothing;
   const [first] = snapshot.models.deployments(model.group);
   const mean = gateway.outputMeans.mean(key.keyId, model.name);
   const maxOutput = first?.facts.maxOutputTokens;
@@ -40,7 +43,10 @@ export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitt
   const answer = gateway.limiter.reserve({
     scopes: grant.scopes,
     tokens: tokens.total,
-    costNanoUsd: costEstimate(tokens, deployments.map(({ prices }) => prices)),
+    costNanoUsd: costEstimate(
+      tokens,
+      deployments.map(({ prices }) => prices),
+    ),
   });
   const { budgetExceededStatus } = grant.snapshot.records.settings;
   const admitted = (outcome: Awaited<typeof answer>): Admitted => {

@@ -38,7 +38,11 @@ export function arrivalHeaders({ requestId }: Arrival): FlatHeaders {
  * Steps return values and keep none of each other's; an error of a step before admission is answered here, everything after
  * admission is answered by `send` and accounted for exactly once.
  */
-export async function handle(request: IncomingMessage, response: ServerResponse, gateway: Gateway): Promise<void> {
+export async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  gateway: Gateway,
+): Promise<void> {
   const arrival = arrive(request, gateway);
   let endpoint = 'unknown';
   let caller: Caller | undefined;
@@ -95,10 +99,25 @@ async function serve(
     reservation: admitted.reservation,
   });
   const headers = [...arrivalHeaders(arrival), 'x-litellm-version', gateway.options.version];
-  const reply = new Reply(response, gateway.heartbeat, gateway.options.timing, call.stream, headers, arrival.startedAt);
-  const end = await send({ grant, admitted, reply, gateway, callerHeaders: request.headers, stateful });
+  const reply = new Reply(
+    response,
+    gateway.heartbeat,
+    gateway.options.timing,
+    call.stream,
+    headers,
+    arrival.startedAt,
+  );
+  const end = await send({
+    grant,
+    admitted,
+    reply,
+    gateway,
+    callerHeaders: request.headers,
+    stateful,
+  });
   const record = admission.settle(end);
-  gateway.metrics.settled(call.match.endpoint.name, record);
+  if (record === undefined) return;
+  gateway.metrics.settled(call.match.endpoint.name, model.group, record);
   gateway.accessLog.settled(call.match.endpoint.name, record);
 }
 

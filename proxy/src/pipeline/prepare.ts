@@ -54,7 +54,8 @@ export function prepare(input: PrepareInput): Prepared {
   const vendor = isAzure ? vendorRepairs(settings.dropVendorFields, call.operation.name) : [];
   const repairs = repairsFor(state, input.operation, input.now);
   const untouched = input.translated === undefined && isNative;
-  if (untouched && !concerns(call, vendor) && !concerns(call, repairs)) return prepareBytes(input, repairs);
+  if (untouched && !concerns(call, vendor) && !concerns(call, repairs))
+    return prepareBytes(input, repairs);
   return prepareObject(input, vendor, repairs);
 }
 
@@ -91,13 +92,20 @@ function prepareBytes(input: PrepareInput, repairs: readonly Repair[]): Prepared
   }
   if (asksForUsage(call.operation, call, repairs) && !call.wantsUsage) {
     const options = memberValue(call.body, call.scan, 'stream_options');
-    edit.set('stream_options', JSON.stringify({ ...(options as object | undefined), include_usage: true }));
+    edit.set(
+      'stream_options',
+      JSON.stringify({ ...(options as object | undefined), include_usage: true }),
+    );
     changes.push('+stream_options.include_usage');
   }
   return { body: edit.bytes(), upstream: call.operation, bridge: undefined, changes };
 }
 
-function prepareObject(input: PrepareInput, vendor: readonly Repair[], repairs: readonly Repair[]): Prepared {
+function prepareObject(
+  input: PrepareInput,
+  vendor: readonly Repair[],
+  repairs: readonly Repair[],
+): Prepared {
   const { call, state, bridge } = input;
   const changes: string[] = [];
   let body: JsonObject = { ...(input.translated ?? parseCallBody(call)) };
@@ -156,7 +164,11 @@ function modelIn(call: Call): unknown {
 
 /** Usage of a chat stream comes only on request; a deployment that refused the request is not asked again. */
 function asksForUsage(operation: OperationFacts, call: Call, repairs: readonly Repair[]): boolean {
-  return call.stream && operation.usageOnRequest && !repairs.some(({ param }) => rootOf(param) === 'stream_options');
+  return (
+    call.stream &&
+    operation.usageOnRequest &&
+    !repairs.some(({ param }) => rootOf(param) === 'stream_options')
+  );
 }
 
 /** @throws GatewayError `invalid_body` */

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import { operations } from '../operations/index.ts';
 import type { OperationFacts } from '../operations/operation.ts';
 import { scanObject, ScanError, type Scan } from '../operations/scan.ts';
+import { sessionKeyOf } from '../routing/session-affinity.ts';
 import { memberValue } from './body.ts';
 
 /** One request as the rest of the pipeline sees it: its bytes, and the few fields we need from them. */
@@ -101,14 +102,6 @@ const litellmMembers = [
   'mock_response',
 ] as const;
 
-const sessionHeaders = [
-  'x-session-affinity',
-  'session-id',
-  'session_id',
-  'x-claude-code-session-id',
-  'thread-id',
-] as const;
-
 const noScan: Scan = { members: new Map(), open: 0 };
 
 export type ReadOptions = {
@@ -139,7 +132,8 @@ export function readCall(
   const scan = takesBody ? scanBody(body) : noScan;
   const get = (name: string) => memberValue(body, scan, name);
   for (const name of forbidden) {
-    if (scan.members.has(name)) throw new GatewayError('forbidden_parameter', { values: { param: name }, param: name });
+    if (scan.members.has(name))
+      throw new GatewayError('forbidden_parameter', { values: { param: name }, param: name });
   }
   const stream = readStream(get('stream'), match, query);
   const metadata = get('metadata');
@@ -159,20 +153,25 @@ export function readCall(
     stream,
     wantsUsage: stream && wantsUsage(get('stream_options')),
     outputLimit: readOutputLimit(operation, get),
-    choices: operation.choices.reduce((most, name) => Math.max(most, readCount(name, get(name)) ?? 1), 1),
-    customerId: headerText(headers[options.userHeader ?? 'x-litellm-end-user-id']) ?? textOrNone(get('user')),
+    choices: operation.choices.reduce(
+      (most, name) => Math.max(most, readCount(name, get(name)) ?? 1),
+      1,
+    ),
+    customerId:
+      headerText(headers[options.userHeader ?? 'x-litellm-end-user-id']) ?? textOrNone(get('user')),
     tags: [
       ...tagsIn({ tags: get('tags') }),
       ...metadataTags,
       ...listHeader(headers['x-litellm-tags']),
       ...options.tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
     ],
-    sessionKey:
-      textOrNone(get('prompt_cache_key')) ??
-      sessionHeaders.map((name) => headerText(headers[name])).find((value) => value !== undefined),
-    extras: strip.length === 0 && headers['x-litellm-num-retries'] === undefined && headers['x-litellm-timeout'] === undefined
-      ? noExtras
-      : readExtras(get, headers, strip),
+    sessionKey: sessionKeyOf(headers, textOrNone(get('prompt_cache_key'))),
+    extras:
+      strip.length === 0 &&
+      headers['x-litellm-num-retries'] === undefined &&
+      headers['x-litellm-timeout'] === undefined
+        ? noExtras
+        : readExtras(get, headers, strip),
   };
 }
 
@@ -223,7 +222,12 @@ function readStream(value: unknown, match: Match, query: string): boolean {
 }
 
 function wantsUsage(options: unknown): boolean {
-  return typeof options === 'object' && options !== null && 'include_usage' in options && options.include_usage === true;
+  return (
+    typeof options === 'object' &&
+    options !== null &&
+    'include_usage' in options &&
+    options.include_usage === true
+  );
 }
 
 function readText(name: string, value: unknown): string | undefined {
@@ -235,7 +239,10 @@ function readText(name: string, value: unknown): string | undefined {
   });
 }
 
-function readOutputLimit(operation: OperationFacts, get: (name: string) => unknown): number | undefined {
+function readOutputLimit(
+  operation: OperationFacts,
+  get: (name: string) => unknown,
+): number | undefined {
   for (const name of operation.outputLimits) {
     const value = readCount(name, get(name));
     if (value !== undefined) return value;
@@ -253,7 +260,13 @@ function readCount(name: string, value: unknown): number | undefined {
 }
 
 function tagsIn(holder: unknown): string[] {
-  if (typeof holder !== 'object' || holder === null || !('tags' in holder) || !Array.isArray(holder.tags)) return [];
+  if (
+    typeof holder !== 'object' ||
+    holder === null ||
+    !('tags' in holder) ||
+    !Array.isArray(holder.tags)
+  )
+    return [];
   return holder.tags.filter((tag) => typeof tag === 'string');
 }
 

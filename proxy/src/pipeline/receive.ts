@@ -15,7 +15,8 @@ export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits
   const length = Number(headers['content-length'] ?? 0);
   if (length > limits.maxBodyBytes) throw tooLarge(limits);
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') throw new GatewayError('unsupported_encoding');
+  if (encoding !== undefined && encoding !== 'identity')
+    throw new GatewayError('unsupported_encoding');
   const type = headers['content-type'];
   // A missing type is taken for JSON: some agents and most hand-written scripts leave it out.
   if (type !== undefined && !type.includes('json') && !type.startsWith('text/plain')) {

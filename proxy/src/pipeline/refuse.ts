@@ -5,7 +5,9 @@ import type { FlatHeaders } from './reply.ts';
 
 /** Any thrown value as an error of the gateway's own; what is not one is ours to explain, without details for the caller. */
 export function asGatewayError(error: unknown): GatewayError {
-  return error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error });
+  return error instanceof GatewayError
+    ? error
+    : new GatewayError('internal_error', { cause: error });
 }
 
 /** Headers that say which layer refused, and when another try makes sense. */

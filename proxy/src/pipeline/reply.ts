@@ -122,7 +122,8 @@ export class Reply implements Silent {
     if (!this.committed) {
       const waited = now - this.#startedAt;
       if (this.#stream && waited >= this.#timing.holdMs) this.#speak(now, streamHeaders, comment);
-      else if (!this.#stream && waited >= this.#timing.whitespaceMs) this.#speak(now, jsonHeaders, ' ');
+      else if (!this.#stream && waited >= this.#timing.whitespaceMs)
+        this.#speak(now, jsonHeaders, ' ');
       return;
     }
     if (now - this.#lastWriteAt < this.#timing.commentMs) return;

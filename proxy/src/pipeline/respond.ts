@@ -1,5 +1,5 @@
 import type { JsonObject, Operation } from '@aigateway/contract/records';
-import type { AttemptRecord, TokenCounts } from '@aigateway/contract/usage';
+import type { AttemptRecord } from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { Tail } from '../accounting/tail.ts';
@@ -44,23 +44,23 @@ export type Delivered = { readonly kind: 'delivered'; readonly end: RequestEnd }
 
 /** Hands a deployment's answer to the caller and waits until all is written or the caller is gone. Never throws. */
 export function respond(input: RespondInput): Promise<Delivered> {
-  return input.result.kind === 'whole' ? respondWhole(input, input.result) : respondStream(input, input.result);
+  return input.result.kind === 'whole'
+    ? respondWhole(input, input.result)
+    : respondStream(input, input.result);
 }
 
-async function respondWhole(input: RespondInput, result: Extract<Answered, { kind: 'whole' }>): Promise<Delivered> {
-  const { prepared, grant, gateway, reply } = input;
-  const seen = usageFromTail(result.body, prepared.upstream.name);
-  const tokens =
-    seen?.tokens ??
-    estimateUsage({ inputTokens: input.admitted.estimate.input, outputBytes: result.body.length, stream: false });
+async function respondWhole(
+  input: RespondInput,
+  result: Extract<Answered, { kind: 'whole' }>,
+): Promise<Delivered> {
+  const { grant, gateway, reply } = input;
+  const used = usedBy(input, result.body, result.body.length, false);
   const end: RequestEnd = {
     ...baseEnd(input),
+    ...used,
     outcome: 'completed',
     status: result.status,
-    usage: { tokens, source: seen === undefined ? 'estimated' : 'measured' },
     firstOutputAt: gateway.clock.now(),
-    ...(seen?.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
-    ...(seen?.model !== undefined && { servedModel: seen.model }),
   };
   const closed = whenClosed(reply);
   let body: Buffer | string;
@@ -72,16 +72,24 @@ async function respondWhole(input: RespondInput, result: Extract<Answered, { kin
     await closed;
     return { kind: 'delivered', end: { ...end, outcome: 'failed', status: reply.status } };
   }
-  const cost = input.state.record.prices === undefined ? 0 : costNanoUsd(tokens, input.state.record.prices, seen?.serviceTier);
+  const { prices } = input.state.record;
+  const cost =
+    prices === undefined || used.usage === undefined
+      ? 0
+      : costNanoUsd(used.usage.tokens, prices, used.serviceTier);
   const isOwn = typeof body === 'string';
-  reply.send(result.status, [
-    ...answerHeaders(input, isOwn),
-    ...(isOwn ? jsonHeaders : []),
-    'x-litellm-response-cost',
-    String(cost / 1e9),
-    'x-litellm-response-duration-ms',
-    String(gateway.clock.now() - grant.call.startedAt),
-  ], body);
+  reply.send(
+    result.status,
+    [
+      ...answerHeaders(input, isOwn),
+      ...(isOwn ? jsonHeaders : []),
+      'x-litellm-response-cost',
+      String(cost / 1e9),
+      'x-litellm-response-duration-ms',
+      String(gateway.clock.now() - grant.call.startedAt),
+    ],
+    body,
+  );
   const finished = await closed;
   return { kind: 'delivered', end: finished ? end : { ...end, outcome: 'aborted' } };
 }
@@ -91,8 +99,14 @@ function rewriteWhole(input: RespondInput, body: Buffer): Buffer | string {
   const { prepared, grant } = input;
   const { settings } = grant.snapshot.records;
   const { bridge } = prepared;
-  if (bridge !== undefined) return JSON.stringify(bridge.bridge.response(parseAnswer(body), bridge.context));
-  const rewrite = responseRewrite(grant.call, grant.key.ownerId, input.state.record, input.gateway.tagger);
+  if (bridge !== undefined)
+    return JSON.stringify(bridge.bridge.response(parseAnswer(body), bridge.context));
+  const rewrite = responseRewrite(
+    grant.call,
+    grant.key.ownerId,
+    input.state.record,
+    input.gateway.tagger,
+  );
   const text = rewrite?.apply(body.toString());
   if (settings.responseModel === 'native') return text ?? body;
   const answer = parseAnswer(text === undefined ? body : Buffer.from(text));
@@ -104,18 +118,27 @@ function parseAnswer(body: Buffer): JsonObject {
   try {
     return JSON.parse(body.toString()) as JsonObject;
   } catch (cause) {
-    throw new GatewayError('upstream_error', { values: { reason: 'its answer is not JSON' }, cause });
+    throw new GatewayError('upstream_error', {
+      values: { reason: 'its answer is not JSON' },
+      cause,
+    });
   }
 }
 
-function respondStream(input: RespondInput, result: Extract<Answered, { kind: 'stream' }>): Promise<Delivered> {
-  const { reply, gateway, attempt, prepared, grant } = input;
+function respondStream(
+  input: RespondInput,
+  result: Extract<Answered, { kind: 'stream' }>,
+): Promise<Delivered> {
+  const { reply, gateway, attempt, grant } = input;
   const { operation } = grant.call;
   const tail = new Tail();
   const stream = result.events ? answerStream(input) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
-  reply.begin(result.status, [...answerHeaders(input, result.events), ...(result.events ? streamHeaders : [])]);
+  reply.begin(result.status, [
+    ...answerHeaders(input, result.events),
+    ...(result.events ? streamHeaders : []),
+  ]);
   reply.onDrain = () => attempt.resume();
   const data = (chunk: Buffer) => {
     tail.push(chunk);
@@ -129,32 +152,53 @@ function respondStream(input: RespondInput, result: Extract<Answered, { kind: 's
     interrupted = ending !== 'complete';
     if (ending !== 'cut') reply.end();
     else if (stream === undefined) reply.destroy();
-    else reply.end(operation.errorEvent({ ...new GatewayError('stream_interrupted').envelope().error }));
+    else
+      reply.end(
+        operation.errorEvent({ ...new GatewayError('stream_interrupted').envelope().error }),
+      );
   };
   const closed = whenClosed(reply);
   for (const chunk of result.held) data(chunk);
   attempt.follow({ data, end });
-  return closed.then((finished) => {
-    const seen = usageFromTail(tail.bytes(), prepared.upstream.name);
-    const tokens = seen?.tokens ?? estimateStream(input, tail.seenBytes);
-    const outcome = interrupted ? 'interrupted' : finished ? 'completed' : 'aborted';
-    return {
-      kind: 'delivered',
-      end: {
-        ...baseEnd(input),
-        outcome,
-        status: reply.status,
-        usage: { tokens, source: seen === undefined ? 'estimated' : 'measured' },
-        firstOutputAt,
-        ...(seen?.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
-        ...(seen?.model !== undefined && { servedModel: seen.model }),
-      },
-    };
-  });
+  return closed.then((finished) => ({
+    kind: 'delivered',
+    end: {
+      ...baseEnd(input),
+      ...usedBy(input, tail.bytes(), tail.seenBytes, result.events),
+      outcome: interrupted ? 'interrupted' : finished ? 'completed' : 'aborted',
+      status: reply.status,
+      firstOutputAt,
+    },
+  }));
 }
 
-function estimateStream(input: RespondInput, outputBytes: number): TokenCounts {
-  return estimateUsage({ inputTokens: input.admitted.estimate.input, outputBytes, stream: true });
+/**
+ * What the answer used: the upstream's own figures where the end of its answer has them, else an estimate from what passed.
+ *
+ * @param tail - the last bytes of the answer
+ * @param seenBytes - bytes of it in all
+ */
+function usedBy(
+  { grant, prepared, admitted }: RespondInput,
+  tail: Buffer,
+  seenBytes: number,
+  stream: boolean,
+): Pick<RequestEnd, 'usage' | 'serviceTier' | 'servedModel'> {
+  if (!grant.call.match.endpoint.metered) return {};
+  const seen = usageFromTail(tail, prepared.upstream.name);
+  if (seen === undefined) {
+    const tokens = estimateUsage({
+      inputTokens: admitted.estimate.input,
+      outputBytes: seenBytes,
+      stream,
+    });
+    return { usage: { tokens, source: 'estimated' } };
+  }
+  return {
+    usage: { tokens: seen.tokens, source: 'measured' },
+    ...(seen.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
+    ...(seen.model !== undefined && { servedModel: seen.model }),
+  };
 }
 
 function answerStream(input: RespondInput): AnswerStream {
@@ -162,7 +206,8 @@ function answerStream(input: RespondInput): AnswerStream {
   const { call, snapshot } = grant;
   const { settings } = snapshot.records;
   const { bridge } = prepared;
-  if (bridge !== undefined) return bridgedStream(bridge.bridge.stream(bridge.context), prepared.upstream);
+  if (bridge !== undefined)
+    return bridgedStream(bridge.bridge.stream(bridge.context), prepared.upstream);
   const rewrite = responseRewrite(call, grant.key.ownerId, state.record, gateway.tagger);
   return nativeStream(call.operation.name, {
     usageWanted: call.wantsUsage || settings.alwaysIncludeStreamUsage,
@@ -173,7 +218,9 @@ function answerStream(input: RespondInput): AnswerStream {
   });
 }
 
-function baseEnd(input: RespondInput): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'price' | 'upstreamOperation'> {
+function baseEnd(
+  input: RespondInput,
+): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'price' | 'upstreamOperation'> {
   const { record } = input.state;
   const region = record.region ?? record.resource.region;
   const upstreamOperation: Operation = input.prepared.upstream.name;
@@ -205,7 +252,12 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   const changes = [...prepared.changes, ...input.stateChanges];
   if (changes.length > 0) headers.push('x-aigateway-changes', changes.join(', '));
   if (expose) {
-    headers.push('x-litellm-model-name', state.record.litellmModel, 'x-litellm-model-api-base', state.record.resource.origin);
+    headers.push(
+      'x-litellm-model-name',
+      state.record.litellmModel,
+      'x-litellm-model-api-base',
+      state.record.resource.origin,
+    );
     const region = state.record.region ?? state.record.resource.region;
     if (region !== undefined) headers.push('x-litellm-model-region', region);
   }
@@ -217,7 +269,12 @@ function exposes(setting: 'admin' | 'all' | 'none', role: 'model' | 'admin'): bo
 }
 
 /** The upstream's headers; its rate limits only where this gateway has none of its own for the caller. */
-function upstreamPart(upstream: UpstreamAnswerHeaders, expose: boolean, isOwn: boolean, admitted: Admitted): FlatHeaders {
+function upstreamPart(
+  upstream: UpstreamAnswerHeaders,
+  expose: boolean,
+  isOwn: boolean,
+  admitted: Admitted,
+): FlatHeaders {
   const own = Object.entries(rateLimitHeaders(admitted.reservation.standing)).flat();
   const headers = callerHeaders(upstream, {
     expose,
@@ -250,12 +307,21 @@ export type AnswerErrorInput = {
 export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> {
   const { error, grant, reply, gone } = input;
   const { settings } = grant.snapshot.records;
-  if (gone) return { outcome: 'aborted', status: reply.status === 0 ? 499 : reply.status, attempts: input.attempts };
+  if (gone)
+    return {
+      outcome: 'aborted',
+      status: reply.status === 0 ? 499 : reply.status,
+      attempts: input.attempts,
+    };
   const closed = whenClosed(reply);
   if (error instanceof GatewayError) {
     sendError(input, error.status, errorHeaders(error), error.envelope());
     input.gateway.metrics.refused(error.code);
-    if (error.cause !== undefined) input.gateway.logger.error({ error: error.cause, requestId: grant.call.requestId }, error.code);
+    if (error.cause !== undefined)
+      input.gateway.logger.error(
+        { error: error.cause, requestId: grant.call.requestId },
+        error.code,
+      );
   } else {
     const { status, body } = toCallerError(error, {
       sanitiseContentFilter: settings.sanitiseContentFilter,
@@ -272,7 +338,11 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
   };
 }
 
-function upstreamErrorHeaders(failure: UpstreamFailure, status: number, attempts: number): FlatHeaders {
+function upstreamErrorHeaders(
+  failure: UpstreamFailure,
+  status: number,
+  attempts: number,
+): FlatHeaders {
   const headers = [...jsonHeaders, 'x-aigateway-layer', 'upstream'];
   if (status === 429 || status === 503) headers.push(...retryFlatHeaders(failure.waitMs ?? 1000));
   // What several tries could not get, the caller's own retries will only multiply.

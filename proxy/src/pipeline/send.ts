@@ -1,17 +1,30 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { LimitScope } from '@aigateway/contract/limits';
-import type { DeploymentRecord } from '@aigateway/contract/records';
+import type { DeploymentRecord, Operation } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
 import { bridgeFor, reachable } from '../bridge/index.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { GatewayError } from '../errors.ts';
 import type { Reservation } from '../ports.ts';
-import { learnParameter, learnUnsupportedOperation, operationFor, repairFromRefusal } from '../routing/capability.ts';
+import {
+  learnParameter,
+  learnUnsupportedOperation,
+  operationFor,
+  repairFromRefusal,
+} from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { filterDeployments, type FilterReason } from '../routing/filter.ts';
 import { availableAt, isUsable } from '../routing/health.ts';
 import { orderDeployments } from '../routing/index.ts';
-import { fallbackChain, mayUse, upstreamName, type FallbackReason, type ResolvedModel } from '../routing/models.ts';
+import {
+  fallbackChain,
+  mayUse,
+  upstreamName,
+  type FallbackReason,
+  type ResolvedModel,
+} from '../routing/models.ts';
+import type { Credential } from '../upstream/credential.ts';
+import type { Header } from '../upstream/headers.ts';
 import { upstreamPath } from '../upstream/dialect.ts';
 import {
   classifyFailure,
@@ -36,6 +49,10 @@ const maxRepairs = 8;
 
 /** How soon a stored object that was made a moment ago is looked for again. */
 const visibilityWaitMs = 250;
+
+/** How soon to look again at deployments that are all at their own limits, and what a caller is told who cannot wait. */
+const busyPollMs = 50;
+const busyRetryMs = 1000;
 
 /** Why a model group could not serve the request. */
 type Problem =
@@ -81,6 +98,8 @@ class Delivery {
   #fallbacks = 0;
   #repairs = 0;
   #lookedAgain = false;
+  /** Milliseconds that the request has waited for deployments to come back. */
+  #waited = 0;
   readonly #renewed = new Set<object>();
 
   constructor(input: SendInput) {
@@ -128,7 +147,10 @@ class Delivery {
     this.#current?.abort();
     return this.#refuse({
       kind: 'error',
-      error: error instanceof GatewayError ? error : new GatewayError('internal_error', { cause: error }),
+      error:
+        error instanceof GatewayError
+          ? error
+          : new GatewayError('internal_error', { cause: error }),
     });
   }
 
@@ -138,6 +160,7 @@ class Delivery {
     const tried = new Map<DeploymentState, number>();
     let last: { failure: UpstreamFailure; state: DeploymentState } | undefined;
     let again = 0;
+    let busy = false;
     let sticky: DeploymentState | undefined;
     for (;;) {
       if (this.#gone) return aborted;
@@ -148,35 +171,47 @@ class Delivery {
           ? { kind: 'none', reason: filtered.reason, model: model.name }
           : { kind: 'failure', ...last };
       }
-      if (this.#attempts.length >= router.maxAttempts) return last === undefined ? aborted : { kind: 'failure', ...last };
+      if (this.#attempts.length >= router.maxAttempts)
+        return last === undefined ? aborted : { kind: 'failure', ...last };
       const now = this.#gateway.clock.now();
       const order = sticky === undefined ? this.#order(filtered.candidates, model, now) : [sticky];
       sticky = undefined;
-      const fresh = order.find((state) => isUsable(state, now) && !tried.has(state) && mayRetry(last, tried, this.#grant));
+      const fresh = order.find(
+        (state) => isUsable(state, now) && !tried.has(state) && mayRetry(last, tried, this.#grant),
+      );
       let state = fresh;
       if (state === undefined) {
-        const wait = this.#wait(order, last, again, now);
+        const wait = this.#wait(order, last, again, busy, now);
         if (wait === undefined) {
           return last === undefined
-            ? { kind: 'cooling', model: model.name, waitMs: soonest(order, now) }
+            ? {
+                kind: 'cooling',
+                model: model.name,
+                waitMs: Math.max(soonest(order, now), busy ? busyRetryMs : 0),
+              }
             : { kind: 'failure', ...last };
         }
         if (last !== undefined) again += 1;
+        this.#waited += wait;
         await this.#sleep(wait);
         if (this.#gone) return aborted;
         const later = this.#gateway.clock.now();
-        state = this.#order(filtered.candidates, model, later).find((candidate) => isUsable(candidate, later)) ?? order[0];
+        state =
+          this.#order(filtered.candidates, model, later).find((candidate) =>
+            isUsable(candidate, later),
+          ) ?? order[0];
         if (state === undefined) return aborted;
       }
       const outcome = await this.#try(state, model);
       if (outcome.kind === 'delivered') return outcome;
+      busy = outcome.kind === 'busy';
       if (outcome.kind === 'busy') {
         tried.set(state, (tried.get(state) ?? 0) + 1);
         continue;
       }
-      const { failure } = outcome;
+      const { failure, operation } = outcome;
       if (this.#gone) return aborted;
-      switch (await this.#react(state, failure)) {
+      switch (await this.#react(state, operation, failure)) {
         case 'same':
           sticky = state;
           tried.delete(state);
@@ -193,7 +228,8 @@ class Delivery {
 
   #filter(model: ResolvedModel) {
     const { key, snapshot, call, tags } = this.#grant;
-    const credential = key.credential === undefined ? undefined : snapshot.credential(key.credential);
+    const credential =
+      key.credential === undefined ? undefined : snapshot.credential(key.credential);
     const now = this.#gateway.clock.now();
     const isBridgeable = call.match.endpoint.kind === 'create' && snapshot.records.settings.bridge;
     const bridges = isBridgeable ? reachable(call.operation.name) : [];
@@ -209,7 +245,11 @@ class Delivery {
     });
   }
 
-  #order(candidates: readonly DeploymentState[], model: ResolvedModel, now: number): readonly DeploymentState[] {
+  #order(
+    candidates: readonly DeploymentState[],
+    model: ResolvedModel,
+    now: number,
+  ): readonly DeploymentState[] {
     const { call, snapshot, key } = this.#grant;
     return orderDeployments(candidates, {
       now,
@@ -227,31 +267,43 @@ class Delivery {
     order: readonly DeploymentState[],
     last: { failure: UpstreamFailure } | undefined,
     again: number,
+    busy: boolean,
     now: number,
   ): number | undefined {
     const { router } = this.#grant.snapshot.records;
     const available = soonest(order, now);
-    let wait = available;
+    let wait = busy ? Math.max(available, busyPollMs) : available;
     if (last !== undefined) {
       if (last.failure.retry !== 'same-or-other') return undefined;
       if (again >= allowedRetries(last.failure, this.#grant)) return undefined;
       const ceiling = Math.min(8000, 500 * 2 ** again);
-      wait = Math.max(available, last.failure.waitMs ?? 0, router.retryAfterMs, this.#gateway.random() * ceiling);
+      wait = Math.max(
+        available,
+        last.failure.waitMs ?? 0,
+        router.retryAfterMs,
+        this.#gateway.random() * ceiling,
+      );
     }
-    return wait > this.#gateway.options.longestWaitMs || now + wait >= this.#deadline ? undefined : wait;
+    const isTooLong = this.#waited + wait > this.#gateway.options.longestWaitMs;
+    return isTooLong || now + wait >= this.#deadline ? undefined : wait;
   }
 
   async #try(
     state: DeploymentState,
     model: ResolvedModel,
-  ): Promise<Delivered | { kind: 'failed'; failure: UpstreamFailure } | { kind: 'busy' }> {
+  ): Promise<
+    | Delivered
+    | { kind: 'failed'; failure: UpstreamFailure; operation: Operation }
+    | { kind: 'busy' }
+  > {
     const { call, snapshot, key, asked } = this.#grant;
     const gateway = this.#gateway;
     const started = gateway.clock.now();
     const { record } = state;
     const isBridgeable = call.match.endpoint.kind === 'create' && snapshot.records.settings.bridge;
     const bridges = isBridgeable ? reachable(call.operation.name) : [];
-    const operation = operationFor(state, call.operation.name, bridges, started) ?? call.operation.name;
+    const operation =
+      operationFor(state, call.operation.name, bridges, started) ?? call.operation.name;
     const deployment = upstreamName(record, model);
     const prepared = prepare({
       call,
@@ -260,18 +312,23 @@ class Delivery {
       deployment,
       model: asked,
       operation,
-      bridge: operation === call.operation.name ? undefined : bridgeFor(call.operation.name, operation),
+      bridge:
+        operation === call.operation.name ? undefined : bridgeFor(call.operation.name, operation),
       settings: snapshot.records.settings,
       now: started,
     });
     const held = await this.#reserve(record);
     if (held === 'busy') return { kind: 'busy' };
-    const credential = this.#credential(record, key.credential);
-    let result: AttemptResult;
+    let credential: Credential | undefined;
     let attempt: Attempt | undefined;
+    let result: AttemptResult;
     gateway.deployments.started(state, this.#admitted.estimate.total);
-    try {
-      const header = await credential.header();
+    const header = await this.#header(record, key.credential, (found) => {
+      credential = found;
+    });
+    if (header === undefined) {
+      result = noCredential;
+    } else {
       attempt = this.#dispatch(record, deployment, prepared, header, started);
       result = await attempt.result;
       if (result.kind === 'lost' && result.error.reusedSocket && !this.#gone) {
@@ -279,13 +336,10 @@ class Delivery {
         attempt = this.#dispatch(record, deployment, prepared, header, started);
         result = await attempt.result;
       }
-    } catch (cause) {
-      // Only the credential throws: no token could be had for this resource.
-      gateway.logger.warn({ error: cause, deployment: record.id }, 'no upstream credential');
-      result = { kind: 'refused', status: 401, headers: {}, body: Buffer.alloc(0) };
     }
     if (attempt !== undefined && (result.kind === 'stream' || result.kind === 'whole')) {
       this.#noteAttempt(record, result.status, 'answered', started);
+      gateway.deployments.answered(state);
       const delivered = await respond({
         ...this.#input,
         attempt,
@@ -313,12 +367,14 @@ class Delivery {
       estimateTokens: this.#admitted.estimate.total,
       ...('headers' in failed && quotaReport(failed.headers)),
     });
-    if (failure.kind === 'auth' && failure.renew === true && credential.renewable && !this.#renewed.has(credential)) {
+    const mayRenew =
+      failure.kind === 'auth' && failure.renew === true && credential?.renewable === true;
+    if (mayRenew && credential !== undefined && !this.#renewed.has(credential)) {
       this.#renewed.add(credential);
       await credential.renew();
       return this.#try(state, model);
     }
-    return { kind: 'failed', failure };
+    return { kind: 'failed', failure, operation };
   }
 
   /** A deployment has answered: its limits, its health and its statistics hear how it went. */
@@ -341,7 +397,8 @@ class Delivery {
       estimateTokens: this.#admitted.estimate.total,
       ...(used !== undefined && { outputTokens: used.output }),
       latencyMs: this.#gateway.clock.now() - started,
-      ...(this.#grant.call.stream && end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
+      ...(this.#grant.call.stream &&
+        end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
       ...quotaReport(result.headers),
     });
   }
@@ -350,7 +407,7 @@ class Delivery {
     record: DeploymentRecord,
     deployment: string,
     prepared: Prepared,
-    header: { name: string; value: string } | null,
+    header: Header | null,
     started: number,
   ): Attempt {
     const { call, snapshot } = this.#grant;
@@ -390,11 +447,28 @@ class Delivery {
     return attempt;
   }
 
-  #credential(record: DeploymentRecord, ofKey: string | undefined) {
+  /** The credential's header; undefined when there is none to be had, which is a failure of the deployment. */
+  async #header(
+    record: DeploymentRecord,
+    ofKey: string | undefined,
+    use: (credential: Credential) => void,
+  ): Promise<Header | null | undefined> {
     const id = ofKey ?? record.credential;
-    const credential = this.#grant.snapshot.credential(id);
-    if (credential === undefined) throw new GatewayError('internal_error', { cause: new Error(`no credential ${id}`) });
-    return this.#gateway.credentials().get(credential, record.resource.origin, record.dialect);
+    try {
+      const found = this.#grant.snapshot.credential(id);
+      if (found === undefined) throw new Error(`no credential ${id}`);
+      const credential = this.#gateway.credentials.get(
+        found,
+        record.resource.origin,
+        record.dialect,
+      );
+      use(credential);
+      const header = credential.header();
+      return header instanceof Promise ? await header : header;
+    } catch (error) {
+      this.#gateway.logger.warn({ error, deployment: record.id }, 'no upstream credential');
+      return undefined;
+    }
   }
 
   /** The deployment's own limits, where they are hard. */
@@ -432,18 +506,27 @@ class Delivery {
   }
 
   /** What to do after a failure, having learned from it. */
-  async #react(state: DeploymentState, failure: UpstreamFailure): Promise<'same' | 'next' | 'stop'> {
+  async #react(
+    state: DeploymentState,
+    operation: Operation,
+    failure: UpstreamFailure,
+  ): Promise<'same' | 'next' | 'stop'> {
     const { call, snapshot } = this.#grant;
     const now = this.#gateway.clock.now();
     const last = this.#attempts.at(-1);
-    const operation = operationFor(state, call.operation.name, reachable(call.operation.name), now) ?? call.operation.name;
     if (this.#repairs < maxRepairs) {
       this.#repairs += 1;
       if (failure.kind === 'operation_unsupported') {
         learnUnsupportedOperation(state, operation, now);
-        return snapshot.records.settings.bridge && call.match.endpoint.kind === 'create' ? 'same' : 'next';
+        return snapshot.records.settings.bridge && call.match.endpoint.kind === 'create'
+          ? 'same'
+          : 'next';
       }
-      if (failure.retry === 'repaired' && failure.kind !== 'encrypted_content' && snapshot.records.settings.repairParameters) {
+      if (
+        failure.retry === 'repaired' &&
+        failure.kind !== 'encrypted_content' &&
+        snapshot.records.settings.repairParameters
+      ) {
         const repair = repairFromRefusal(operation, failure);
         if (repair !== undefined && learnParameter(state, operation, repair, now)) return 'same';
         return 'stop';
@@ -499,13 +582,19 @@ class Delivery {
     }
   }
 
-  #chain(model: ResolvedModel, reason: FallbackReason, visited: ReadonlySet<string>): readonly string[] {
+  #chain(
+    model: ResolvedModel,
+    reason: FallbackReason,
+    visited: ReadonlySet<string>,
+  ): readonly string[] {
     const { call, snapshot, key } = this.#grant;
     const asked = call.extras.fallbacks.filter((name) => {
       const fallback = snapshot.models.resolve(name, key);
       return fallback !== undefined && mayUse(key, fallback);
     });
-    return asked.length > 0 ? asked : fallbackChain(snapshot.records.router, model.name, reason, visited);
+    return asked.length > 0
+      ? asked
+      : fallbackChain(snapshot.records.router, model.name, reason, visited);
   }
 
   async #sleep(milliseconds: number): Promise<void> {
@@ -532,7 +621,12 @@ class Delivery {
   }
 
   #refuse(problem: Problem | undefined): Promise<RequestEnd> {
-    return answerError({ ...this.#input, attempts: this.#attempts, gone: this.#gone, error: this.#errorOf(problem) });
+    return answerError({
+      ...this.#input,
+      attempts: this.#attempts,
+      gone: this.#gone,
+      error: this.#errorOf(problem),
+    });
   }
 
   #errorOf(problem: Problem | undefined): GatewayError | UpstreamFailure {
@@ -542,7 +636,10 @@ class Delivery {
         return problem.error;
       case 'cooling':
         return new GatewayError('all_deployments_in_cooldown', {
-          values: { model: this.#grant.asked, seconds: Math.max(1, Math.ceil(problem.waitMs / 1000)) },
+          values: {
+            model: this.#grant.asked,
+            seconds: Math.max(1, Math.ceil(problem.waitMs / 1000)),
+          },
           retryAfterMs: problem.waitMs,
         });
       case 'none':
@@ -552,11 +649,22 @@ class Delivery {
         if (failure.failureClass !== 'RateLimitError') return failure;
         const now = this.#gateway.clock.now();
         const group = this.#filter(this.#grant.model).candidates;
-        return { ...failure, waitMs: group.length === 0 ? failure.waitMs : Math.max(1, soonest(group, now)) };
+        return {
+          ...failure,
+          waitMs: group.length === 0 ? failure.waitMs : Math.max(1, soonest(group, now)),
+        };
       }
     }
   }
 }
+
+/** Without a credential the upstream is not asked: its answer is known. */
+const noCredential: AttemptResult = {
+  kind: 'refused',
+  status: 401,
+  headers: {},
+  body: Buffer.alloc(0),
+};
 
 const aborted: Problem = { kind: 'error', error: new GatewayError('client_closed') };
 
@@ -582,7 +690,9 @@ function mayRetry(
   grant: Grant,
 ): boolean {
   if (last === undefined) return true;
-  const policy = grant.snapshot.records.router.retryPolicy[last.failure.failureClass] ?? grant.call.extras.retries;
+  const policy =
+    grant.snapshot.records.router.retryPolicy[last.failure.failureClass] ??
+    grant.call.extras.retries;
   return policy === undefined || tried.size <= policy;
 }
 
@@ -608,7 +718,9 @@ const scopes = new WeakMap<DeploymentRecord, LimitScope>();
 
 function deploymentScope(record: DeploymentRecord, enforced: boolean): LimitScope | undefined {
   const { parallelRequests, requestsPerMinute, tokensPerMinute } = record;
-  const hasLimits = parallelRequests !== undefined || (enforced && (requestsPerMinute ?? tokensPerMinute) !== undefined);
+  const hasLimits =
+    parallelRequests !== undefined ||
+    (enforced && (requestsPerMinute ?? tokensPerMinute) !== undefined);
   if (!hasLimits) return undefined;
   let scope = scopes.get(record);
   if (scope === undefined) {

@@ -33,7 +33,12 @@ export function readState(call: Call, tagger: IdTagger, ownerId: string): Statef
     throw new GatewayError('object_not_found', {
       param: refused === 'item_reference' ? 'input' : refused,
       values: {
-        kind: refused === 'item_reference' ? 'item' : refused === 'conversation' ? 'conversation' : 'response',
+        kind:
+          refused === 'item_reference'
+            ? 'item'
+            : refused === 'conversation'
+              ? 'conversation'
+              : 'response',
         id: typeof id === 'string' ? id.slice(0, 80) : refused,
       },
     });
@@ -47,12 +52,20 @@ export function readState(call: Call, tagger: IdTagger, ownerId: string): Statef
  *
  * @returns undefined when there is nothing to take out, or nothing would be left to answer
  */
-export function stripState(call: Call, stateful: StatefulBody | undefined): StatefulBody | undefined {
-  if (call.operation.name !== 'responses' || call.match.endpoint.kind === 'stored') return undefined;
+export function stripState(
+  call: Call,
+  stateful: StatefulBody | undefined,
+): StatefulBody | undefined {
+  if (call.operation.name !== 'responses' || call.match.endpoint.kind === 'stored')
+    return undefined;
   if (stateful !== undefined && stateful.homes.size === 0) return undefined;
   const { body, stripped, usable } = stripForeign(stateful?.body ?? parseCallBody(call));
   if (!usable || stripped.length === 0) return undefined;
-  return { body, homes: new Set(), changes: [...(stateful?.changes ?? []), ...stripped.map((name) => `-${name}`)] };
+  return {
+    body,
+    homes: new Set(),
+    changes: [...(stateful?.changes ?? []), ...stripped.map((name) => `-${name}`)],
+  };
 }
 
 /** Puts the home into the ids of an answer, where they will be of use to come back to it. */
@@ -70,7 +83,12 @@ export function responseRewrite(
   tagger: IdTagger,
 ): ResponseRewrite | undefined {
   if (call.operation.name !== 'responses') return undefined;
-  const isStored = call.match.endpoint.kind === 'stored' || memberValue(call.body, call.scan, 'store') !== false;
-  const answerTagger = tagger.forAnswer({ resourceId: record.resource.id, ownerId, stored: isStored });
+  const isStored =
+    call.match.endpoint.kind === 'stored' || memberValue(call.body, call.scan, 'store') !== false;
+  const answerTagger = tagger.forAnswer({
+    resourceId: record.resource.id,
+    ownerId,
+    stored: isStored,
+  });
   return { every: isStored, apply: (text) => wrapResponseText(text, answerTagger) };
 }

@@ -19,7 +19,9 @@ export function quotaReport(headers: UpstreamAnswerHeaders): UpstreamQuotaReport
   const report: UpstreamQuotaReport = {};
   if (utilisation !== undefined) report.utilisation = utilisation / 100;
   if (remainingRequests === undefined && remainingTokens === undefined) return report;
-  const resets = [headers['x-ratelimit-reset-requests'], headers['x-ratelimit-reset-tokens']].map(count);
+  const resets = [headers['x-ratelimit-reset-requests'], headers['x-ratelimit-reset-tokens']].map(
+    count,
+  );
   const resetSeconds = Math.max(...resets.map((seconds) => seconds ?? 0));
   report.rateLimit = {
     ...(remainingRequests !== undefined && { remainingRequests }),

@@ -29,7 +29,9 @@ describe('EventFilter', () => {
   });
 
   it('gives the same text for any split and for CRLF', () => {
-    const text = ['a', 'b', 'needle', 'ü€', 'c'].map((data) => `event: e\ndata: ${data}\n\n`).join('');
+    const text = ['a', 'b', 'needle', 'ü€', 'c']
+      .map((data) => `event: e\ndata: ${data}\n\n`)
+      .join('');
     const expected = text.replace('event: e\ndata: needle\n\n', 'data: found\n\n');
     const filter = () =>
       new EventFilter([Buffer.from('needle')], (event) =>
@@ -41,7 +43,11 @@ describe('EventFilter', () => {
       fc.property(fc.nat({ max: text.length }), fc.nat({ max: text.length }), (a, b) => {
         const bytes = Buffer.from(text);
         const [first, second] = [Math.min(a, b), Math.max(a, b)];
-        const chunks = [bytes.subarray(0, first), bytes.subarray(first, second), bytes.subarray(second)];
+        const chunks = [
+          bytes.subarray(0, first),
+          bytes.subarray(first, second),
+          bytes.subarray(second),
+        ];
         expect(run(filter(), chunks)).toBe(expected);
       }),
     );

@@ -12,7 +12,9 @@ function parse(chunks: Buffer[]): SseEvent[] {
 }
 
 function split(bytes: Buffer, cuts: number[]): Buffer[] {
-  const points = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].toSorted((a, b) => a - b);
+  const points = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].toSorted(
+    (a, b) => a - b,
+  );
   return points.slice(1).map((point, index) => bytes.subarray(points[index], point));
 }
 

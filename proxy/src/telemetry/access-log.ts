@@ -34,12 +34,16 @@ export class AccessLog {
   settled(endpoint: string, record: UsageRecord, cause?: string): void {
     const extra = cause === undefined ? '' : `,"cause":${JSON.stringify(cause)}`;
     const time = new Date(record.startedAt + record.durationMs).toISOString();
-    this.#line(`{"level":"info","time":"${time}","event":"call","endpoint":"${endpoint}"${extra},${JSON.stringify(record).slice(1)}`);
+    this.#line(
+      `{"level":"info","time":"${time}","event":"call","endpoint":"${endpoint}"${extra},${JSON.stringify(record).slice(1)}`,
+    );
   }
 
   refused(call: RefusedCall): void {
     const time = new Date(call.startedAt + call.durationMs).toISOString();
-    this.#line(`{"level":"info","time":"${time}","event":"refused",${JSON.stringify(call).slice(1)}`);
+    this.#line(
+      `{"level":"info","time":"${time}","event":"refused",${JSON.stringify(call).slice(1)}`,
+    );
   }
 
   flush(): void {

@@ -2,12 +2,24 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { UsageRecord } from '@aigateway/contract/usage';
 
 /** Seconds; from cached look-ups to reasoning models that think for ten minutes. */
-const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const durationBuckets = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+];
 
 /** What the meter counts; admitted = settled + in flight, always. */
-export type MeterCounts = { admitted: number; settled: number; inFlight: number; doubleSettled: number };
+export type MeterCounts = {
+  admitted: number;
+  settled: number;
+  inFlight: number;
+  doubleSettled: number;
+};
 
-export type DeploymentStanding = { id: string; model: string; region: string; state: 'healthy' | 'half-open' | 'cooling' };
+export type DeploymentStanding = {
+  id: string;
+  model: string;
+  region: string;
+  state: 'healthy' | 'half-open' | 'cooling';
+};
 
 const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
 
@@ -23,21 +35,28 @@ export class Metrics {
     'outcome',
     'status',
   ]);
-  readonly #refused = this.#counter('refused_total', 'Requests refused by the gateway itself, by error code', ['code']);
+  readonly #refused = this.#counter(
+    'refused_total',
+    'Requests refused by the gateway itself, by error code',
+    ['code'],
+  );
   readonly #tokens = this.#counter('tokens_total', 'Tokens accounted for', ['model', 'kind']);
   readonly #cost = this.#counter('cost_usd_total', 'Cost accounted for, in USD', ['model']);
-  readonly #attempts = this.#counter('upstream_attempts_total', 'Tries of a deployment, by upstream status', [
-    'deployment',
-    'status',
-  ]);
-  readonly #duration = this.#histogram('request_duration_seconds', 'From arrival to the last byte', [
-    'endpoint',
-    'model',
-  ]);
-  readonly #firstOutput = this.#histogram('first_output_seconds', 'From arrival to the first byte of output', [
-    'endpoint',
-    'model',
-  ]);
+  readonly #attempts = this.#counter(
+    'upstream_attempts_total',
+    'Tries of a deployment, by upstream status',
+    ['deployment', 'status'],
+  );
+  readonly #duration = this.#histogram(
+    'request_duration_seconds',
+    'From arrival to the last byte',
+    ['endpoint', 'model'],
+  );
+  readonly #firstOutput = this.#histogram(
+    'first_output_seconds',
+    'From arrival to the first byte of output',
+    ['endpoint', 'model'],
+  );
 
   /**
    * @param meter - read when metrics are scraped
@@ -46,15 +65,31 @@ export class Metrics {
   constructor(meter: () => MeterCounts, deployments: () => readonly DeploymentStanding[]) {
     collectDefaultMetrics({ register: this.registry, prefix: 'aigateway_' });
     this.#meterGauge('admitted_requests', 'Requests admitted since start', () => meter().admitted);
-    this.#meterGauge('settled_requests', 'Admitted requests that are accounted for', () => meter().settled);
-    this.#meterGauge('requests_in_flight', 'Admitted requests still running', () => meter().inFlight);
-    this.#meterGauge('double_settled_requests', 'Attempts to account twice; must stay 0', () => meter().doubleSettled);
+    this.#meterGauge(
+      'settled_requests',
+      'Admitted requests that are accounted for',
+      () => meter().settled,
+    );
+    this.#meterGauge(
+      'requests_in_flight',
+      'Admitted requests still running',
+      () => meter().inFlight,
+    );
+    this.#meterGauge(
+      'double_settled_requests',
+      'Attempts to account twice; must stay 0',
+      () => meter().doubleSettled,
+    );
     this.#deploymentGauge(deployments);
   }
 
-  /** One admitted request has ended. */
-  settled(endpoint: string, record: UsageRecord): void {
-    const { model, tokens } = record;
+  /**
+   * One admitted request has ended.
+   *
+   * @param model - its group as configured: with a wildcard the name itself is the caller's
+   */
+  settled(endpoint: string, model: string, record: UsageRecord): void {
+    const { tokens } = record;
     this.#requests.inc({ endpoint, model, outcome: record.outcome, status: record.status });
     this.#duration.observe({ endpoint, model }, record.durationMs / 1000);
     if (record.firstOutputMs !== undefined) {
@@ -62,7 +97,8 @@ export class Metrics {
     }
     if (tokens.input > 0) this.#tokens.inc({ model, kind: 'input' }, tokens.input);
     if (tokens.output > 0) this.#tokens.inc({ model, kind: 'output' }, tokens.output);
-    if (tokens.cachedInput > 0) this.#tokens.inc({ model, kind: 'cached_input' }, tokens.cachedInput);
+    if (tokens.cachedInput > 0)
+      this.#tokens.inc({ model, kind: 'cached_input' }, tokens.cachedInput);
     if (tokens.reasoning > 0) this.#tokens.inc({ model, kind: 'reasoning' }, tokens.reasoning);
     if (record.costNanoUsd > 0) this.#cost.inc({ model }, record.costNanoUsd / 1e9);
     for (const { deploymentId, status } of record.attempts) {
@@ -79,7 +115,11 @@ export class Metrics {
     return new Counter({ name: `aigateway_${name}`, help, labelNames, registers: [this.registry] });
   }
 
-  #histogram<Label extends string>(name: string, help: string, labelNames: Label[]): Histogram<Label> {
+  #histogram<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+  ): Histogram<Label> {
     return new Histogram({
       name: `aigateway_${name}`,
       help,

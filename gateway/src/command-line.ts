@@ -1,0 +1,50 @@
+import { parseArgs } from 'node:util';
+
+/** What the command line asks for. Values are not checked here beyond their form. */
+export type Command = {
+  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help';
+  readonly configFile: string | undefined;
+  readonly port: string | undefined;
+  readonly host: string | undefined;
+};
+
+const options = {
+  config: { type: 'string', short: 'c' },
+  port: { type: 'string', short: 'p' },
+  host: { type: 'string' },
+  check: { type: 'boolean' },
+  routes: { type: 'boolean' },
+  version: { type: 'boolean', short: 'v' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export const usage = `Usage: npm start -- [options]
+
+  --config FILE, -c   a LiteLLM config.yaml (also CONFIG_FILE_PATH)
+  --port N, -p        main port, 8080 unless set (also PORT)
+  --host ADDRESS      address to listen on, 127.0.0.1 in development
+  --check             check the configuration, print what was understood, and exit
+  --routes            print the paths that are answered, and exit
+  --version, -v       print the version, and exit
+  --help, -h          print this, and exit
+
+Settings come from the environment, .env in the working directory, and the file: docs/reference/configuration.md.
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @throws {TypeError} for an option that is not known
+ */
+export function readCommand(args: readonly string[]): Command {
+  const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false });
+  const action = (['help', 'version', 'routes', 'check'] as const).find(
+    (name) => values[name] === true,
+  );
+  return {
+    action: action ?? 'start',
+    configFile: values.config,
+    port: values.port,
+    host: values.host,
+  };
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import type { Compiled } from '@aigateway/contract/compile';
+import type { SecretReference } from '@aigateway/contract/records';
+import type { ServerSettings } from '@aigateway/contract/server-settings';
+import type { ProxyOptions } from '@aigateway/proxy/config';
+import { startProxy, type Proxy } from '@aigateway/proxy/proxy';
+
+export type StartInput = {
+  readonly compiled: Compiled;
+  readonly environment: { readonly [name: string]: string | undefined };
+  /** Root secret of tagged ids, and the one before it during a rotation. */
+  readonly secret: { readonly current: string; readonly previous?: string };
+  readonly version: string;
+};
+
+/** Starts a proxy from a compiled configuration. */
+export function startCompiled(input: StartInput): Promise<Proxy> {
+  const { compiled, environment, secret } = input;
+  return startProxy(compiled.records, proxyOptions(compiled.server, environment, input.version), {
+    environment,
+    secret,
+  });
+}
+
+/** How often silent answers are looked at; well below the shortest interval that can be set. */
+const heartbeatTickMs = 1000;
+
+/** How often deployments that rest are looked after. */
+const probeIntervalMs = 5000;
+
+/** Longest that a request waits for a deployment to come back: within the patience of the SDKs' own retries. */
+const longestWaitMs = 20_000;
+
+const bodyIdleMs = 300_000;
+
+function proxyOptions(
+  server: ServerSettings,
+  environment: StartInput['environment'],
+  version: string,
+): ProxyOptions {
+  const proxyUrl =
+    server.proxy === undefined ? undefined : resolveSecret(server.proxy, environment);
+  return {
+    port: server.port,
+    host: server.host,
+    opsPort: server.opsPort,
+    opsHost: server.opsHost,
+    pipeline: {
+      version,
+      maxBodyBytes: server.maxBodyBytes,
+      timing: {
+        holdMs: server.firstOutputHoldMs,
+        commentMs: server.heartbeatMs,
+        whitespaceMs: server.silentAnswerMs,
+      },
+      longestWaitMs,
+      bodyIdleMs,
+      basePath: server.basePath,
+    },
+    transport: {
+      ...(proxyUrl !== undefined && { proxyUrl }),
+      noProxy: server.noProxy.join(','),
+      ...(server.caFile !== undefined && { caCertificates: [readFileSync(server.caFile, 'utf8')] }),
+      keepAliveMs: 60_000,
+      connectTimeoutMs: server.connectTimeoutMs,
+    },
+    heartbeatTickMs,
+    keepAliveMs: server.keepAliveTimeoutMs,
+    maxHeaderBytes: server.maxHeaderBytes,
+    headersTimeoutMs: server.headersTimeoutMs,
+    requestTimeoutMs: server.bodyTimeoutMs,
+    drainMs: server.drainMs,
+    probeIntervalMs,
+    corsOrigins: server.corsOrigins,
+    logLevel: server.logLevel,
+  };
+}
+
+/** @throws {Error} naming the variable, never its value, when it is not set */
+export function resolveSecret(
+  reference: SecretReference,
+  environment: StartInput['environment'],
+): string {
+  if (reference.kind === 'inline') return reference.value;
+  const value = environment[reference.name];
+  if (value === undefined || value === '')
+    throw new Error(`the environment variable ${reference.name} is not set`);
+  return value;
+}

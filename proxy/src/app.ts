@@ -1,0 +1,201 @@
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type Response,
+} from 'express';
+import { endpoints } from './endpoints/index.ts';
+import { GatewayError } from './errors.ts';
+import { modelById, modelGroupInfo, modelInfo, modelsList } from './models-list.ts';
+import type { Readiness } from './ops.ts';
+import { authenticate, type Caller } from './pipeline/authenticate.ts';
+import type { Gateway } from './pipeline/gateway.ts';
+import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
+import { asGatewayError } from './pipeline/refuse.ts';
+import { healthReport } from './routing/health.ts';
+import type { Snapshot } from './snapshot.ts';
+
+type View = (snapshot: Snapshot, caller: Caller, request: Request) => unknown;
+
+/** Paths that answer from memory, each with and without the prefixes that clients put before it. */
+const views: { readonly path: string; readonly name: string; readonly view: View }[] = [
+  { path: '/models', name: 'models', view: (snapshot, { key }) => modelsList(snapshot, key) },
+  {
+    path: '/models/*id',
+    name: 'models.get',
+    view: (snapshot, { key }, request) => {
+      // A name may hold slashes, e.g. of a group of wildcards.
+      const { id } = request.params;
+      const name = Array.isArray(id) ? id.join('/') : String(id);
+      const entry = modelById(snapshot, key, name);
+      if (entry === undefined) {
+        throw new GatewayError('model_not_found', {
+          values: { model: name.slice(0, 80) },
+          param: 'model',
+        });
+      }
+      return entry;
+    },
+  },
+  {
+    path: '/model/info',
+    name: 'model.info',
+    view: (snapshot, { key }) => modelInfo(snapshot, key),
+  },
+  {
+    path: '/model_group/info',
+    name: 'model_group.info',
+    view: (snapshot, { key }, request) => {
+      const group = request.query['model_group'];
+      return modelGroupInfo(snapshot, key, typeof group === 'string' ? group : undefined);
+    },
+  },
+];
+
+const viewPrefixes = ['', '/v1', '/v2', '/openai/v1', '/openai'];
+
+/** Every path that the proxy answers, for `--routes` and the reference page. Prefixes are left out. */
+export function routeList(): { method: string; path: string; name: string }[] {
+  return [
+    ...endpoints.map(({ method, path, name }) => ({ method, path, name })),
+    ...views.map(({ path, name }) => ({ method: 'GET', path: path.replace('*id', ':id'), name })),
+    { method: 'GET', path: '/health', name: 'health' },
+    { method: 'GET', path: '/health/liveliness', name: 'health.liveliness' },
+    { method: 'GET', path: '/health/liveness', name: 'health.liveliness' },
+    { method: 'GET', path: '/health/readiness', name: 'health.readiness' },
+  ];
+}
+
+export type AppOptions = {
+  readonly readiness: () => Readiness;
+  /** Origins that browsers may call from; empty = none. */
+  readonly corsOrigins: readonly string[];
+};
+
+/**
+ * Everything the proxy answers, as one Express application. The server takes the hot paths past it, to the same handlers.
+ */
+export function createApp(gateway: Gateway, options: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  if (options.corsOrigins.length > 0) app.use(cors(options.corsOrigins));
+
+  app.get(['/health/liveliness', '/health/liveness'], (_request, response) => {
+    response.json("I'm alive!");
+  });
+  app.get('/health/readiness', (_request, response) => {
+    const { ready, reason } = options.readiness();
+    response
+      .status(ready ? 200 : 503)
+      .json({ status: ready ? 'healthy' : 'unhealthy', ...(reason && { reason }) });
+  });
+  app.get('/health', (request, response) => answerHealth(request, response, gateway, options));
+  for (const { path, name, view } of views) {
+    app.get(
+      viewPrefixes.map((prefix) => prefix + path),
+      (request, response) => answerView(request, response, gateway, name, view),
+    );
+  }
+  app.use((request, response) => handle(request, response, gateway));
+  app.use(answerFault(gateway));
+  return app;
+}
+
+/** LiteLLM's lists of endpoints, from what calls have shown: nothing is called for it. */
+function answerHealth(
+  request: Request,
+  response: Response,
+  gateway: Gateway,
+  options: AppOptions,
+): void {
+  const { ready } = options.readiness();
+  const snapshot = gateway.snapshot();
+  const isAnonymous =
+    request.headers.authorization === undefined && request.headers['api-key'] === undefined;
+  if (isAnonymous || snapshot === undefined) {
+    response.status(ready ? 200 : 503).json({ status: ready ? 'healthy' : 'unhealthy' });
+    return;
+  }
+  answerView(request, response, gateway, 'health', () => {
+    const now = gateway.clock.now();
+    const rows = [...gateway.deployments.all()].map((state) => ({
+      model: state.record.litellmModel,
+      model_id: state.record.id,
+      ...healthReport(state, now),
+    }));
+    const healthy = rows.filter(({ standing }) => standing !== 'cooling');
+    const unhealthy = rows.filter(({ standing }) => standing === 'cooling');
+    return {
+      healthy_endpoints: healthy,
+      unhealthy_endpoints: unhealthy,
+      healthy_count: healthy.length,
+      unhealthy_count: unhealthy.length,
+    };
+  });
+}
+
+function answerView(
+  request: Request,
+  response: Response,
+  gateway: Gateway,
+  name: string,
+  view: View,
+): void {
+  const arrival = arrive(request, gateway);
+  let caller: Caller | undefined;
+  try {
+    const snapshot = gateway.snapshot();
+    if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
+    caller = authenticate(request.headers, snapshot, arrival.startedAt);
+    const body = JSON.stringify(view(snapshot, caller, request));
+    response.writeHead(200, [
+      ...arrivalHeaders(arrival),
+      'content-type',
+      'application/json',
+      'content-length',
+      String(Buffer.byteLength(body)),
+    ]);
+    response.end(body);
+  } catch (thrown) {
+    refuseArrival(request, response, gateway, arrival, name, asGatewayError(thrown), caller);
+  }
+}
+
+function cors(origins: readonly string[]) {
+  const isAny = origins.includes('*');
+  return (request: Request, response: Response, next: () => void): void => {
+    const { origin } = request.headers;
+    if (origin === undefined || !(isAny || origins.includes(origin))) {
+      next();
+      return;
+    }
+    response.setHeader('access-control-allow-origin', origin);
+    response.setHeader('vary', 'origin');
+    response.setHeader(
+      'access-control-expose-headers',
+      'x-request-id, retry-after, retry-after-ms',
+    );
+    if (request.method !== 'OPTIONS') {
+      next();
+      return;
+    }
+    response.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
+    response.setHeader(
+      'access-control-allow-headers',
+      request.headers['access-control-request-headers'] ?? '*',
+    );
+    response.setHeader('access-control-max-age', '600');
+    response.status(204).end();
+  };
+}
+
+/** Express's own refusals, e.g. of a path that is not decodable, in the gateway's form. */
+function answerFault(gateway: Gateway): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const isClients = error instanceof URIError || (error as { status?: number }).status === 400;
+    const known = isClients ? new GatewayError('not_found') : asGatewayError(error);
+    refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', known);
+  };
+}

@@ -1,0 +1,27 @@
+import type { PipelineOptions } from './pipeline/gateway.ts';
+import type { LogLevel } from './telemetry/logger.ts';
+import type { TransportOptions } from './upstream/transport.ts';
+
+/** Settings of one proxy process. What belongs to the one truth is in the records instead. */
+export type ProxyOptions = {
+  readonly port: number;
+  readonly host: string;
+  /** Port of `/livez`, `/readyz` and `/metrics`; absent = none. */
+  readonly opsPort: number | undefined;
+  readonly opsHost: string;
+  readonly pipeline: PipelineOptions;
+  readonly transport: TransportOptions;
+  readonly heartbeatTickMs: number;
+  /** Longer than the load balancer's, so that it is never we who close a connection it is about to use. */
+  readonly keepAliveMs: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  /** From the first byte of a request to the last of its body. */
+  readonly requestTimeoutMs: number;
+  /** How long requests under way may go on after a stop was asked for. */
+  readonly drainMs: number;
+  /** Between probes of a deployment that rests; 0 = none. */
+  readonly probeIntervalMs: number;
+  readonly corsOrigins: readonly string[];
+  readonly logLevel: LogLevel;
+};

@@ -1,0 +1,134 @@
+import type { KeyRecord, SettingsRecord } from '@aigateway/contract/records';
+import { visibleModels, type VisibleModel } from './routing/models.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** LiteLLM answers this constant as every model's creation time; clients only want it to be there. */
+const created = 1_677_610_602;
+
+/** OpenAI's list of models: the public names a key may use. */
+export function modelsList(snapshot: Snapshot, key: KeyRecord) {
+  return {
+    object: 'list',
+    data: visibleModels(snapshot.models, key).map(({ id, model }) =>
+      modelEntry(snapshot, id, model.group),
+    ),
+  };
+}
+
+/** One entry of the list; undefined for a model that does not exist or that the key may not use. */
+export function modelById(snapshot: Snapshot, key: KeyRecord, id: string) {
+  const visible = visibleModels(snapshot.models, key).find((entry) => entry.id === id);
+  return visible === undefined ? undefined : modelEntry(snapshot, id, visible.model.group);
+}
+
+function modelEntry(snapshot: Snapshot, id: string, group: string) {
+  const facts = snapshot.models.deployments(group)[0]?.facts;
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: 'azure',
+    ...(facts?.mode !== undefined && { mode: facts.mode }),
+    ...(facts?.maxInputTokens !== undefined && { max_input_tokens: facts.maxInputTokens }),
+    ...(facts?.maxOutputTokens !== undefined && { max_output_tokens: facts.maxOutputTokens }),
+  };
+}
+
+/**
+ * LiteLLM's list of deployments, complete rows only: Roo Code drops a row that lacks `model_name`, `litellm_params.model` or
+ * `model_info`. Hosts are shown to admins alone, secrets to nobody.
+ */
+export function modelInfo(snapshot: Snapshot, key: KeyRecord) {
+  const rows = visibleModels(snapshot.models, key).flatMap(({ id, model }) =>
+    snapshot.models.deployments(model.group).map((record) => {
+      const { facts, prices } = record;
+      const showsHost = exposesUpstream(snapshot.records.settings, key);
+      return {
+        model_name: id,
+        litellm_params: {
+          model: record.litellmModel,
+          ...(showsHost && { api_base: record.resource.origin }),
+        },
+        model_info: {
+          id: record.id,
+          db_model: false,
+          key: facts.baseModel ?? record.litellmModel,
+          litellm_provider: record.dialect === 'openai' ? 'openai' : 'azure',
+          mode: facts.mode ?? null,
+          max_tokens: facts.maxOutputTokens ?? null,
+          max_input_tokens: facts.maxInputTokens ?? null,
+          max_output_tokens: facts.maxOutputTokens ?? null,
+          input_cost_per_token: usdPerToken(prices?.input),
+          output_cost_per_token: usdPerToken(prices?.output),
+          cache_read_input_token_cost: usdPerToken(prices?.cachedInput),
+          ...supports(facts.supports ?? []),
+        },
+      };
+    }),
+  );
+  return { data: rows };
+}
+
+/** LiteLLM's list of public names, limits of their deployments summed. */
+export function modelGroupInfo(snapshot: Snapshot, key: KeyRecord, only: string | undefined) {
+  const groups = visibleModels(snapshot.models, key).filter(
+    ({ id }) => only === undefined || id === only,
+  );
+  return { data: groups.map((visible) => groupRow(snapshot, visible)) };
+}
+
+function groupRow(snapshot: Snapshot, { id, model }: VisibleModel) {
+  const records = snapshot.models.deployments(model.group);
+  const facts = records[0]?.facts ?? {};
+  const prices = records[0]?.prices;
+  const sum = (read: (record: (typeof records)[number]) => number | undefined) => {
+    const known = records.map(read).filter((value) => value !== undefined);
+    return known.length === 0 ? null : known.reduce((total, value) => total + value, 0);
+  };
+  return {
+    model_group: id,
+    providers: [
+      ...new Set(records.map((record) => (record.dialect === 'openai' ? 'openai' : 'azure'))),
+    ],
+    max_input_tokens: facts.maxInputTokens ?? null,
+    max_output_tokens: facts.maxOutputTokens ?? null,
+    input_cost_per_token: usdPerToken(prices?.input),
+    output_cost_per_token: usdPerToken(prices?.output),
+    mode: facts.mode ?? null,
+    tpm: sum((record) => record.tokensPerMinute),
+    rpm: sum((record) => record.requestsPerMinute),
+    ...supports(facts.supports ?? []),
+    supported_openai_params: null,
+    is_public_model_group: false,
+  };
+}
+
+/** Flags that LiteLLM's clients read; what is not known of a model is reported as not supported. */
+const knownFlags = [
+  'vision',
+  'prompt_caching',
+  'reasoning',
+  'function_calling',
+  'parallel_function_calling',
+  'response_schema',
+  'tool_choice',
+  'web_search',
+  'pdf_input',
+  'computer_use',
+] as const;
+
+function supports(names: readonly string[]): Record<string, boolean> {
+  return Object.fromEntries(knownFlags.map((flag) => [`supports_${flag}`, names.includes(flag)]));
+}
+
+function usdPerToken(picoUsd: number | undefined): number | null {
+  return picoUsd === undefined ? null : picoUsd / 1e12;
+}
+
+/** Whether a key may learn hosts and deployment names. */
+export function exposesUpstream(settings: SettingsRecord, key: KeyRecord): boolean {
+  return (
+    settings.exposeUpstream === 'all' ||
+    (settings.exposeUpstream === 'admin' && key.role === 'admin')
+  );
+}

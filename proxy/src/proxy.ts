@@ -1,0 +1,282 @@
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Records } from '@aigateway/contract/records';
+import { Meter } from './accounting/meter.ts';
+import { OutputMeans } from './admission/estimate.ts';
+import { createApp } from './app.ts';
+import type { ProxyOptions } from './config.ts';
+import { GatewayError } from './errors.ts';
+import { createOpsServer, type Readiness } from './ops.ts';
+import type { Gateway } from './pipeline/gateway.ts';
+import { Heartbeat } from './pipeline/heartbeat.ts';
+import { handle } from './pipeline/pipeline.ts';
+import type { Clock, Limiter, UsageSink } from './ports.ts';
+import { IdTagger } from './routing/affinity.ts';
+import { Deployments } from './routing/deployments.ts';
+import { standing } from './routing/health.ts';
+import { Prober } from './pipeline/probes.ts';
+import { Snapshot } from './snapshot.ts';
+import { createMemoryLimiter } from './stores/memory/limiter.ts';
+import { createMemoryUsageSink } from './stores/memory/usage-sink.ts';
+import { AccessLog } from './telemetry/access-log.ts';
+import { createLogger, type Logger, type LogLevel } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { createCredentials } from './upstream/credential.ts';
+import { createTransport } from './upstream/transport.ts';
+
+/** What a proxy needs from outside. What is left out is the in-process kind. */
+export type ProxyPorts = {
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly limiter?: Limiter;
+  readonly usage?: UsageSink;
+  /** Takes log lines, one or several at a time; standard output unless given. */
+  readonly writeLog?: (text: string) => void;
+  /** Variables that credentials refer to by name. */
+  readonly environment: { readonly [name: string]: string | undefined };
+  /** Root secret of tagged ids, and the previous one during its rotation. */
+  readonly secret: { readonly current: string; readonly previous?: string };
+};
+
+export type Proxy = {
+  /** Base URL of the main port. */
+  readonly url: string;
+  /** Base URL of the ops port; undefined without one. */
+  readonly opsUrl: string | undefined;
+  readonly meter: Meter;
+  readonly logger: Logger;
+  /** Puts new records in force; requests under way keep the old ones. */
+  update(records: Records): void;
+  setLogLevel(level: LogLevel): void;
+  /** Not ready at once; requests under way are finished up to a limit, then everything is closed. */
+  drain(): Promise<void>;
+};
+
+/** How often a drain looks whether the last connection has gone. */
+const hotPaths = ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap(
+  (path) => ['/v1', '', '/openai/v1'].map((prefix) => prefix + path),
+);
+
+/**
+ * Starts a proxy: all parts wired together, listening, ready once it has records.
+ *
+ * @throws {Error} if a port cannot be listened on
+ */
+export async function startProxy(
+  records: Records | undefined,
+  options: ProxyOptions,
+  ports: ProxyPorts,
+): Promise<Proxy> {
+  const clock = ports.clock ?? { now: Date.now };
+  const writeLog = ports.writeLog ?? ((text: string) => void process.stdout.write(text));
+  const logger = createLogger(
+    options.logLevel,
+    ports.writeLog === undefined ? undefined : writeLog,
+  );
+  const accessLog = new AccessLog(writeLog);
+  const settings = records?.settings;
+  const limiter =
+    ports.limiter ??
+    createMemoryLimiter({
+      clock,
+      ...(settings !== undefined && {
+        timezone: settings.timezone,
+        budgetResetTime: settings.budgetResetTime,
+      }),
+    });
+  const outputMeans = new OutputMeans();
+  const meter = new Meter({
+    clock,
+    sink: ports.usage ?? createMemoryUsageSink({}),
+    means: outputMeans,
+  });
+  const deployments = new Deployments(clock);
+  const transport = createTransport(options.transport);
+  let snapshot: Snapshot | undefined;
+  let draining = false;
+  const readiness = (): Readiness => {
+    if (draining) return { ready: false, reason: 'draining' };
+    return snapshot === undefined ? { ready: false, reason: 'no records yet' } : { ready: true };
+  };
+  const metrics = new Metrics(
+    () => meter.counts,
+    () =>
+      [...deployments.all()].map((state) => ({
+        id: state.record.id,
+        model: state.record.model,
+        region: state.record.region ?? state.record.resource.region ?? '',
+        state: standing(state, clock.now()),
+      })),
+  );
+  const credentials = createCredentials({
+    clock,
+    environment: ports.environment,
+    onEvent: (event) => logger.warn(event, 'upstream credential'),
+  });
+  const gateway: Gateway = {
+    clock,
+    random: ports.random ?? Math.random,
+    snapshot: () => snapshot,
+    deployments,
+    limiter,
+    meter,
+    outputMeans,
+    transport,
+    credentials,
+    tagger: new IdTagger(ports.secret),
+    heartbeat: new Heartbeat(() => clock.now(), options.heartbeatTickMs),
+    metrics,
+    accessLog,
+    logger,
+    options: options.pipeline,
+  };
+
+  const update = (next: Records): void => {
+    const incoming = new Snapshot(next);
+    deployments.update(next);
+    snapshot = incoming;
+    warm(next, gateway);
+  };
+  if (records !== undefined) update(records);
+
+  const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
+  const server = createServer(
+    serverOptions(options),
+    listener(app, gateway, options.pipeline.basePath),
+  );
+  server.on('clientError', answerMalformed);
+  server.keepAliveTimeout = options.keepAliveMs;
+  await listen(server, options.port, options.host);
+  const ops =
+    options.opsPort === undefined ? undefined : createOpsServer(metrics.registry, readiness);
+  if (ops !== undefined && options.opsPort !== undefined)
+    await listen(ops, options.opsPort, options.opsHost);
+  const prober = new Prober(gateway, options.probeIntervalMs);
+  prober.start();
+
+  const drain = async (): Promise<void> => {
+    if (draining) return;
+    draining = true;
+    prober.stop();
+    // Idle connections go at once; those with a request under way end with it.
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await Promise.race([meter.whenIdle(), delay(options.drainMs)]);
+    server.closeAllConnections();
+    await closed;
+    await Promise.race([meter.whenIdle(), delay(1000)]);
+    await transport.close();
+    credentials.close();
+    accessLog.flush();
+    if (ops !== undefined) await new Promise<void>((resolve) => ops.close(() => resolve()));
+  };
+
+  return {
+    url: addressOf(server),
+    opsUrl: ops === undefined ? undefined : addressOf(ops),
+    meter,
+    logger,
+    update,
+    setLogLevel: (level) => {
+      logger.level = level;
+    },
+    drain,
+  };
+}
+
+/** Hot paths go straight to the pipeline; everything else through Express, to the same handlers. */
+function listener(
+  app: (request: IncomingMessage, response: ServerResponse) => void,
+  gateway: Gateway,
+  basePath: string,
+) {
+  const hot = new Set(hotPaths.map((path) => basePath + path));
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    const url = request.url ?? '';
+    const query = url.indexOf('?');
+    if (
+      request.method === 'POST' &&
+      hot.has(query === -1 ? url : url.slice(0, query)) &&
+      request.headers.origin === undefined
+    ) {
+      void handle(request, response, gateway);
+      return;
+    }
+    if (basePath !== '' && url.startsWith(`${basePath}/`)) request.url = url.slice(basePath.length);
+    app(request, response);
+  };
+}
+
+function serverOptions(options: ProxyOptions) {
+  return {
+    maxHeaderSize: options.maxHeaderBytes,
+    headersTimeout: options.headersTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, options.headersTimeoutMs),
+    // Two lengths for one body are how requests are smuggled: nothing lenient here.
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+}
+
+/** What is not HTTP, too large in its headers or too slow is answered in the gateway's form before the connection ends. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, known] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, new GatewayError('invalid_body', { values: { reason: 'its headers are too large' } })]
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, new GatewayError('request_timeout')]
+        : [
+            400,
+            new GatewayError('invalid_body', { values: { reason: 'it is not valid HTTP/1.1' } }),
+          ];
+  const body = JSON.stringify(known.envelope());
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'content-type: application/json',
+    'x-aigateway-layer: connection',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ].join('\r\n');
+  socket.end(`${head}\r\n\r\n${body}`);
+}
+
+/** Connections and tokens before the first request: a TLS handshake costs more than the request. */
+function warm(records: Records, gateway: Gateway): void {
+  const origins = [...new Set(records.deployments.map(({ resource }) => resource.origin))];
+  Promise.all([
+    gateway.credentials.warm(records.credentials),
+    gateway.transport.warm(origins),
+  ]).catch((error: unknown) => gateway.logger.warn({ error }, 'warming up failed'));
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo;
+  const isAny = address === '0.0.0.0' || address === '::';
+  const host = isAny ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address;
+  return `http://${host}:${port}`;
+}
+
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+}
