@@ -34,7 +34,7 @@ export type Answer = {
 export type Speaker = { resource: string; deployment: string; reasoning: boolean };
 
 /** The text of every refusal. */
-export const REFUSAL_TEXT = "I'm sorry, but I cannot assist with that request.";
+const REFUSAL_TEXT = "I'm sorry, but I cannot assist with that request.";
 
 /** Reasoning tokens by effort, for models that reason. */
 export const REASONING_TOKENS: Readonly<Record<string, number>> = {

@@ -120,7 +120,7 @@ function streamError(
 }
 
 /** The events up to and including the n-th one with output; none with output for 0. */
-export function framesBefore(frames: readonly Frame[], outputs: number): readonly Frame[] {
+function framesBefore(frames: readonly Frame[], outputs: number): readonly Frame[] {
   let seen = 0;
   for (const [index, frame] of frames.entries()) {
     if (frame.tokens === 0) continue;

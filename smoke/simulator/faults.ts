@@ -135,7 +135,7 @@ function matches(fault: Fault, target: FaultTarget): boolean {
  *
  * @throws {Error} with every problem in its message
  */
-export function parseFault(spec: unknown): Fault {
+function parseFault(spec: unknown): Fault {
   const result = faultSchema.safeParse(spec);
   if (result.success) return result.data;
   throw new Error(`wrong fault:\n${z.prettifyError(result.error)}`);

@@ -106,6 +106,8 @@ const TABLES: Record<ParameterTable, Record<string, Kind>> = {
     ...SHARED,
     ...RESPONSES_INPUT,
     background: 'boolean',
+    // In no published document, but Codex sends it to Azure with every call and is served.
+    client_metadata: 'object',
     context_management: 'any',
     include: 'array',
     max_output_tokens: 'integer',
@@ -120,6 +122,11 @@ const TABLES: Record<ParameterTable, Record<string, Kind>> = {
     prompt_cache_key: 'string',
     prompt_cache_retention: 'string',
     service_tier: 'string',
+    // The published document ends here; Codex compacts with these as well.
+    parallel_tool_calls: 'boolean',
+    reasoning: 'object',
+    text: 'object',
+    tools: 'array',
   },
   'responses.input_tokens': {
     ...RESPONSES_INPUT,

@@ -396,6 +396,75 @@ describe('the sub-operations', () => {
   });
 });
 
+describe('a session of Codex', () => {
+  const shared = {
+    model: 'codex',
+    instructions: 'You are a coding agent.',
+    tools: [
+      {
+        type: 'function',
+        name: 'shell',
+        description: 'runs',
+        strict: false,
+        parameters: {
+          type: 'object',
+          properties: { command: { type: 'array', items: { type: 'string' } } },
+          required: ['command'],
+          additionalProperties: false,
+        },
+      },
+      {
+        type: 'custom',
+        name: 'apply_patch',
+        description: 'patches',
+        format: { type: 'grammar', syntax: 'lark', definition: 'start: "x"' },
+      },
+      { type: 'web_search', external_web_access: false },
+    ],
+    parallel_tool_calls: false,
+    reasoning: { effort: 'medium', summary: 'auto' },
+    text: { verbosity: 'medium' },
+    prompt_cache_key: 'session',
+  };
+  const turn = {
+    tool_choice: 'auto',
+    stream: true,
+    include: ['reasoning.encrypted_content'],
+    client_metadata: { installation: 'x' },
+  };
+
+  async function send(path: string, body: object): Promise<{ status: number; text: string }> {
+    return await exchange(`${simulator.resourceUrl('east')}/openai/v1/${path}`, {
+      headers: { 'api-key': 'k' },
+      json: { ...shared, ...body },
+    });
+  }
+
+  it.each([true, false])('runs a tool, continues and compacts, with store %s', async (store) => {
+    const asked = {
+      type: 'message',
+      role: 'user',
+      content: [{ type: 'input_text', text: '[SIM:tool shell {"command":["ls"]}]' }],
+    };
+    const first = await send('responses', { ...turn, store, input: [asked] });
+    const completed = eventsOf(first.text).at(-1) as { response: { output: JsonObject[] } };
+    const call = completed.response.output.at(-1);
+    expect(call).toMatchObject({
+      type: 'function_call',
+      name: 'shell',
+      arguments: '{"command":["ls"]}',
+    });
+    const history = [
+      asked,
+      ...completed.response.output,
+      { type: 'function_call_output', call_id: call?.['call_id'], output: 'README.md' },
+    ];
+    const second = await send('responses', { ...turn, store, input: history });
+    expect(second.text).toContain('The tool returned: README.md');
+    expect(await send('responses/compact', { input: history })).toMatchObject({ status: 200 });
+  });
+});
+
 describe('one conversation in two spellings', () => {
   it('has one digest and one number of tokens', async () => {
     const parameters = tool.parameters;

@@ -3,11 +3,11 @@ import type { Prompt } from './prompt.ts';
 /** Code points of one token: the simulator's whole tokenizer. */
 export const CODE_POINTS_PER_TOKEN = 4;
 /** Tokens every entry of a conversation costs besides its text. */
-export const TOKENS_PER_ENTRY = 4;
+const TOKENS_PER_ENTRY = 4;
 /** Tokens every prompt costs besides its entries. */
-export const TOKENS_PER_PROMPT = 3;
+const TOKENS_PER_PROMPT = 3;
 /** Tokens of one image, whatever its size. */
-export const TOKENS_PER_IMAGE = 85;
+const TOKENS_PER_IMAGE = 85;
 
 /** What a call consumed, in the simulator's tokens. */
 export type Usage = {
@@ -18,14 +18,6 @@ export type Usage = {
   completionTokens: number;
   /** Part of `completionTokens` that is not shown. */
   reasoningTokens: number;
-};
-
-/** A call that consumed nothing. */
-export const NO_USAGE: Usage = {
-  promptTokens: 0,
-  cachedTokens: 0,
-  completionTokens: 0,
-  reasoningTokens: 0,
 };
 
 /** Tokens of a text: a quarter of its code points, rounded up. */

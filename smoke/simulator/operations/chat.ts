@@ -128,7 +128,7 @@ function messageOf({ answer, callIds }: ChatChoice): JsonObject {
 }
 
 /** A tool call as chat writes it. */
-export function toolCall(made: Answer['calls'][number], id: string): JsonObject {
+function toolCall(made: Answer['calls'][number], id: string): JsonObject {
   return made.kind === 'custom'
     ? { id, type: 'custom', custom: { name: made.name, input: made.arguments } }
     : { id, type: 'function', function: { name: made.name, arguments: made.arguments } };
