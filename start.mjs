@@ -22,7 +22,8 @@ try {
   const watch = take('--watch') ? ['--watch'] : [];
   await install(root, { development: false });
   const node = projectNode(root);
-  const env = environmentWith(node);
+  // From a checkout it is a developer who starts it; the image says otherwise.
+  const env = { AIGATEWAY_PROFILE: 'development', ...environmentWith(node) };
   const nodeArgs = [...watch, join(root, program), ...args];
   // Where this process can become the program, signals and exit code need no passing on, and no second process stays behind.
   if (process.execve && process.platform !== 'win32')

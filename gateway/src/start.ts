@@ -45,6 +45,7 @@ function proxyOptions(
     host: server.host,
     opsPort: server.opsPort,
     opsHost: server.opsHost,
+    opsPortIsFlexible: server.profile === 'development',
     pipeline: {
       version,
       maxBodyBytes: server.maxBodyBytes,

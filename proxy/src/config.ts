@@ -9,6 +9,8 @@ export type ProxyOptions = {
   /** Port of `/livez`, `/readyz` and `/metrics`; absent = none. */
   readonly opsPort: number | undefined;
   readonly opsHost: string;
+  /** Take any free ops port when the wanted one is taken, so that two gateways run on one laptop. */
+  readonly opsPortIsFlexible: boolean;
   readonly pipeline: PipelineOptions;
   readonly transport: TransportOptions;
   readonly heartbeatTickMs: number;

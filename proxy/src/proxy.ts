@@ -58,7 +58,7 @@ export type Proxy = {
   drain(): Promise<void>;
 };
 
-/** How often a drain looks whether the last connection has gone. */
+/** Paths that go past Express. Any other spelling of them is found there. */
 const hotPaths = ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap(
   (path) => ['/v1', '', '/openai/v1'].map((prefix) => prefix + path),
 );

@@ -101,6 +101,7 @@ const options: ProxyOptions = {
   host: '127.0.0.1',
   opsPort: 0,
   opsHost: '127.0.0.1',
+  opsPortIsFlexible: false,
   pipeline: {
     version: '0.0.0-test',
     maxBodyBytes: 8 * 1024 * 1024,

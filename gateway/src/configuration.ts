@@ -1,0 +1,103 @@
+import { resolve } from 'node:path';
+import { configure, type Compiled } from '@aigateway/contract/compile';
+import type { Environment } from '@aigateway/contract/environment-config';
+import { formatProblem } from '@aigateway/contract/config-problems';
+import type { Command } from './command-line.ts';
+import { readConfigFile, type ConfigFile } from './config-file.ts';
+import { keepSecret, newKey, newRootSecret, type KeptSecret } from './data-directory.ts';
+import type { ProcessEnvironment } from './environment.ts';
+
+/** Everything that decides what runs, read and checked. */
+export type Configuration = {
+  readonly compiled: Compiled;
+  readonly environment: Environment;
+  readonly file: ConfigFile | undefined;
+  /** Where the master key is kept, when this machine made it itself. */
+  readonly masterKey: KeptSecret | undefined;
+  /** True when nothing upstream is configured and simulated models take its place. */
+  readonly simulated: boolean;
+};
+
+/** What a configuration is made of. */
+export type ConfigurationInput = {
+  readonly command: Command;
+  readonly process: ProcessEnvironment;
+  /** Address of the simulator, where development may fall back to it; undefined where it may not. */
+  readonly simulatorUrl: (() => Promise<string>) | undefined;
+};
+
+const simulatedKeyVariable = 'SIMULATED_AZURE_KEY';
+
+/**
+ * Reads the configuration as it stands now: command line over environment over file.
+ *
+ * In the development profile alone, missing secrets are made and kept in the data directory, and with nothing upstream
+ * configured the simulator's models are offered: in production a lost variable must fail, not invent answers.
+ *
+ * @throws {ConfigFileError} if the file cannot be used
+ */
+export async function readConfiguration(input: ConfigurationInput): Promise<Configuration> {
+  const { command, process } = input;
+  const path = command.configFile ?? process.configFile;
+  const file = path === undefined ? undefined : readConfigFile(path);
+  const isDevelopment = process.profile === 'development';
+  const given: Environment = {
+    ...process.variables,
+    ...(command.port !== undefined && { PORT: command.port }),
+    ...(command.host !== undefined && { HOST: command.host }),
+  };
+  let compiled = configure(file?.raw, given);
+  if (!isDevelopment)
+    return { compiled, environment: given, file, masterKey: undefined, simulated: false };
+
+  const directory = resolve(compiled.server.dataDir);
+  const masterKey = compiled.records.keys.some(({ role }) => role === 'admin')
+    ? undefined
+    : keepSecret(directory, 'master-key', newKey);
+  const environment: Environment = {
+    ...given,
+    ...(masterKey !== undefined && { LITELLM_MASTER_KEY: masterKey.value }),
+    ...(given['AIGATEWAY_SECRET'] === undefined && {
+      AIGATEWAY_SECRET: keepSecret(directory, 'secret', newRootSecret).value,
+    }),
+  };
+  compiled = configure(file?.raw, environment);
+  const isEmpty = compiled.records.deployments.length === 0 && compiled.problems.length === 0;
+  if (!isEmpty || input.simulatorUrl === undefined) {
+    return { compiled, environment, file, masterKey, simulated: false };
+  }
+  const models = simulatedModels(await input.simulatorUrl());
+  const withModels: Environment = { ...environment, [simulatedKeyVariable]: 'simulated-key' };
+  compiled = configure({ ...file?.raw, model_list: models }, withModels);
+  return { compiled, environment: withModels, file, masterKey, simulated: true };
+}
+
+/** Models of the simulator's default resource. */
+function simulatedModels(url: string) {
+  const names = [
+    'gpt-5.3-codex',
+    'gpt-4o',
+    'gpt-4o-mini',
+    'gpt-5',
+    'text-embedding-3-small',
+    'text-embedding-3-large',
+  ];
+  return names.map((name) => ({
+    model_name: name,
+    litellm_params: {
+      model: `azure/${name}`,
+      api_base: url,
+      api_key: `os.environ/${simulatedKeyVariable}`,
+      api_version: 'v1',
+    },
+    model_info: { id: `simulated-${name}`, base_model: `azure/${name}` },
+  }));
+}
+
+/** Every problem, one a line, with its place in the file where that is known. */
+export function problemLines({ compiled, file }: Configuration): string[] {
+  return compiled.problems.map((problem) => {
+    const position = file?.positionOf(problem.path);
+    return formatProblem(problem, position?.line);
+  });
+}

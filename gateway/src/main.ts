@@ -1,0 +1,202 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe } from '@aigateway/contract/describe';
+import { routeList } from '@aigateway/proxy/app';
+import type { Proxy } from '@aigateway/proxy/proxy';
+import manifest from '../package.json' with { type: 'json' };
+import { banner } from './banner.ts';
+import { readCommand, usage, type Command } from './command-line.ts';
+import { ConfigFileError } from './config-file.ts';
+import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
+import { readEnvironment } from './environment.ts';
+import { resolveSecret, startCompiled } from './start.ts';
+
+const { version } = manifest;
+
+/** Editors write a file in several steps; it is read once they are done. */
+const settleMs = 100;
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(lines: readonly string[]): void {
+  process.stderr.write(`${lines.join('\n')}\n`);
+  process.exitCode = 1;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  let command: Command;
+  try {
+    command = readCommand(args);
+  } catch (error) {
+    fail([(error as Error).message, '', usage]);
+    return;
+  }
+  switch (command.action) {
+    case 'help':
+      print(usage);
+      return;
+    case 'version':
+      print(version);
+      return;
+    case 'routes':
+      for (const { method, path } of routeList()) print(`${method.padEnd(7)}${path}`);
+      return;
+    case 'check':
+    case 'start':
+      await run(command);
+  }
+}
+
+async function run(command: Command): Promise<void> {
+  const environment = readEnvironment(process.cwd());
+  const isCheck = command.action === 'check';
+  const read = (simulatorUrl: (() => Promise<string>) | undefined) =>
+    readConfiguration({ command, process: environment, simulatorUrl });
+  let configuration: Configuration;
+  try {
+    configuration = await read(isCheck ? undefined : startSimulatorOnce);
+  } catch (error) {
+    if (!(error instanceof ConfigFileError)) throw error;
+    fail([error.message]);
+    return;
+  }
+  const { compiled } = configuration;
+  if (isCheck) print(describe(compiled, configuration.file?.positionOf));
+  if (compiled.problems.length > 0) {
+    if (!isCheck)
+      fail([
+        'The configuration cannot be used:',
+        ...problemLines(configuration).map((line) => `  ${line}`),
+      ]);
+    process.exitCode = 1;
+    await stopSimulator?.();
+    return;
+  }
+  if (isCheck) return;
+  await serve(configuration, () => read(startSimulatorOnce));
+}
+
+let simulator: Promise<string> | undefined;
+let stopSimulator: (() => Promise<void>) | undefined;
+
+/** Loaded only where it is used: it is no part of a gateway in production. */
+function startSimulatorOnce(): Promise<string> {
+  simulator ??= import('@aigateway/smoke/simulator/simulator').then(async ({ startSimulator }) => {
+    const running = await startSimulator();
+    stopSimulator = () => running.close();
+    return running.url;
+  });
+  return simulator;
+}
+
+async function serve(
+  configuration: Configuration,
+  reread: () => Promise<Configuration>,
+): Promise<void> {
+  const { compiled, environment } = configuration;
+  const { server } = compiled;
+  const current =
+    server.secret === undefined ? undefined : resolveSecret(server.secret, environment);
+  if (current === undefined) {
+    fail([
+      'AIGATEWAY_SECRET is not set: 32 or more random bytes, the same for every replica and after every restart.',
+    ]);
+    return;
+  }
+  const previous =
+    server.previousSecret === undefined
+      ? undefined
+      : resolveSecret(server.previousSecret, environment);
+  const proxy = await startCompiled({
+    compiled,
+    environment,
+    secret: { current, ...(previous !== undefined && { previous }) },
+    version,
+  });
+  for (const { level, code, path, message } of compiled.notices) {
+    if (level === 'warning') proxy.logger.warn({ code, setting: path.join('.') }, message);
+    else proxy.logger.info({ code, setting: path.join('.') }, message);
+  }
+  print(banner(configuration, proxy));
+  const watchers = reloadOnChange(configuration, reread, proxy);
+  stopOnSignal(proxy, watchers);
+}
+
+/** A change of the file or SIGHUP puts the new configuration in force; one that cannot be used changes nothing. */
+function reloadOnChange(
+  first: Configuration,
+  reread: () => Promise<Configuration>,
+  proxy: Proxy,
+): FSWatcher[] {
+  let pending: AbortController | undefined;
+  const reload = async (): Promise<void> => {
+    try {
+      const next = await reread();
+      if (next.compiled.problems.length > 0) {
+        proxy.logger.error(
+          { problems: problemLines(next) },
+          'the changed configuration cannot be used; the one before stays in force',
+        );
+        return;
+      }
+      proxy.update(next.compiled.records);
+      proxy.setLogLevel(next.compiled.server.logLevel);
+      proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
+    } catch (error) {
+      const problems = [error instanceof Error ? error.message : String(error)];
+      proxy.logger.error(
+        { problems },
+        'the changed configuration cannot be read; the one before stays in force',
+      );
+    }
+  };
+  const soon = (): void => {
+    pending?.abort();
+    pending = new AbortController();
+    delay(settleMs, undefined, { signal: pending.signal, ref: false }).then(
+      reload,
+      () => undefined,
+    );
+  };
+  process.on('SIGHUP', () => void reload());
+  const files = new Set(first.file?.files ?? []);
+  // The folder is watched, not the file: editors and Kubernetes replace files instead of writing to them.
+  const folders = new Set([...files].map((file) => dirname(file)));
+  return [...folders].map((folder) => watch(folder, { persistent: false }, soon));
+}
+
+function stopOnSignal(proxy: Proxy, watchers: readonly FSWatcher[]): void {
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    // A second signal is somebody who does not want to wait.
+    if (stopping) process.exit(1);
+    stopping = true;
+    for (const watcher of watchers) watcher.close();
+    proxy.logger.info({ signal }, 'stopping: requests under way are finished');
+    await proxy.drain();
+    await stopSimulator?.();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const { code, port, address } = error as NodeJS.ErrnoException & {
+    port?: number;
+    address?: string;
+  };
+  if (code === 'EADDRINUSE')
+    fail([
+      `${address}:${port} is in use by another program: choose another with --port, PORT or ops_port.`,
+    ]);
+  else if (code === 'EACCES')
+    fail([`This user may not listen on ${address}:${port}: choose a port above 1023.`]);
+  else throw error;
+  await stopSimulator?.();
+}
