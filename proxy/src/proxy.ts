@@ -253,11 +253,17 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 
 /** Connections and tokens before the first request: a TLS handshake costs more than the request. */
 function warm(records: Records, gateway: Gateway): void {
+  const byId = new Map(records.credentials.map((credential) => [credential.id, credential]));
+  for (const { credential, resource, dialect } of records.deployments) {
+    const record = byId.get(credential);
+    if (record?.origins.includes(resource.origin) === true) {
+      gateway.credentials.get(record, resource.origin, dialect);
+    }
+  }
   const origins = [...new Set(records.deployments.map(({ resource }) => resource.origin))];
-  Promise.all([
-    gateway.credentials.warm(records.credentials),
-    gateway.transport.warm(origins),
-  ]).catch((error: unknown) => gateway.logger.warn({ error }, 'warming up failed'));
+  Promise.all([gateway.credentials.warm(), gateway.transport.warm(origins)]).catch(
+    (error: unknown) => gateway.logger.warn({ error }, 'warming up failed'),
+  );
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {
