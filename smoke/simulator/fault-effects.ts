@@ -109,13 +109,12 @@ function streamError(
   }
   const { frames } = reply.payload;
   const before = framesBefore(frames, fault.afterEvents);
-  const spoiled =
-    context.operation === 'responses'
-      ? responsesError(frames, before, fault, kind, context)
-      : [
-          ...(fault.afterEvents === 0 ? [] : before),
-          dataFrame({ error: errorOf(kind, fault.shape, context) }),
-        ];
+  const spoiled = context.operation.startsWith('responses')
+    ? responsesError(frames, before, fault, kind, context)
+    : [
+        ...(fault.afterEvents === 0 ? [] : before),
+        dataFrame({ error: errorOf(kind, fault.shape, context) }),
+      ];
   return { ...reply, payload: { kind: 'stream', frames: spoiled } };
 }
 
