@@ -231,7 +231,7 @@ describe('toCallerError', () => {
     ['renamed parameter', 400, 'unsupported_parameter', 'invalid_request_error'],
     ['too long for the model', 400, 'context_length_exceeded', 'invalid_request_error'],
     ['chat on a codex model', 400, 'OperationNotSupported', 'invalid_request_error'],
-    ['responses unknown to the api-version', 400, null, 'invalid_request_error'],
+    ['responses unknown to the api-version', 400, 'OperationNotSupported', 'invalid_request_error'],
     ['item elsewhere', 404, null, 'invalid_request_error'],
     ['conflict', 409, 'conflict', 'invalid_request_error'],
     ['body too large', 413, 'RequestEntityTooLarge', 'invalid_request_error'],
@@ -298,6 +298,12 @@ describe('toCallerError', () => {
       const text = JSON.stringify(toCallerError(failure, { sanitiseContentFilter: false }));
       expect(text).not.toMatch(/gpt-4o-std|East US|eastus|00000000-0000|cognitiveservices\.azure/);
     }
+  });
+
+  it('shows no code, type or parameter that is more than a word', () => {
+    const error = { message: 'no', code: 'https://contoso', type: 'x'.repeat(200), param: 'a\nb' };
+    const failure = classifyFailure(400, {}, JSON.stringify({ error }), context);
+    expect(failure).toMatchObject({ code: null, type: null, param: null });
   });
 
   it('leaves the hint on when to come back in the message, where some clients read it', () => {

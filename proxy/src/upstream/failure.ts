@@ -202,9 +202,9 @@ function failureOf(
     status,
     waitMs: kind === 'resource_blocked' ? (announced ?? blockedWaitMs) : announced,
     message: redact(error.message, context.names),
-    code: error.code,
-    type: error.type,
-    param: error.param,
+    code: labelOf(error.code),
+    type: labelOf(error.type),
+    param: labelOf(error.param),
   };
   if (kind === 'deployment_missing' && context.isWildcard === true) failure.blame = false;
   if (finding.repair !== undefined) failure.repair = finding.repair;
@@ -213,6 +213,11 @@ function failureOf(
     failure.filterDetails = error.filterDetails;
   }
   return failure;
+}
+
+/** Codes, types and paths into a request are short words; anything else has no place in their fields. */
+function labelOf(text: string | null): string | null {
+  return text !== null && /^[\w .[\]-]{1,128}$/.test(text) ? text : null;
 }
 
 function rulesOf(kind: FailureKind, status: number): KindRules {
@@ -520,7 +525,7 @@ export function toCallerError(
         ? fromTable('upstream_error', { reason: 'it does not know the path or the api-version' })
         : passedOn(failure, failure.status);
     case 'operation_unsupported':
-      return passedOn(failure, 400);
+      return operationError(failure);
     case 'unavailable':
       return unavailableError(failure);
     case 'rate_limited':
@@ -550,6 +555,14 @@ function fromTable(
 ): CallerError {
   const { status, type } = errorDefinitions[code];
   return { status, body: { error: { message: errorMessage(code, values), type, param, code } } };
+}
+
+/** "Resource not found" would send the caller looking for a mistake in the path. */
+function operationError(failure: UpstreamFailure): CallerError {
+  const { status, body } = passedOn(failure, 400);
+  if (failure.status < 404) return { status, body };
+  const message = 'The deployment behind this model does not offer this operation.';
+  return { status, body: { error: { ...body.error, message, code: 'OperationNotSupported' } } };
 }
 
 function unavailableError(failure: UpstreamFailure): CallerError {

@@ -106,16 +106,17 @@ describe('upstreamHeaders', () => {
   it('forwards what configuration names, the deployment’s own header first', () => {
     expect(
       sent(
-        { 'openai-beta': 'x=1', 'x-both': 'caller', 'x-long': 'v'.repeat(5000) },
-        { deployment: deployment({ 'X-Both': 'deployment', 'extra-parameters': 'pass-through' }) },
-        settings(['OpenAI-Beta', 'x-both', 'x-long', 'x-absent']),
+        { 'openai-beta': 'x=1', 'x-both': 'caller', 'x-long': 'v'.repeat(5000), 'x-plain': '1' },
+        { deployment: deployment({ 'X-Both': 'deployment', 'extra-parameters': 'x-plain' }) },
+        settings(['OpenAI-Beta', 'x-both', 'x-long', 'x-absent', 'x-plain']),
       ),
     ).toEqual({
       'content-type': 'application/json',
       'api-key': 'upstream-key',
       'x-ms-client-request-id': 'req-1',
       'x-both': 'deployment',
-      'extra-parameters': 'pass-through',
+      'extra-parameters': 'x-plain',
+      'x-plain': '1',
       'openai-beta': 'x=1',
     });
   });

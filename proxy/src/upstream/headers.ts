@@ -39,17 +39,16 @@ const hopByHop = new Set([
   'upgrade',
 ]);
 
+const framing = new Set([...hopByHop, 'host', 'content-length', 'expect']);
+
 /** Set here or by the transport, or never any business of an upstream, even when configuration asks for it. */
 const neverForwarded = new Set([
-  ...hopByHop,
-  'host',
-  'content-length',
+  ...framing,
   'content-type',
   'content-encoding',
   'accept',
   // Answers are scanned for usage as they pass: they must come uncompressed.
   'accept-encoding',
-  'expect',
   'traceparent',
   'tracestate',
   'authorization',
@@ -79,7 +78,7 @@ const neverForwardedPrefixes = [
 ];
 
 const forwardable = new WeakMap<object, readonly string[]>();
-const configured = new WeakMap<DeploymentRecord, readonly string[]>();
+const configured = new WeakMap<DeploymentRecord, readonly Header[]>();
 
 /**
  * Headers of one attempt, as the flat name-value list that undici sends without further work.
@@ -100,10 +99,10 @@ export function upstreamHeaders(settings: SettingsRecord, input: UpstreamHeaderI
   let custom = 1;
 
   const own = configuredHeaders(deployment);
-  for (let at = 0; at < own.length && custom < maxCustomHeaders; at += 2) {
-    const name = own[at] as string;
+  for (const { name, value } of own) {
+    if (custom >= maxCustomHeaders) break;
     if (name === credential?.name) continue;
-    headers.push(name, own[at + 1] as string);
+    headers.push(name, value);
     custom += 1;
   }
 
@@ -122,7 +121,7 @@ export function upstreamHeaders(settings: SettingsRecord, input: UpstreamHeaderI
     if (custom >= maxCustomHeaders) break;
     const value = caller[name];
     if (typeof value !== 'string' || value.length > maxForwardedValueLength) continue;
-    if (own.includes(name)) continue;
+    if (own.some((header) => header.name === name)) continue;
     headers.push(name, value);
     custom += 1;
   }
@@ -144,19 +143,16 @@ function forwardableHeaders(settings: SettingsRecord): readonly string[] {
   return names;
 }
 
-/** The deployment's headers as a flat list; the operator may set anything but what frames the message. */
-function configuredHeaders(deployment: DeploymentRecord): readonly string[] {
-  let flat = configured.get(deployment);
-  if (flat === undefined) {
-    flat = Object.entries(deployment.headers).flatMap(([name, value]) => {
-      const lower = name.toLowerCase();
-      const isFraming =
-        hopByHop.has(lower) || lower === 'host' || lower === 'content-length' || lower === 'expect';
-      return isFraming || !isPlainValue(value) ? [] : [lower, value];
-    });
-    configured.set(deployment, flat);
+/** The deployment's headers; the operator may set anything but what frames the message. */
+function configuredHeaders(deployment: DeploymentRecord): readonly Header[] {
+  let headers = configured.get(deployment);
+  if (headers === undefined) {
+    headers = Object.entries(deployment.headers)
+      .map(([name, value]) => ({ name: name.toLowerCase(), value }))
+      .filter(({ name, value }) => !framing.has(name) && isPlainValue(value));
+    configured.set(deployment, headers);
   }
-  return flat;
+  return headers;
 }
 
 export type CallerHeaderOptions = {
@@ -168,35 +164,42 @@ export type CallerHeaderOptions = {
   rateLimits: 'upstream' | 'own';
 };
 
-/** Answered to every caller; the value is the name it goes by. */
-const shown: { readonly [name: string]: string } = {
-  'apim-request-id': 'apim-request-id',
+type Passing = {
+  /** The name it goes by towards callers. */
+  as: string;
+  /**
+   * - `always`
+   * - `with-body`: tells about the body that was sent, or states a wait; wrong beside a body of the gateway's own
+   * - `exposed`: tells where a request was served; only for callers who may know
+   */
+  when: 'always' | 'with-body' | 'exposed';
+};
+
+const passed = new Map<string, Passing>([
+  ['apim-request-id', { as: 'apim-request-id', when: 'always' }],
   // `x-request-id` towards callers is the gateway's own: it finds the access line. Azure's stays readable beside it.
-  'x-request-id': 'x-upstream-request-id',
-  'openai-processing-ms': 'openai-processing-ms',
-  'openai-version': 'openai-version',
-  'azure-openai-deployment-utilization': 'azure-openai-deployment-utilization',
-};
-
-/** Tell about the body that was sent; wrong beside a body of the gateway's own, which also states its own wait. */
-const shownWithBody: { readonly [name: string]: string } = {
-  'content-type': 'content-type',
-  'retry-after': 'retry-after',
-  'retry-after-ms': 'retry-after-ms',
-};
-
-/** Tell where a request was served; shown only to callers who may know. */
-const shownWhenExposed: { readonly [name: string]: string } = {
-  'azureml-model-session': 'azureml-model-session',
-  'openai-model': 'openai-model',
-  'x-ms-deployment-name': 'x-ms-deployment-name',
-  'x-ms-is-spilled-over': 'x-ms-is-spilled-over',
-  'x-ms-rai-invoked': 'x-ms-rai-invoked',
-  'x-ms-region': 'x-ms-region',
-  'x-ms-served-model': 'x-ms-served-model',
-  'x-ms-spillover-error': 'x-ms-spillover-error',
-  'x-ms-spillover-from-deployment': 'x-ms-spillover-from-deployment',
-};
+  ['x-request-id', { as: 'x-upstream-request-id', when: 'always' }],
+  ['openai-processing-ms', { as: 'openai-processing-ms', when: 'always' }],
+  ['openai-version', { as: 'openai-version', when: 'always' }],
+  [
+    'azure-openai-deployment-utilization',
+    { as: 'azure-openai-deployment-utilization', when: 'always' },
+  ],
+  ...['content-type', 'retry-after', 'retry-after-ms'].map(
+    (name) => [name, { as: name, when: 'with-body' }] as [string, Passing],
+  ),
+  ...[
+    'azureml-model-session',
+    'openai-model',
+    'x-ms-deployment-name',
+    'x-ms-is-spilled-over',
+    'x-ms-rai-invoked',
+    'x-ms-region',
+    'x-ms-served-model',
+    'x-ms-spillover-error',
+    'x-ms-spillover-from-deployment',
+  ].map((name) => [name, { as: name, when: 'exposed' }] as [string, Passing]),
+]);
 
 /**
  * What of an upstream's headers the caller sees, as a flat name-value list for `writeHead`.
@@ -224,13 +227,13 @@ export function callerHeaders(
 }
 
 function nameForCaller(name: string, options: CallerHeaderOptions): string | undefined {
-  if (Object.hasOwn(shown, name)) return shown[name];
-  if (name.startsWith('x-ratelimit-')) {
-    return options.rateLimits === 'upstream' && headerName.test(name) ? name : undefined;
+  const passing = passed.get(name);
+  if (passing === undefined) {
+    const isLimit = options.rateLimits === 'upstream' && name.startsWith('x-ratelimit-');
+    return isLimit && headerName.test(name) ? name : undefined;
   }
-  if (options.body === 'upstream' && Object.hasOwn(shownWithBody, name)) return shownWithBody[name];
-  if (options.expose && Object.hasOwn(shownWhenExposed, name)) return shownWhenExposed[name];
-  return undefined;
+  if (passing.when === 'with-body' && options.body === 'own') return undefined;
+  return passing.when === 'exposed' && !options.expose ? undefined : passing.as;
 }
 
 const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
