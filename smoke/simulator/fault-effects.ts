@@ -100,6 +100,7 @@ function streamError(
   context: FaultContext,
 ): Reply {
   const kind = fault.error ?? (fault.afterEvents === 0 ? 'rate-limit' : 'server-error');
+  if (reply.status !== 200) return reply;
   if (reply.payload.kind !== 'stream') {
     // Without a stream there is nothing to hide the error in: it comes as a status.
     return inherit(
@@ -112,38 +113,53 @@ function streamError(
   const spoiled = context.operation.startsWith('responses')
     ? responsesError(frames, before, fault, kind, context)
     : [
-        ...(fault.afterEvents === 0 ? [] : before),
-        dataFrame({ error: errorOf(kind, fault.shape, context) }),
+        ...(fault.afterEvents > 0 || fault.shape === 'provisioned' ? before : []),
+        dataFrame({ error: errorOf(kind, fault, context) }),
       ];
-  return { ...reply, payload: { kind: 'stream', frames: spoiled } };
+  const { usage, ...rest } = reply;
+  const sent = spoiled.reduce((sum, frame) => sum + frame.tokens, 0);
+  return {
+    ...rest,
+    payload: { kind: 'stream', frames: spoiled },
+    // A call that fails before its output costs nothing.
+    ...(usage === undefined || sent === 0
+      ? {}
+      : { usage: { ...usage, completionTokens: usage.reasoningTokens + sent } }),
+  };
 }
 
-/** The events up to and including the n-th one with output; none with output for 0. */
+/** The events up to the n-th one with output, or to the last one if there are fewer; for 0 the first event alone. */
 function framesBefore(frames: readonly Frame[], outputs: number): readonly Frame[] {
-  let seen = 0;
-  for (const [index, frame] of frames.entries()) {
-    if (frame.tokens === 0) continue;
-    if (seen === outputs) return frames.slice(0, index);
-    seen += 1;
-  }
-  return outputs >= seen && seen > 0 ? frames : frames.slice(0, 1);
+  const positions = frames.flatMap((frame, index) => (frame.tokens > 0 ? [index] : []));
+  const last = outputs === 0 ? 0 : (positions[outputs - 1] ?? positions.at(-1) ?? 0);
+  return frames.slice(0, last + 1);
 }
 
 function errorOf(
   kind: 'rate-limit' | 'server-error',
-  shape: string,
+  fault: Extract<Fault, { kind: 'stream-error' }>,
   context: FaultContext,
 ): { message: string; type: string; param: null; code: string } {
   if (kind === 'server-error') {
     return { message: SERVER_ERROR_TEXT, type: 'server_error', param: null, code: 'server_error' };
   }
-  const provisioned = shape === 'provisioned';
+  const provisioned = fault.shape === 'provisioned';
   return {
-    message: provisioned ? PROVISIONED_FULL_TEXT : rateLimitText2026(context.refused),
+    message: rateLimitText(fault, context),
     type: 'too_many_requests',
     param: null,
     code: provisioned ? 'rate_limit_reached' : 'rate_limit_exceeded',
   };
+}
+
+function rateLimitText(
+  fault: Extract<Fault, { kind: 'stream-error' }>,
+  context: FaultContext,
+): string {
+  if (fault.retryAfterMs !== undefined) {
+    return `Rate limit is exceeded. Try again in ${String(Math.ceil(fault.retryAfterMs / 1000))} seconds.`;
+  }
+  return fault.shape === 'provisioned' ? PROVISIONED_FULL_TEXT : rateLimitText2026(context.refused);
 }
 
 function responsesError(
@@ -153,7 +169,7 @@ function responsesError(
   kind: 'rate-limit' | 'server-error',
   context: FaultContext,
 ): Frame[] {
-  const error = errorOf(kind, fault.shape, context);
+  const error = errorOf(kind, fault, context);
   const untouched = fault.afterEvents === 0;
   switch (fault.shape) {
     case 'nested': {

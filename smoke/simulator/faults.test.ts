@@ -200,6 +200,24 @@ describe('errors inside a stream with status 200', () => {
     expect(events.map((event) => event.sequence_number)).toEqual(events.map((_, index) => index));
   });
 
+  it('tell a wait in their text, and cost nothing before output', async () => {
+    simulator.fault({ kind: 'stream-error', shape: 'failed', retryAfterMs: 7000 });
+    expect((await responses()).text).toContain('Rate limit is exceeded. Try again in 7 seconds.');
+    expect(simulator.counters().total).toMatchObject({ promptTokens: 0, completionTokens: 0 });
+  });
+
+  it('never come after the end, however many events are asked for', async () => {
+    simulator.fault({ kind: 'stream-error', afterEvents: 1000 });
+    expect((await chat({ stream: true })).text).not.toContain('[DONE]');
+    expect((await responses()).text).not.toContain('response.completed');
+    expect(simulator.counters().total.completionTokens).toBe(80);
+  });
+
+  it('leave refusals alone', async () => {
+    simulator.fault({ kind: 'stream-error' });
+    expect((await chat({ stream: true, temperature: 9 })).status).toBe(400);
+  });
+
   it('become a status where there is no stream', async () => {
     simulator.fault({ kind: 'stream-error' });
     expect((await chat()).status).toBe(429);

@@ -53,6 +53,7 @@ export const faultSchema = z.discriminatedUnion('kind', [
       .min(0)
       .default(0)
       .describe('Events with output that are sent before the error'),
+    retryAfterMs: z.int().min(0).optional().describe('Wait told in the text of a rate limit'),
     ...selection,
   }),
   z.strictObject({
