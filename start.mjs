@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Starts the gateway (or, with --simulator, the Azure simulator) from a checkout: installs what is missing, then continues
 // on the project's own Node. Plain JavaScript for any Node >= 18. All other arguments go to the program.
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from './scripts/child-process.mjs';
@@ -17,13 +18,20 @@ function take(flag) {
   return at >= 0;
 }
 
+function namesProfile(file) {
+  return (
+    existsSync(file) && /^\s*(export\s+)?AIGATEWAY_PROFILE\s*=/m.test(readFileSync(file, 'utf8'))
+  );
+}
+
 try {
   const program = take('--simulator') ? 'smoke/simulator/main.ts' : 'gateway/src/main.ts';
   const watch = take('--watch') ? ['--watch'] : [];
   await install(root, { development: false });
   const node = projectNode(root);
-  // From a checkout it is a developer who starts it; the image says otherwise.
-  const env = { AIGATEWAY_PROFILE: 'development', ...environmentWith(node) };
+  // From a checkout it is a developer who starts it, unless the environment or its file says otherwise.
+  const profile = namesProfile('.env') ? {} : { AIGATEWAY_PROFILE: 'development' };
+  const env = { ...profile, ...environmentWith(node) };
   const nodeArgs = [...watch, join(root, program), ...args];
   // Where this process can become the program, signals and exit code need no passing on, and no second process stays behind.
   if (process.execve && process.platform !== 'win32')

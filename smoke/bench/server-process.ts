@@ -69,6 +69,7 @@ export async function startServer(options: {
   // Standard input stays open while this process lives: our own servers end with it, however it ends.
   const child = spawn(file!, args, {
     stdio: ['pipe', descriptor, descriptor],
+    cwd: options.folder, // away from any `.env` of the one who measures
     env: { ...process.env, ...environment },
   });
   closeSync(descriptor);

@@ -22,6 +22,8 @@ export type Surroundings = { upstreamPort: number; folder: string; core: number 
 const root = join(import.meta.dirname, '..', '..');
 const bundle = join(root, 'dist', 'gateway.mjs');
 const key = 'sk-bench-0123456789abcdef0123456789abcdef';
+/** The administrator's key of every gateway started here. */
+export const masterKey = `${key}-master`;
 
 /** A path that the upstream answers with 200, whoever stands before it. */
 const upstreamPath = '/v1/chat/completions';
@@ -129,7 +131,7 @@ export async function startGateway(
       '--host',
       '127.0.0.1',
     ],
-    environment: { LITELLM_MASTER_KEY: `${key}-master`, AIGATEWAY_DATA_DIR: home },
+    environment: gatewayEnvironment(home),
     port,
     readyPath: '/health/readiness',
     core,
@@ -137,14 +139,20 @@ export async function startGateway(
   return { name: 'gateway', headers: { authorization: `Bearer ${key}-0` }, ...started };
 }
 
+/** The environment of a gateway in the production profile, which makes no secrets by itself, with its data in a folder. */
+export function gatewayEnvironment(folder: string): Record<string, string> {
+  return {
+    AIGATEWAY_PROFILE: 'production',
+    AIGATEWAY_SECRET: key.repeat(2),
+    AIGATEWAY_DATA_DIR: folder,
+    AIGATEWAY_OPS_PORT: '0',
+    LITELLM_MASTER_KEY: masterKey,
+  };
+}
+
 /** JSON is YAML too. The limits are out of reach, yet all are counted. Keys come as hashes, as files with many of them do. */
 function gatewayConfig(upstreamPort: number, keys: number): string {
-  const limits = {
-    rpm_limit: 1_000_000_000,
-    tpm_limit: 1_000_000_000_000,
-    max_budget: 1_000_000,
-    budget_duration: '30d',
-  };
+  const limits = { rpm_limit: 1e9, tpm_limit: 1e12, max_budget: 1e6 };
   return JSON.stringify({
     model_list: [
       {
@@ -161,7 +169,6 @@ function gatewayConfig(upstreamPort: number, keys: number): string {
     ],
     virtual_keys: Array.from({ length: keys }, (_, at) => ({
       key_hash: hash('sha256', `${key}-${at}`),
-      key_alias: `bench-${at}`,
       models: [benchModel],
       ...limits,
     })),

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gatewayEnvironment, masterKey } from '../bench/targets.ts';
 import { freePort, startServer } from '../bench/server-process.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import type { ApiDocument } from './document.ts';
@@ -82,13 +83,13 @@ export async function startGatewayTarget(document: ApiDocument): Promise<OwnTarg
         '--host',
         '127.0.0.1',
       ],
-      environment: { LITELLM_MASTER_KEY: key, AIGATEWAY_DATA_DIR: folder },
+      environment: gatewayEnvironment(folder),
       port,
       readyPath: '/health/readiness',
     });
     return {
       baseUrl: `http://127.0.0.1:${port}${document.basePath}`,
-      headers: bearer(key),
+      headers: bearer(masterKey),
       models: simulatedModels,
       stop: async () => {
         await gateway.stop();
