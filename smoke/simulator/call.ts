@@ -10,6 +10,10 @@ import type { Resource } from './resources.ts';
 
 /** Everything a running simulator holds. Replaced piece by piece on reset. */
 export type Simulation = {
+  /** Seed of ids and chances; a reset starts them anew. */
+  seed: number;
+  /** Address of the running server, for issuer names. */
+  origin: () => string;
   config: ResolvedConfig;
   clock: AdjustableClock;
   random: Random;

@@ -21,13 +21,13 @@ export type SimulationParts = {
   origin: () => string;
 };
 
-const seeds = new WeakMap<Simulation, { seed: number; origin: () => string }>();
-
 /** A simulation with empty resources and no faults. */
 export function createSimulation({ config, clock, seed, origin }: SimulationParts): Simulation {
   const adjustable = adjustableClock(clock);
   const random = seededRandom(seed);
-  const simulation: Simulation = {
+  return {
+    seed,
+    origin,
     config,
     clock: adjustable,
     random,
@@ -37,14 +37,11 @@ export function createSimulation({ config, clock, seed, origin }: SimulationPart
     faults: createFaultBook(seededRandom(seed + FAULT_SEED_OFFSET)),
     recorder: createRecorder(config.recordedRequests),
   };
-  seeds.set(simulation, { seed, origin });
-  return simulation;
 }
 
 /** Back to the beginning: stores, quotas, faults, counters, clock and the sequence of ids. */
 export function resetSimulation(simulation: Simulation): void {
-  const { seed, origin } = seeds.get(simulation) ?? { seed: 1, origin: () => '' };
-  const { clock, config } = simulation;
+  const { clock, config, seed, origin } = simulation;
   clock.reset();
   simulation.random = seededRandom(seed);
   simulation.ids = seededIds(simulation.random);
