@@ -230,7 +230,11 @@ function ambientMethod(
     return { kind: 'none' };
   }
   const keyName = firstSet(environment, azureKeyNames);
-  if (keyName !== undefined && !context.usesAmbientIdentity) {
+  if (
+    keyName !== undefined &&
+    !context.usesAmbientIdentity &&
+    !isSet(environment, 'AZURE_CREDENTIAL')
+  ) {
     report.notice('decision', path, `names no credential: ${keyName} is used`);
     return { kind: 'api-key', key: reference(keyName, context) };
   }
@@ -238,7 +242,7 @@ function ambientMethod(
     report.problem(
       path,
       'names no credential, and the environment holds none',
-      'Set api_key: os.environ/NAME, or azure_credential: managed-identity.',
+      'Set AZURE_OPENAI_API_KEY, api_key: os.environ/NAME, or azure_credential: managed-identity.',
     );
     return undefined;
   }

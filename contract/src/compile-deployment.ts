@@ -342,7 +342,7 @@ function readAddress(
     return undefined;
   }
   if (written === undefined && variable !== undefined) {
-    report.notice('decision', place, `is not given: ${variable} is used`);
+    report.notice('decision', place, `no address is given: ${variable} is used`);
   }
   const url = parseAzureUrl(text, { allowInsecure: context.allowInsecure });
   if (!url.ok) {
@@ -409,11 +409,15 @@ function chooseDialect(
     report.notice(
       'decision',
       place,
-      `is not given: ${lastDatedVersion} is used on the deployments path`,
+      `no api-version is given: ${lastDatedVersion} is used on the deployments path`,
     );
     return { name: 'classic', apiVersion: lastDatedVersion };
   }
-  report.notice('decision', place, 'is not given: the /openai/v1 path is used, which needs none');
+  report.notice(
+    'decision',
+    place,
+    'no api-version is given: the /openai/v1 path is used, which needs none',
+  );
   return { name: 'v1' };
 }
 

@@ -101,6 +101,9 @@ function masterKey(context: KeyContext): KeyRecord | undefined {
   const secret = resolve(configured, path, context);
   if (secret === undefined) return undefined;
 
+  if (configured.kind === 'inline') {
+    report.notice('risk', path, 'stands in the file in the clear; use os.environ/NAME');
+  }
   const isWeak = knownMasterKeys.has(secret) || secret.length < leastKeyLength;
   const isPermitted =
     general.dangerously_permit_weak_or_unset_master_key === true ||
@@ -162,7 +165,7 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
     {
       kind: 'api_key',
       id: keyId,
-      label: alias ?? `sk-...${(secrets[0]?.hash ?? '').slice(0, 4)}`,
+      label: keyId,
       limits: { ...own, ...optional('parallelRequests', parallel) },
     },
   ];

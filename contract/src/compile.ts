@@ -7,7 +7,7 @@ import {
   optional,
 } from './compile-deployment.ts';
 import { budget, compileKeys, matches } from './compile-keys.ts';
-import { type Config, vendorFields } from './config.ts';
+import { type Config, identityKinds, vendorFields } from './config.ts';
 import type { ConfigPath, Notice, Problem, Report } from './config-problems.ts';
 import { defaultResponsesModel, type Environment, isSet } from './environment-config.ts';
 import type { Limits, LimitScope } from './limits.ts';
@@ -55,6 +55,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   const { config, environment, report, positions } = parsed;
   const profile = profileOf(environment, report);
   const server = withSecrets(serverSettings(config, profile), parsed);
+  checkAmbientName(environment, report);
   const credentials = namedCredentials(config, positions, report);
   const context: DeploymentContext = {
     config,
@@ -70,7 +71,10 @@ export function compile(parsed: ParsedConfig): Compiled {
 
   const compiled = levelled(
     (config.model_list ?? []).flatMap((entry, index) => {
-      const path: ConfigPath = ['model_list', positions['model_list']?.[index] ?? index];
+      const path: ConfigPath = parsed.modelSource ?? [
+        'model_list',
+        positions['model_list']?.[index] ?? index,
+      ];
       const deployment = compileDeployment(entry, path, context);
       return deployment === undefined ? [] : [{ ...deployment, entry, path }];
     }),
@@ -153,6 +157,17 @@ function withSecrets(
     ...optional('secret', secret('AIGATEWAY_SECRET')),
     ...optional('previousSecret', secret('AIGATEWAY_SECRET_PREVIOUS')),
   };
+}
+
+function checkAmbientName(environment: Environment, report: Report): void {
+  const name = environment['AZURE_CREDENTIAL']?.trim();
+  if (!name || Object.hasOwn(identityKinds, name)) return;
+  const near = nearestName(name, Object.keys(identityKinds));
+  report.problem(
+    ['$AZURE_CREDENTIAL'],
+    `must be one of ${Object.keys(identityKinds).join(', ')}`,
+    near === undefined ? undefined : `Did you mean ${near}?`,
+  );
 }
 
 function namedCredentials(

@@ -37,13 +37,17 @@ export function createReport(): Report {
     notice: (code, path, message) => {
       const level =
         code === 'risk' || code === 'unknown' || code === 'no-keys' ? 'warning' : 'info';
-      notices.push({ level, code, path, message });
+      const isSame = (one: Notice) =>
+        one.message === message && formatPath(one.path) === formatPath(path);
+      if (!notices.some(isSame)) notices.push({ level, code, path, message });
     },
   };
 }
 
 /** A path as people write it: `model_list[0].litellm_params.rpm`, or the name of an environment variable. */
 export function formatPath(path: ConfigPath): string {
+  const [first] = path;
+  if (typeof first === 'string' && first.startsWith('$')) return first;
   const text = path
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
     .join('')
@@ -56,6 +60,11 @@ export function formatProblem(problem: Problem, line?: number): string {
   const place = line === undefined ? '' : ` (line ${line})`;
   const hint = problem.hint === undefined ? '' : ` ${problem.hint}`;
   return `${formatPath(problem.path)}${place}: ${problem.message}.${hint}`;
+}
+
+/** One notice in one line. */
+export function formatNotice(notice: Notice): string {
+  return `${formatPath(notice.path)}: ${notice.message}`;
 }
 
 /**

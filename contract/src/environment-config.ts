@@ -1,6 +1,6 @@
 import { parseAzureUrl } from './azure-url.ts';
 import { aigatewaySettings } from './config.ts';
-import type { Report } from './config-problems.ts';
+import type { ConfigPath, Report } from './config-problems.ts';
 import { nearestName } from './names.ts';
 
 /** The environment as it was read once; empty variables count as unset. */
@@ -108,25 +108,27 @@ type Raw = { [key: string]: unknown };
  * The configuration with what the environment adds to it, written as the file would be: settings, the caller's key, and
  * where no models are configured the three-setting set-up (address, key, caller's key).
  */
-export function withEnvironment(raw: Raw, environment: Environment, report: Report): Raw {
+export function withEnvironment(
+  raw: Raw,
+  environment: Environment,
+  report: Report,
+): { raw: Raw; modelSource?: ConfigPath } {
   const result: Raw = { ...raw };
   const settings = settingsFromEnvironment(environment);
-  const models = Array.isArray(raw['model_list']) ? raw['model_list'] : [];
-  if (
-    raw['model_list'] === undefined ||
-    raw['model_list'] === null ||
-    (Array.isArray(raw['model_list']) && models.length === 0)
-  ) {
+  const list = raw['model_list'];
+  let modelSource: ConfigPath | undefined;
+  if (list === undefined || list === null || (Array.isArray(list) && list.length === 0)) {
     const added = modelsFromEnvironment(
       environment,
       report,
       allowsInsecure(settings, raw, environment),
     );
-    if (added.models.length > 0) result['model_list'] = added.models;
-    settings['default_models'] = {
-      ...added.defaults,
-      ...asMap(asMap(raw['aigateway_settings'])['default_models']),
-    };
+    if (added !== undefined) {
+      modelSource = [`$${added.variable}`];
+      result['model_list'] = added.models;
+      const own = asMap(asMap(raw['aigateway_settings'])['default_models']);
+      settings['default_models'] = { ...added.defaults, ...own };
+    }
   }
   if (Object.keys(settings).length > 0) {
     result['aigateway_settings'] = { ...asMap(raw['aigateway_settings']), ...settings };
@@ -142,7 +144,7 @@ export function withEnvironment(raw: Raw, environment: Environment, report: Repo
     ];
   }
   warnOfUnknownVariables(environment, report);
-  return result;
+  return { raw: result, ...(modelSource === undefined ? {} : { modelSource }) };
 }
 
 function settingsFromEnvironment(environment: Environment): Raw {
@@ -183,15 +185,22 @@ function modelsFromEnvironment(
   environment: Environment,
   report: Report,
   allowInsecure: boolean,
-): { models: Raw[]; defaults: Raw } {
+): { variable: string; models: Raw[]; defaults: Raw } | undefined {
   const urlName = firstSet(environment, urlNames);
-  if (urlName === undefined) return { models: [], defaults: {} };
+  if (urlName === undefined) return undefined;
   const url = parseAzureUrl(environment[urlName] ?? '', { allowInsecure });
   if (!url.ok) {
-    report.problem([`$${urlName}`], url.problem, url.hint);
-    return { models: [], defaults: {} };
+    report.problem([`$${urlName}`], url.problem.replace(/\.$/, ''), url.hint);
+    return undefined;
   }
   const keyName = firstSet(environment, azureKeyNames);
+  if (keyName !== undefined && isSet(environment, 'AZURE_CREDENTIAL')) {
+    report.problem(
+      ['$AZURE_CREDENTIAL'],
+      `names an identity while ${keyName} is set as well`,
+      'Keep one: nothing ever falls back to another.',
+    );
+  }
   const versionName = firstSet(environment, azureVersionNames);
   const upstream = {
     api_base: `os.environ/${urlName}`,
@@ -228,6 +237,7 @@ function modelsFromEnvironment(
   const forAnswers = asked || (isEmbedding ? undefined : fromUrl) || defaultResponsesModel;
   const forEmbeddings = embeddings || (isEmbedding ? fromUrl : undefined);
   return {
+    variable: urlName,
     models,
     defaults: {
       responses: forAnswers,

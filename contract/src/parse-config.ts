@@ -20,6 +20,8 @@ export type ParsedConfig = {
   readonly environment: Environment;
   /** Names of variables that came from the file and that no process will find in its environment. */
   readonly fileVariables: ReadonlySet<string>;
+  /** What `model_list` comes from when it is not in the file: the environment variable with the address. */
+  readonly modelSource?: ConfigPath;
   /** Unset variables by the path of the value that refers to them. */
   readonly unset: ReadonlyMap<string, string>;
   readonly report: Report;
@@ -61,10 +63,10 @@ export function parseConfig(raw: unknown, environment: Environment = {}): Parsed
   const own = fileEnvironment(isMap(file) ? file['environment_variables'] : undefined, environment);
   const merged: Environment = { ...environment, ...own };
 
-  const overlaid = withEnvironment(isMap(file) ? file : {}, merged, report);
+  const { raw: overlaid, modelSource } = withEnvironment(isMap(file) ? file : {}, merged, report);
   const unset = new Map<string, string>();
   const sources = new Map<string, string>();
-  const resolved = resolveReferences(overlaid, [], merged, { unset, sources }) as Raw;
+  const resolved = resolveReferences(overlaid, [], { own, all: merged, unset, sources }) as Raw;
   refuseDefaultGuardrails(resolved['guardrails'], report);
   walk(configSchema, resolved, [], report);
 
@@ -91,6 +93,7 @@ export function parseConfig(raw: unknown, environment: Environment = {}): Parsed
     environment: merged,
     fileVariables: new Set(Object.keys(own)),
     unset,
+    ...(modelSource === undefined ? {} : { modelSource }),
     report,
   };
 }
@@ -109,33 +112,29 @@ function fileEnvironment(value: unknown, environment: Environment): { [name: str
 }
 
 type Sources = { unset: Map<string, string>; sources: Map<string, string> };
+type Variables = Sources & { own: Environment; all: Environment };
 
 /** Replaces `os.environ/NAME` by its value, except in secrets; leaves out what is null or unset. */
-function resolveReferences(
-  value: unknown,
-  path: ConfigPath,
-  environment: Environment,
-  found: Sources,
-): unknown {
+function resolveReferences(value: unknown, path: ConfigPath, variables: Variables): unknown {
   if (Array.isArray(value)) {
-    return value.map((item, index) =>
-      resolveReferences(item, [...path, index], environment, found),
-    );
+    return value.map((item, index) => resolveReferences(item, [...path, index], variables));
   }
   if (isMap(value)) {
     const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
-      const result = resolveReferences(item, [...path, key], environment, found);
+      const result = resolveReferences(item, [...path, key], variables);
       return result === undefined || result === null ? [] : [[key, result]];
     });
     return Object.fromEntries(entries);
   }
   const name = environmentReference(value);
   if (name === undefined) return value;
+  const { own, all, unset, sources } = variables;
   const where = formatPath(path);
-  found.sources.set(where, name);
-  if (secretKeys.has(String(path.at(-1)))) return value;
-  if (isSet(environment, name)) return environment[name];
-  found.unset.set(where, name);
+  sources.set(where, name);
+  // Variables that only the file sets are in no process's environment: their values stand for themselves.
+  if (secretKeys.has(String(path.at(-1)))) return isSet(own, name) ? own[name] : value;
+  if (isSet(all, name)) return all[name];
+  unset.set(where, name);
   return undefined;
 }
 
@@ -216,32 +215,49 @@ const lists = ['model_list', 'credential_list', 'virtual_keys', 'projects'] as c
 
 type Context = Sources & { report: Report };
 
-/** Validates, reports, leaves out what is wrong, and validates what is left. */
+/**
+ * Validates, reports, and leaves out what is wrong: first the values themselves, then whole entries of lists that cannot
+ * be without them. What is left is checked further, so that everything is reported at once.
+ */
 function validate(resolved: Raw, context: Context): Pick<ParsedConfig, 'config' | 'positions'> {
-  const bad = new Set<string>();
-  const first = configSchema.safeParse(resolved);
+  const left = structuredClone(resolved);
+  const first = configSchema.safeParse(left);
   for (const issue of first.error?.issues ?? []) {
-    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+    const path = pathOf(issue);
     reportIssue(path, issue, resolved, context);
-    bad.add(formatPath(path.slice(0, 2)));
+    removeValue(left, path);
+  }
+  const second = first.success ? first : configSchema.safeParse(left);
+  const incomplete = new Set<string>();
+  for (const issue of second.error?.issues ?? []) {
+    const [section, key] = pathOf(issue);
+    if (lists.some((list) => list === section))
+      incomplete.add(formatPath([section ?? '', key ?? '']));
+    else removeValue(left, pathOf(issue).slice(0, 2));
   }
   const positions: { [list: string]: number[] } = {};
-  const left: Raw = {};
-  for (const [section, value] of Object.entries(resolved)) {
-    if (bad.has(section)) continue;
-    if (Array.isArray(value) && lists.some((list) => list === section)) {
-      const kept = [...value.keys()].filter((index) => !bad.has(formatPath([section, index])));
-      positions[section] = kept;
-      left[section] = kept.map((index) => value[index] as unknown);
-    } else if (isMap(value)) {
-      left[section] = Object.fromEntries(
-        Object.entries(value).filter(([key]) => !bad.has(formatPath([section, key]))),
-      );
-    } else {
-      left[section] = value;
-    }
+  for (const list of lists) {
+    const entries = left[list];
+    if (!Array.isArray(entries)) continue;
+    const kept = [...entries.keys()].filter((index) => !incomplete.has(formatPath([list, index])));
+    positions[list] = kept;
+    left[list] = kept.map((index) => entries[index] as unknown);
   }
-  return { config: first.success ? first.data : configSchema.parse(left), positions };
+  return { config: second.success ? second.data : configSchema.parse(left), positions };
+}
+
+function pathOf(issue: z.core.$ZodIssue): (string | number)[] {
+  return issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+}
+
+/** Removes a value from its map; entries of lists take their list along, except those of the lists of entries. */
+function removeValue(root: Raw, path: ConfigPath): void {
+  let length = path.length;
+  while (length > 2 && typeof path[length - 1] === 'number') length -= 1;
+  const parent = valueAt(root, path.slice(0, length - 1));
+  const key = path[length - 1];
+  if (isMap(parent) && key !== undefined) delete parent[String(key)];
+  else if (Array.isArray(parent) && typeof key === 'number') parent[key] = {};
 }
 
 function reportIssue(
