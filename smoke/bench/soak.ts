@@ -19,7 +19,8 @@ export type Soak = {
 };
 
 const samples = 100;
-const connections = 32;
+/** Where an answer is cut: well inside every stream. */
+const cutAfterBytes = 10_000;
 
 /**
  * Sends a fixed number of calls and watches the process's resident memory.
@@ -42,9 +43,9 @@ export async function soak(
   };
   const endings = await saturate(
     shot(target.port, workload.path, workload.body, target.headers),
-    connections,
+    workload.connections,
     goOn,
-    (call) => (cutEvery !== undefined && call % cutEvery === 0 ? 10_000 : undefined),
+    (call) => (cutEvery !== undefined && call % cutEvery === 0 ? cutAfterBytes : undefined),
   );
   // What is freed late (sockets in their last state, delayed timers) is not a leak.
   await sleep(2000);
