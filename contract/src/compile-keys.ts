@@ -73,14 +73,14 @@ export function compileKeys(
   for (const entry of entries) {
     const record = compileKey(entry, context);
     if (record === undefined) continue;
-    const current = record.secrets[0]?.hash ?? '';
-    if (seenHashes.has(current)) {
+    const hashes = record.secrets.map(({ hash }) => hash);
+    if (hashes.some((hash) => seenHashes.has(hash))) {
       report.problem(entry.path, 'is the same key as another one');
     } else if (seenIds.has(record.keyId)) {
       report.problem([...entry.path, 'key_alias'], 'is the name of another key too');
     } else {
       seenIds.add(record.keyId);
-      seenHashes.add(current);
+      for (const hash of hashes) seenHashes.add(hash);
       keys.push(record);
     }
   }
@@ -104,21 +104,23 @@ function masterKey(context: KeyContext): KeyRecord | undefined {
   if (configured.kind === 'inline') {
     report.notice('risk', path, 'stands in the file in the clear; use os.environ/NAME');
   }
-  const isWeak = knownMasterKeys.has(secret) || secret.length < leastKeyLength;
+  const isKnown = knownMasterKeys.has(secret);
   const isPermitted =
     general.dangerously_permit_weak_or_unset_master_key === true ||
     /^(true|1|yes|on)$/i.test(
       environment['LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY'] ?? '',
     );
-  if (isWeak && profile === 'production' && !isPermitted) {
+  if (isKnown && profile === 'production' && !isPermitted) {
     report.problem(
       path,
-      `is publicly known or shorter than ${leastKeyLength} characters`,
+      'is publicly known',
       'Make one with: openssl rand -hex 24, and put sk- in front.',
     );
     return undefined;
   }
-  if (isWeak) report.notice('risk', path, 'is publicly known or short: anyone could guess it');
+  if (isKnown || secret.length < leastKeyLength) {
+    report.notice('risk', path, 'is publicly known or short: anyone could guess it');
+  }
   return {
     keyId: masterKeyId,
     secrets: [{ hash: hashSecret(secret) }],
@@ -151,14 +153,15 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
       'Remove it.',
     );
   }
-  const credential = key.credential ?? project?.credential;
+  const own = key.credential ?? key.litellm_credential_name;
+  const credential = own ?? project?.credential ?? project?.litellm_credential_name;
   if (credential !== undefined)
-    checkCredential(credential, key.credential === undefined ? path.slice(0, 2) : path, context);
+    checkCredential(credential, own === undefined ? path.slice(0, 2) : path, context);
 
   const models = keyModels(key, project);
   checkModels(models, [...path, 'models'], context);
-  const own = limitsOf(key);
-  const parallel = own.parallelRequests ?? config.general_settings?.max_parallel_requests;
+  const limits = limitsOf(key);
+  const parallel = limits.parallelRequests ?? config.general_settings?.max_parallel_requests;
   const scopes: LimitScope[] = [
     ...teamScope(project),
     ...userScope(key, teamId, context),
@@ -166,7 +169,7 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
       kind: 'api_key',
       id: keyId,
       label: keyId,
-      limits: { ...own, ...optional('parallelRequests', parallel) },
+      limits: { ...limits, ...optional('parallelRequests', parallel) },
     },
   ];
   return {
@@ -249,12 +252,11 @@ function hashOf(
     );
   }
   if (value.length < leastKeyLength) {
-    const message = `is shorter than ${leastKeyLength} characters: it could be guessed`;
-    if (context.profile === 'production') {
-      context.report.problem(path, message);
-      return undefined;
-    }
-    context.report.notice('risk', path, message);
+    context.report.notice(
+      'risk',
+      path,
+      `is shorter than ${leastKeyLength} characters: it could be guessed`,
+    );
   }
   return hashSecret(value);
 }

@@ -663,7 +663,6 @@ describe('keys', () => {
       ],
       'name of another key',
     ],
-    ['a short key', [{ key: 'short' }], 'shorter than 16'],
     [
       'an unknown credential',
       [{ key: 'os.environ/KEY_1', credential: 'nope' }],
@@ -678,6 +677,12 @@ describe('keys', () => {
   ])('refuses %s', (_, keys, reason) => {
     expect(problems(withKeys(keys)).join('\n')).toContain(reason);
   });
+});
+
+it('takes short keys with a warning: static keys may be any text', () => {
+  const compiled = one({}, {}, {}, { PROXY_API_KEY: 'letmein' });
+  expect(keyOf(compiled, 'proxy-api-key').secrets).toEqual([{ hash: hashSecret('letmein') }]);
+  expect(notices(compiled).join()).toContain('shorter than 16 characters');
 });
 
 describe('settings', () => {

@@ -236,22 +236,43 @@ export function required<Value>(
   return schema.meta({ ...meta('effective', schema, description), default: 'required' });
 }
 
+/** Besides empty lists and maps. */
 const asksForNothing = [false, 'false', 0, ''];
 
-/** An accepted key without effect; `reason` ends the sentence "has no effect: …". */
+/**
+ * An accepted key without effect; `reason` ends the sentence "has no effect: …".
+ *
+ * @param harmless - more values that need not be listed at the start
+ */
 export function inert(
   reason: string,
-  harmless: readonly unknown[] = asksForNothing,
+  harmless: readonly unknown[] = [],
 ): z.ZodOptional<z.ZodUnknown> {
-  return z.unknown().optional().meta({ status: 'inert', description: reason, harmless });
+  return unused('inert', reason, [...asksForNothing, ...harmless]);
 }
 
 /** A key the gateway does not start with, unless it asks for nothing; `reason` ends the sentence "is refused: …". */
 export function refused(
   reason: string,
-  harmless: readonly unknown[] = asksForNothing,
+  harmless: readonly unknown[] = [],
 ): z.ZodOptional<z.ZodUnknown> {
-  return z.unknown().optional().meta({ status: 'refused', description: reason, harmless });
+  return unused('refused', reason, [...asksForNothing, ...harmless]);
+}
+
+/** A key the gateway starts only with these values of. */
+export function refusedUnless(
+  harmless: readonly unknown[],
+  reason: string,
+): z.ZodOptional<z.ZodUnknown> {
+  return unused('refused', reason, harmless);
+}
+
+function unused(
+  status: 'inert' | 'refused',
+  description: string,
+  harmless: readonly unknown[],
+): z.ZodOptional<z.ZodUnknown> {
+  return z.unknown().optional().meta({ status, description, harmless });
 }
 
 /** Metadata of a key; undefined for parts of a schema that are no keys. */

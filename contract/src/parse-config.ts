@@ -169,7 +169,7 @@ function walk(schema: z.ZodType, value: unknown, path: ConfigPath, report: Repor
     const here = [...path, key];
     const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
     if (field === undefined) {
-      reportUnknown(key, Object.keys(shape), here, report);
+      reportUnknown(key, shape, here, report);
       continue;
     }
     const meta = keyMeta(field);
@@ -185,7 +185,7 @@ function walk(schema: z.ZodType, value: unknown, path: ConfigPath, report: Repor
 
 function reportUnknown(
   key: string,
-  known: readonly string[],
+  shape: { readonly [key: string]: z.ZodType },
   path: ConfigPath,
   report: Report,
 ): void {
@@ -193,22 +193,31 @@ function reportUnknown(
   if (parent === 'litellm_params' && requestParameters.includes(key)) return;
   if (parent === 'model_info' && /^(supports_|supported_|db_model$|.*_cost|.*_cost_per_)/.test(key))
     return;
-  const near = nearestName(key, known);
+  // Missing a key that does nothing anyway is no reason not to start.
+  const known = Object.keys(shape);
+  const used = known.filter((name) => shape[name] && keyMeta(shape[name])?.status !== 'inert');
+  const near = nearestName(key, used);
   if (near !== undefined) {
     report.problem(path, 'is not a known key', `Did you mean ${near}?`);
   } else if (ownSections.has(path[0] ?? '')) {
     report.problem(path, 'is not a known key', `Known here: ${known.toSorted().join(', ')}`);
   } else if (parent === 'litellm_params') {
-    report.notice('unknown', path, 'is not known here and is sent upstream as a request parameter');
+    const parameter = nearestName(key, requestParameters);
+    const suggestion = parameter === undefined ? '' : `. Did you mean ${parameter}?`;
+    report.notice(
+      'unknown',
+      path,
+      `is not known here and is sent upstream as a request parameter${suggestion}`,
+    );
   } else {
     report.notice('unknown', path, 'is not known here and has no effect');
   }
 }
 
 function isHarmless(value: unknown, harmless: readonly unknown[]): boolean {
-  if (harmless.some((item) => JSON.stringify(item) === JSON.stringify(value))) return true;
   if (Array.isArray(value)) return value.every((item) => isHarmless(item, harmless));
-  return value === false || value === undefined;
+  if (isMap(value)) return Object.keys(value).length === 0;
+  return harmless.includes(value);
 }
 
 const lists = ['model_list', 'credential_list', 'virtual_keys', 'projects'] as const;
