@@ -1,10 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { hashSecret } from '@aigateway/contract/key';
 import type {
   CredentialRecord,
   DeploymentRecord,
+  JsonObject,
   KeyRecord,
   ModelRecord,
   Records,
+  ResourceRecord,
   RouterRecord,
   SettingsRecord,
 } from '@aigateway/contract/records';
@@ -122,14 +125,15 @@ const options: ProxyOptions = {
   logLevel: 'debug',
 };
 
-/** One deployment of a simulated resource, as the tests name it. */
-export type DeploymentSpec = Partial<DeploymentRecord> & {
-  resourceName: string;
-  deployment: string;
-};
+/** One deployment of a simulated resource, as the tests name it, or of a server of the test's own. */
+export type DeploymentSpec = Partial<DeploymentRecord> & { deployment: string } & (
+    | { resourceName: string }
+    | { resource: ResourceRecord }
+  );
 
 export type GatewaySpec = {
-  simulator: SimulatorOptions['config'];
+  /** Default: the simulator's own. */
+  simulator?: NonNullable<SimulatorOptions['config']>;
   deployments: readonly DeploymentSpec[];
   keys?: readonly KeyRecord[];
   models?: readonly ModelRecord[];
@@ -151,6 +155,10 @@ export type GatewayUnderTest = {
   /** A call with the caller's key. */
   call(path: string, body?: unknown, init?: RequestInit & { key?: string }): Promise<Response>;
   metrics(): Promise<string>;
+  /** Another replica: the same records and secret, nothing else in common. Ended with the gateway. */
+  startReplica(records?: Records): Promise<Proxy>;
+  /** Resolves when the condition holds; what it waits for has no event of its own. Fails by the test's time limit. */
+  until(condition: () => boolean): Promise<void>;
   /** Waits until nothing is in flight, checks that every admitted request was accounted for once, and ends everything. */
   close(): Promise<void>;
 };
@@ -163,17 +171,20 @@ export async function startGatewayUnderTest(spec: GatewaySpec): Promise<GatewayU
   const records = recordsFor(simulator, spec);
   const usage: UsageRecord[] = [];
   const lines: string[] = [];
-  const proxy = await startProxy(
-    records,
-    { ...options, ...spec.options, pipeline: { ...options.pipeline, ...spec.pipeline } },
-    {
-      environment: {},
-      secret: { current: 'test-secret-of-at-least-32-bytes-length' },
-      usage: createMemoryUsageSink({ onRecord: (record) => usage.push(record) }),
-      writeLog: (text) => lines.push(text),
-      ...spec.ports,
-    },
-  );
+  const start = (of: Records) =>
+    startProxy(
+      of,
+      { ...options, ...spec.options, pipeline: { ...options.pipeline, ...spec.pipeline } },
+      {
+        environment: {},
+        secret: { current: 'test-secret-of-at-least-32-bytes-length' },
+        usage: createMemoryUsageSink({ onRecord: (record) => usage.push(record) }),
+        writeLog: (text) => lines.push(text),
+        ...spec.ports,
+      },
+    );
+  const proxy = await start(records);
+  const proxies = [proxy];
   const { url } = proxy;
   return {
     url,
@@ -192,46 +203,53 @@ export async function startGatewayUnderTest(spec: GatewaySpec): Promise<GatewayU
       });
     },
     metrics: async () => (await fetch(`${proxy.opsUrl}/metrics`)).text(),
+    startReplica: async (of = records) => {
+      const replica = await start(of);
+      proxies.push(replica);
+      return replica;
+    },
+    until: async (condition) => {
+      while (!condition()) await delay(2);
+    },
     close: async () => {
-      await proxy.drain();
-      const { counts } = proxy.meter;
-      expect(counts).toMatchObject({
-        inFlight: 0,
-        doubleSettled: 0,
-        unrecorded: 0,
-        settled: counts.admitted,
-      });
-      expect(usage).toHaveLength(spec.ports?.usage === undefined ? counts.admitted : usage.length);
+      let admitted = 0;
+      for (const { drain, meter } of proxies) {
+        await drain();
+        expect(meter.counts).toMatchObject({
+          inFlight: 0,
+          doubleSettled: 0,
+          unrecorded: 0,
+          settled: meter.counts.admitted,
+        });
+        admitted += meter.counts.admitted;
+      }
+      expect(usage).toHaveLength(spec.ports?.usage === undefined ? admitted : usage.length);
       expectNoSecret(lines.join(''));
-      for (const request of simulator.requests()) expectNoSecret(JSON.stringify(request.headers));
+      for (const { headers } of simulator.requests()) expectNoSecret(JSON.stringify(headers));
       await simulator.close();
     },
   };
 }
 
 function expectNoSecret(text: string): void {
-  for (const secret of [callerKey, adminKey, 'simulated-key']) {
-    if (text.includes(secret) && secret !== 'simulated-key')
-      expect.fail('a key was found where none may be');
+  for (const secret of [callerKey, adminKey]) {
+    if (text.includes(secret)) expect.fail('a key was found where none may be');
   }
 }
 
 function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
   const deployments = spec.deployments.map((deployment): DeploymentRecord => {
-    const { resourceName, ...rest } = deployment;
-    const { origin, pathname } = new URL(simulator.resourceUrl(resourceName));
-    const region = simulator.config.resources.find(({ name }) => name === resourceName)?.region;
+    const resource =
+      'resourceName' in deployment
+        ? simulatedResource(simulator, deployment.resourceName)
+        : deployment.resource;
+    const { resourceName: _, ...rest } = { resourceName: '', ...deployment };
     return {
-      id: `${resourceName}-${rest.deployment}`,
+      id: `${resource.id}-${rest.deployment}`,
       model: rest.deployment,
-      resource: {
-        id: resourceName,
-        origin,
-        basePath: pathname,
-        ...(region !== undefined && { region }),
-      },
+      resource,
       dialect: 'v1',
-      credential: resourceName,
+      credential: resource.id,
       priority: 1,
       capacity: 'standard',
       tags: [],
@@ -257,10 +275,54 @@ function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
     ],
     models: spec.models ?? [],
     deployments,
-    credentials: spec.credentials ?? credentials,
+    credentials: [...credentials, ...(spec.credentials ?? [])],
     router: { ...routerRecord, ...spec.router },
     settings: { ...settingsRecord, ...spec.settings },
   };
+}
+
+function simulatedResource(simulator: Simulator, name: string): ResourceRecord {
+  const { origin, pathname } = new URL(simulator.resourceUrl(name));
+  const region = simulator.config.resources.find((resource) => resource.name === name)?.region;
+  return { id: name, origin, basePath: pathname, ...(region !== undefined && { region }) };
+}
+
+/** An OpenAI-compatible server of the test's own as a deployment, called without a credential. */
+export function ownUpstream(
+  origin: string,
+  deployment: string,
+  overrides: Partial<DeploymentRecord> = {},
+): DeploymentSpec {
+  const { port } = new URL(origin);
+  return {
+    deployment,
+    resource: { id: `own-${port}`, origin, basePath: '/v1' },
+    dialect: 'openai',
+    credential: 'none',
+    ...overrides,
+  };
+}
+
+/** The credential of upstreams that want none. */
+export function noCredential(...origins: string[]): CredentialRecord {
+  return { id: 'none', method: { kind: 'none' }, origins };
+}
+
+export function chatBody(model: string, content: string, extra: JsonObject = {}): JsonObject {
+  return { model, messages: [{ role: 'user', content }], ...extra };
+}
+
+export function responsesBody(model: string, input: string, extra: JsonObject = {}): JsonObject {
+  return { model, input, ...extra };
+}
+
+/** The text of a chat stream's deltas. */
+export function chatText(events: readonly { data: string }[]): string {
+  return events
+    .filter(({ data }) => data.startsWith('{'))
+    .map(({ data }) => JSON.parse(data) as { choices?: { delta?: { content?: string } }[] })
+    .map(({ choices }) => choices?.[0]?.delta?.content ?? '')
+    .join('');
 }
 
 /** Events of a server-sent stream, with their names. */
