@@ -53,8 +53,15 @@ describe('EventFilter', () => {
     );
   });
 
-  it('gives back what is left when the stream ends inside an event', () => {
-    const filter = new EventFilter([Buffer.from('needle')], () => '');
-    expect(run(filter, [Buffer.from('data: a\n\ndata: cut')])).toBe('data: a\n\ndata: cut');
+  it('leaves out an event that the end of the stream cut', () => {
+    const filter = (line: string) => run(new EventFilter([], () => undefined), bytewise(line));
+    expect(filter('data: {"a":1}\n\ndata: {"b"')).toBe('data: {"a":1}\n\n');
+    expect(filter('data: {"a":1}\r\n\r\ndata: {"b"')).toBe('data: {"a":1}\n\n');
+  });
+
+  it('closes a whole event whose blank line is missing at the end', () => {
+    const end = (text: string) => run(new EventFilter([], () => undefined), [Buffer.from(text)]);
+    expect(end('data: {"a":1}\n\ndata: [DONE]')).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
+    expect(end('event: e\ndata: {"b":1}\n')).toBe('event: e\ndata: {"b":1}\n\n');
   });
 });

@@ -20,6 +20,7 @@ export class EventFilter {
   #rest: Buffer | undefined;
   #parser: SseParser | undefined;
   #out: string[] = [];
+  #ended = false;
 
   /**
    * @param needles - bytes that an event to rewrite holds, or `every` to rewrite all
@@ -48,15 +49,15 @@ export class EventFilter {
     return this.#block(bytes.subarray(0, end + 2));
   }
 
-  /** The stream ended: gives what was still held back. */
+  /**
+   * The stream ended: gives what was still held back, with the closing blank line that upstreams do leave out at the end.
+   * An event that broke off inside its data is left out: whatever is written next would become a part of it.
+   */
   end(): Buffer | undefined {
-    if (this.#parser !== undefined) {
-      this.#parser.end();
-      return this.#take();
-    }
-    const rest = this.#rest;
-    this.#rest = undefined;
-    return rest === undefined ? undefined : this.#block(rest);
+    if (this.#parser === undefined) this.#parseThroughout();
+    this.#ended = true;
+    this.#parser?.end();
+    return this.#take();
   }
 
   #block(block: Buffer): Buffer | undefined {
@@ -77,6 +78,7 @@ export class EventFilter {
   }
 
   #event(event: SseEvent): void {
+    if (this.#ended && !isWhole(event.data)) return;
     const text = this.#rewrite(event) ?? formatSseEvent(event);
     if (text !== '') this.#out.push(text);
   }
@@ -86,5 +88,16 @@ export class EventFilter {
     const text = this.#out.join('');
     this.#out = [];
     return Buffer.from(text);
+  }
+}
+
+/** Every event of the streams that pass here holds JSON, but for the last one of chat. */
+function isWhole(data: string): boolean {
+  if (data === '[DONE]') return true;
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
   }
 }
