@@ -137,6 +137,11 @@ export function parseAzureUrl(
     : readOtherPath(segments, url, version, place);
 }
 
+/** Tells whether an address is Azure's, or a front of Azure's in front of it. */
+export function isAzureHost(url: AzureUrl): boolean {
+  return url.kind !== 'other';
+}
+
 /** One line that says what an address was understood as. Holds nothing secret. */
 export function describeAzureUrl(url: AzureUrl): string {
   const kinds: { [kind in AzureHostKind]: string } = {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { identityKinds, type UpstreamConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { azureKeyNames, type Environment, firstSet, isSet } from './environment-config.ts';
+import { optional } from './optional.ts';
 import type {
   CredentialMethod,
   CredentialRecord,
@@ -393,11 +394,4 @@ function sovereignScope(origin: string): string | undefined {
 
 function set(environment: Environment, name: string): string | undefined {
   return isSet(environment, name) ? environment[name]?.trim() : undefined;
-}
-
-function optional<Name extends string, Value>(
-  name: Name,
-  value: Value | undefined,
-): { [Key in Name]?: Value } {
-  return (value === undefined ? {} : { [name]: value }) as { [Key in Name]?: Value };
 }

@@ -1,10 +1,10 @@
-import { optional } from './compile-deployment.ts';
 import type { Config, ProjectConfig, VirtualKeyConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { type Environment, firstSet, masterKeyNames } from './environment-config.ts';
 import { hashSecret } from './key.ts';
 import type { BudgetLimit, Limits, LimitScope } from './limits.ts';
 import { nearestName } from './names.ts';
+import { optional } from './optional.ts';
 import type { KeyRecord, SecretReference } from './records.ts';
 import { normaliseRegion } from './regions.ts';
 

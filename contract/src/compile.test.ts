@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type Compiled, configure } from './compile.ts';
+import { compile, type Compiled, configure } from './compile.ts';
 import { formatNotice, formatPath, formatProblem } from './config-problems.ts';
 import { describe as describeConfig } from './describe.ts';
 import { hashSecret } from './key.ts';
+import { parseConfig } from './parse-config.ts';
 import type { DeploymentRecord, KeyRecord } from './records.ts';
 
 const callerKey = 'sk-caller-0123456789abcdef';
@@ -453,6 +454,34 @@ describe('each deployment signs in in exactly one way', () => {
     });
   });
 
+  it('does not mistake a key of an entry for that of its named credential', () => {
+    const entry = (id: string, more: object) => ({
+      model_name: id,
+      litellm_params: { model: 'azure/d', litellm_credential_name: 'n', ...more },
+    });
+    const compiled = configure(
+      {
+        credential_list: [
+          {
+            credential_name: 'n',
+            credential_values: {
+              api_base: 'https://res.openai.azure.com',
+              api_key: 'os.environ/A',
+            },
+          },
+        ],
+        model_list: [entry('a', {}), entry('b', { api_key: 'os.environ/B' })],
+      },
+      { A: 'x', B: 'y', PROXY_API_KEY: callerKey },
+    );
+    expect(problems(compiled)).toEqual([]);
+    expect(compiled.records.credentials.map(({ method }) => method)).toEqual([
+      { kind: 'api-key', key: { kind: 'env', name: 'A' } },
+      { kind: 'api-key', key: { kind: 'env', name: 'B' } },
+    ]);
+    expect(new Set(compiled.records.deployments.map(({ credential }) => credential)).size).toBe(2);
+  });
+
   it('refuses to start with API keys where they are forbidden', () => {
     const forbid = { aigateway_settings: { forbid_api_keys: true } };
     expect(problems(one({}, {}, forbid))).toEqual([
@@ -822,6 +851,12 @@ describe('no secret is ever shown', () => {
     expect(compiled.problems.length).toBeGreaterThan(8);
     expect(shown).not.toContain(canary);
   });
+});
+
+it('compiles what was parsed, in one step or two', () => {
+  const parsed = parseConfig(undefined, { ...azure, AIGATEWAY_PORT: 'x', AZURE_CREDENTIAL: 'y' });
+  expect(compile(parsed)).toEqual(compile(parsed));
+  expect(compile(parseConfig(undefined, azure))).toEqual(configure(undefined, azure));
 });
 
 it('reports the same file in the same way every time', () => {

@@ -25,9 +25,10 @@ export type Report = {
   notice(code: Notice['code'], path: ConfigPath, message: string): void;
 };
 
-export function createReport(): Report {
-  const problems: Problem[] = [];
-  const notices: Notice[] = [];
+/** An empty report, or one that goes on from another and leaves that as it is. */
+export function createReport(from?: Report): Report {
+  const problems: Problem[] = [...(from?.problems ?? [])];
+  const notices: Notice[] = [...(from?.notices ?? [])];
   return {
     problems,
     notices,

@@ -1026,7 +1026,3 @@ export type CredentialConfig = z.output<typeof credential>;
 export type VirtualKeyConfig = z.output<typeof virtualKey>;
 export type ProjectConfig = z.output<typeof project>;
 export type UpstreamConfig = CredentialConfig['credential_values'];
-export type AigatewaySettingsConfig = z.output<typeof aigatewaySettings>;
-export type RouterSettingsConfig = z.output<typeof routerSettings>;
-export type LitellmSettingsConfig = z.output<typeof litellmSettings>;
-export type GeneralSettingsConfig = z.output<typeof generalSettings>;

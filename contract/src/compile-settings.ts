@@ -1,0 +1,53 @@
+import { budget } from './compile-keys.ts';
+import { type Config, vendorFields } from './config.ts';
+import type { LimitScope } from './limits.ts';
+import { optional } from './optional.ts';
+import type { SettingsRecord } from './records.ts';
+
+/** Settings of the data plane with their defaults, which the reference page states as well. */
+export function settingsRecord(config: Config): SettingsRecord {
+  const ours = config.aigateway_settings ?? {};
+  const litellm = config.litellm_settings ?? {};
+  const general = config.general_settings ?? {};
+  const customer = general.user_header_mappings?.find(
+    (mapping) => mapping.litellm_user_role === 'customer',
+  );
+  const global = globalScope(config);
+  return {
+    sanitiseContentFilter: ours.sanitise_content_filter ?? true,
+    responseModel: ours.response_model ?? 'native',
+    cleanChatStream: ours.clean_chat_stream ?? true,
+    alwaysIncludeStreamUsage: general.always_include_stream_usage ?? false,
+    repairParameters: ours.repair_parameters ?? litellm.drop_params ?? true,
+    bridge: ours.bridge ?? true,
+    exposeUpstream: ours.expose_upstream ?? 'admin',
+    budgetExceededStatus: litellm.budget_exceeded_status_code ?? 429,
+    forwardHeaders: ours.forward_headers ?? [],
+    dropVendorFields: ours.drop_vendor_fields ?? vendorFields,
+    ...optional('keyHeader', general.litellm_key_header_name?.toLowerCase()),
+    ...optional('userHeader', (general.user_header_name ?? customer?.header_name)?.toLowerCase()),
+    spendTagHeaders: (litellm.extra_spend_tag_headers ?? []).map((name) => name.toLowerCase()),
+    defaultKeyLimits: { ...optional('parallelRequests', general.max_parallel_requests) },
+    ...optional('globalScope', global),
+    timezone: litellm.timezone ?? 'UTC',
+    budgetResetTime: litellm.budget_reset_time ?? '00:00',
+    extraRoutes: ours.extra_routes ?? [],
+  };
+}
+
+function globalScope(config: Config): LimitScope | undefined {
+  const litellm = config.litellm_settings ?? {};
+  const parallel = config.general_settings?.global_max_parallel_requests;
+  // LiteLLM's 0 switches the budget off.
+  const max = litellm.max_budget === 0 ? undefined : litellm.max_budget;
+  if (max === undefined && parallel === undefined) return undefined;
+  return {
+    kind: 'global',
+    id: 'global',
+    label: 'global',
+    limits: {
+      ...optional('parallelRequests', parallel),
+      ...(max === undefined ? {} : { budgets: [budget(max, litellm.budget_duration)] }),
+    },
+  };
+}
