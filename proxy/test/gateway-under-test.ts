@@ -145,6 +145,12 @@ export type GatewaySpec = {
   credentials?: readonly CredentialRecord[];
 };
 
+/** `key` replaces the caller's. */
+export type CallInit = Omit<RequestInit, 'headers'> & {
+  key?: string;
+  headers?: Record<string, string>;
+};
+
 export type GatewayUnderTest = {
   url: string;
   proxy: Proxy;
@@ -153,7 +159,7 @@ export type GatewayUnderTest = {
   usage: UsageRecord[];
   log: () => string;
   /** A call with the caller's key. */
-  call(path: string, body?: unknown, init?: RequestInit & { key?: string }): Promise<Response>;
+  call(path: string, body?: unknown, init?: CallInit): Promise<Response>;
   metrics(): Promise<string>;
   /** Another replica: the same records and secret, nothing else in common. Ended with the gateway. */
   startReplica(records?: Records): Promise<Proxy>;
@@ -213,8 +219,9 @@ export async function startGatewayUnderTest(spec: GatewaySpec): Promise<GatewayU
     },
     close: async () => {
       let admitted = 0;
-      for (const { drain, meter } of proxies) {
-        await drain();
+      for (const replica of proxies) {
+        await replica.drain();
+        const { meter } = replica;
         expect(meter.counts).toMatchObject({
           inFlight: 0,
           doubleSettled: 0,
@@ -323,6 +330,17 @@ export function chatText(events: readonly { data: string }[]): string {
     .map(({ data }) => JSON.parse(data) as { choices?: { delta?: { content?: string } }[] })
     .map(({ choices }) => choices?.[0]?.delta?.content ?? '')
     .join('');
+}
+
+/** A clock that stands still until it is told to go on. Begins at the present, for dates that upstreams tell. */
+export function stillClock(): { now(): number; advance(ms: number): void } {
+  let now = Date.now();
+  return {
+    now: () => now,
+    advance: (ms) => {
+      now += ms;
+    },
+  };
 }
 
 /** Events of a server-sent stream, with their names. */

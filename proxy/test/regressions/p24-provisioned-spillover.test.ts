@@ -1,0 +1,101 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  chatBody,
+  startGatewayUnderTest,
+  stillClock,
+  type GatewayUnderTest,
+} from '../gateway-under-test.ts';
+
+let gateway: GatewayUnderTest;
+let clock: ReturnType<typeof stillClock>;
+afterEach(() => gateway.close());
+
+function start(deployments: { east: object; west: object }) {
+  clock = stillClock();
+  return startGatewayUnderTest({
+    simulator: {
+      resources: [
+        {
+          name: 'east',
+          region: 'swedencentral',
+          keys: ['east-key'],
+          deployments: [{ name: 'ptu', model: 'gpt-4o', provisioned: {}, ...deployments.east }],
+        },
+        {
+          name: 'west',
+          region: 'westeurope',
+          keys: ['west-key'],
+          deployments: [{ name: 'standard', model: 'gpt-4o', ...deployments.west }],
+        },
+      ],
+    },
+    deployments: [
+      { resourceName: 'east', deployment: 'ptu', model: 'gpt-4o', capacity: 'ptu', priority: 0 },
+      { resourceName: 'west', deployment: 'standard', model: 'gpt-4o' },
+    ],
+    ports: { clock },
+  });
+}
+
+async function servedBy(content = 'hi', extra: object = {}): Promise<string | undefined> {
+  const response = await gateway.call('/v1/chat/completions', {
+    ...chatBody('gpt-4o', content),
+    ...extra,
+  });
+  return /\[(\w+)\//.exec(await response.text())?.[1];
+}
+
+describe('provisioned capacity', () => {
+  it('is used first, as long as it lasts', async () => {
+    gateway = await start({ east: {}, west: {} });
+    for (let index = 0; index < 10; index += 1) expect(await servedBy()).toBe('east');
+    expect(
+      gateway.usage.every(
+        ({ deploymentId, region }) => deploymentId === 'east-ptu' && region === 'swedencentral',
+      ),
+    ).toBe(true);
+  });
+
+  it('spills at once when it is full, over resources and regions, and rests for the wait it told', async () => {
+    gateway = await start({ east: {}, west: {} });
+    gateway.simulator.fault({ kind: 'error', error: '429-ptu', times: 1 });
+    expect(await servedBy()).toBe('west');
+    expect(gateway.usage[0]).toMatchObject({
+      deploymentId: 'west-standard',
+      region: 'westeurope',
+      attempts: [
+        { deploymentId: 'east-ptu', status: 429, reason: 'capacity_exhausted' },
+        { deploymentId: 'west-standard', status: 200 },
+      ],
+    });
+    expect(await servedBy()).toBe('west');
+    clock.advance(1480);
+    // What the upstream last said of its utilisation is believed for a while longer.
+    clock.advance(10_000);
+    expect(await servedBy()).toBe('east');
+  });
+
+  it('spills a call that is too long for it, and keeps serving the others', async () => {
+    gateway = await start({ east: { contextWindow: 50 }, west: {} });
+    expect(await servedBy('word '.repeat(200))).toBe('west');
+    expect(await servedBy()).toBe('east');
+  });
+
+  it.each(['500-internal', '503-unavailable', '408-timeout', '504-empty'] as const)(
+    'spills at once for %s',
+    async (error) => {
+      gateway = await start({ east: {}, west: {} });
+      gateway.simulator.fault({ kind: 'error', error, deployment: 'ptu', times: 1 });
+      expect(await servedBy()).toBe('west');
+    },
+  );
+
+  it('does not spill what is wrong with the request', async () => {
+    gateway = await start({ east: {}, west: {} });
+    const response = await gateway.call('/v1/chat/completions', {
+      ...chatBody('gpt-4o', '[SIM:block-prompt]'),
+    });
+    expect(response.status).toBe(400);
+    expect(gateway.simulator.counters().by['west/standard/chat.completions']).toBeUndefined();
+  });
+});
