@@ -183,6 +183,8 @@ class Delivery {
       if (state === undefined) {
         const wait = this.#wait(order, last, again, busy, now);
         if (wait === undefined) {
+          const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
+          if (hasHome && isLost(order, last, now) && this.#strip()) continue;
           return last === undefined
             ? {
                 kind: 'cooling',
@@ -672,6 +674,20 @@ function soonest(order: readonly DeploymentState[], now: number): number {
   let wait = Number.POSITIVE_INFINITY;
   for (const state of order) wait = Math.min(wait, availableAt(state, now) - now);
   return Number.isFinite(wait) ? Math.max(0, wait) : 0;
+}
+
+/**
+ * The home of a request's state fails by its own fault, and for nobody knows how long. One that is throttled comes back at a
+ * known time, and the state with it.
+ */
+function isLost(
+  home: readonly DeploymentState[],
+  last: { failure: UpstreamFailure } | undefined,
+  now: number,
+): boolean {
+  if (last !== undefined)
+    return last.failure.blame && last.failure.failureClass !== 'RateLimitError';
+  return home.every((state) => !isUsable(state, now) && state.health.reason === 'failures');
 }
 
 /** Retries by LiteLLM's policy for the kind of failure, else by the request, else by the router. */
