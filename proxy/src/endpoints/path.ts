@@ -66,6 +66,22 @@ export function canonicalPath(url: string): string | undefined {
   return single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
 }
 
+const remembered = new Map<string, Lookup>();
+/** Paths with ids in them come once; those without are few. */
+const maxRemembered = 500;
+
+/** The same as `findEndpoint`, from memory for what was asked before. */
+export function rememberedEndpoint(method: string, url: string): Lookup {
+  const key = `${method} ${url}`;
+  let lookup = remembered.get(key);
+  if (lookup === undefined) {
+    lookup = findEndpoint(method, url);
+    if (remembered.size >= maxRemembered) remembered.clear();
+    if (lookup.kind === 'found' && lookup.match.id === undefined) remembered.set(key, lookup);
+  }
+  return lookup;
+}
+
 /**
  * Finds the endpoint for a request in any spelling that real clients produce.
  *

@@ -145,7 +145,9 @@ export class Attempt implements TransportHandler {
       else this.#decide({ kind: 'broken', headers: this.#headers, data: undefined });
       return;
     }
-    const body = Buffer.concat(this.#chunks);
+    const [only] = this.#chunks;
+    const body =
+      only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
     if (this.#status >= 300) {
       this.#decide({ kind: 'refused', status: this.#status, headers: this.#headers, body });
     } else if (isJson(this.#headers)) {

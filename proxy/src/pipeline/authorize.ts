@@ -57,9 +57,8 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   };
 }
 
-/** @throws GatewayError 403 for a path that the key's list of routes does not hold */
+/** @throws GatewayError 403 for a path that the key's list of routes does not hold; an empty list holds none */
 export function authorizeRoute(key: KeyRecord, path: string): void {
-  if (key.routes.length === 0) return;
   const isAllowed = key.routes.some(
     (route) =>
       route === path ||

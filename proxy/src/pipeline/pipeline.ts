@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Match } from '../endpoints/endpoint.ts';
-import { canonicalPath, findEndpoint } from '../endpoints/path.ts';
+import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
 import { authenticate, type Caller } from './authenticate.ts';
 import { authorize, authorizeRoute, type Grant } from './authorize.ts';
@@ -52,7 +52,8 @@ export async function handle(
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
     caller = authenticate(request.headers, snapshot, arrival.startedAt);
-    authorizeRoute(caller.key, canonicalPath(request.url ?? '') ?? '');
+    if (caller.key.routes.length > 0)
+      authorizeRoute(caller.key, canonicalPath(request.url ?? '') ?? '');
     checkBodyHeaders(request, gateway.options);
     const body = await receiveBody(request, gateway.options);
     const { settings } = snapshot.records;
@@ -98,7 +99,8 @@ async function serve(
     choices: call.choices,
     reservation: admitted.reservation,
   });
-  const headers = [...arrivalHeaders(arrival), 'x-litellm-version', gateway.options.version];
+  const headers = arrivalHeaders(arrival);
+  headers.push('x-litellm-version', gateway.options.version);
   const reply = new Reply(
     response,
     gateway.heartbeat,
@@ -125,7 +127,7 @@ function route(request: IncomingMessage, gateway: Gateway): Match {
   const { basePath } = gateway.options;
   const url = request.url ?? '';
   const path = basePath !== '' && url.startsWith(`${basePath}/`) ? url.slice(basePath.length) : url;
-  const lookup = findEndpoint(request.method ?? '', path);
+  const lookup = rememberedEndpoint(request.method ?? '', path);
   switch (lookup.kind) {
     case 'found':
       return lookup.match;

@@ -66,7 +66,7 @@ const guarded: ReadonlySet<string> = new Set([
 ]);
 
 /** Where a request goes and what it costs is never the caller's to say (CVE-2024-6587 and its kin). */
-const forbidden = [
+const forbidden: ReadonlySet<string> = new Set([
   'api_base',
   'base_url',
   'api_key',
@@ -78,9 +78,9 @@ const forbidden = [
   'input_cost_per_token',
   'output_cost_per_token',
   'model_list',
-] as const;
+]);
 
-const litellmMembers = [
+const litellmMembers: ReadonlySet<string> = new Set([
   'tags',
   'fallbacks',
   'context_window_fallbacks',
@@ -100,7 +100,7 @@ const litellmMembers = [
   'litellm_session_id',
   'litellm_trace_id',
   'mock_response',
-] as const;
+]);
 
 const noScan: Scan = { members: new Map(), open: 0 };
 
@@ -131,14 +131,10 @@ export function readCall(
   const takesBody = match.endpoint.kind !== 'stored';
   const scan = takesBody ? scanBody(body) : noScan;
   const get = (name: string) => memberValue(body, scan, name);
-  for (const name of forbidden) {
-    if (scan.members.has(name))
-      throw new GatewayError('forbidden_parameter', { values: { param: name }, param: name });
-  }
+  const strip = ownMembers(scan);
   const stream = readStream(get('stream'), match, query);
   const metadata = get('metadata');
   const metadataTags = tagsIn(metadata);
-  const strip: string[] = litellmMembers.filter((name) => scan.members.has(name));
   // OpenAI's metadata holds text only; a list of tags in it is LiteLLM's and would be refused upstream.
   if (metadataTags.length > 0) strip.push('metadata');
   return {
@@ -159,12 +155,7 @@ export function readCall(
     ),
     customerId:
       headerText(headers[options.userHeader ?? 'x-litellm-end-user-id']) ?? textOrNone(get('user')),
-    tags: [
-      ...tagsIn({ tags: get('tags') }),
-      ...metadataTags,
-      ...listHeader(headers['x-litellm-tags']),
-      ...options.tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
-    ],
+    tags: readTags(get('tags'), metadataTags, headers, options.tagHeaders),
     sessionKey: sessionKeyOf(headers, textOrNone(get('prompt_cache_key'))),
     extras:
       strip.length === 0 &&
@@ -173,6 +164,41 @@ export function readCall(
         ? noExtras
         : readExtras(get, headers, strip),
   };
+}
+
+/**
+ * Members that are meant for the gateway and not for an upstream.
+ *
+ * @throws GatewayError 403 for one that callers may not set
+ */
+function ownMembers(scan: Scan): string[] {
+  const own: string[] = [];
+  for (const name of scan.members.keys()) {
+    if (forbidden.has(name)) {
+      throw new GatewayError('forbidden_parameter', { values: { param: name }, param: name });
+    }
+    if (litellmMembers.has(name)) own.push(name);
+  }
+  return own;
+}
+
+const noTags: readonly string[] = [];
+
+function readTags(
+  inBody: unknown,
+  inMetadata: readonly string[],
+  headers: IncomingMessage['headers'],
+  tagHeaders: readonly string[],
+): readonly string[] {
+  const listed = headers['x-litellm-tags'];
+  const isPlain = inBody === undefined && inMetadata.length === 0 && listed === undefined;
+  if (isPlain && tagHeaders.length === 0) return noTags;
+  return [
+    ...tagsIn({ tags: inBody }),
+    ...inMetadata,
+    ...listHeader(listed),
+    ...tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
+  ];
 }
 
 const noExtras: CallExtras = {

@@ -140,7 +140,7 @@ export class Reply implements Silent {
 
   #head(status: number, headers: FlatHeaders): void {
     this.status = status;
-    this.#response.writeHead(status, [...this.#headers, ...headers]);
+    this.#response.writeHead(status, this.#headers.concat(headers));
   }
 
   #closed(): void {

@@ -249,8 +249,9 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
     'x-litellm-attempted-fallbacks',
     String(input.fallbacks),
   );
-  const changes = [...prepared.changes, ...input.stateChanges];
-  if (changes.length > 0) headers.push('x-aigateway-changes', changes.join(', '));
+  if (prepared.changes.length + input.stateChanges.length > 0) {
+    headers.push('x-aigateway-changes', [...prepared.changes, ...input.stateChanges].join(', '));
+  }
   if (expose) {
     headers.push(
       'x-litellm-model-name',
@@ -275,13 +276,16 @@ function upstreamPart(
   isOwn: boolean,
   admitted: Admitted,
 ): FlatHeaders {
-  const own = Object.entries(rateLimitHeaders(admitted.reservation.standing)).flat();
+  const { standing } = admitted.reservation;
+  const hasOwn = standing.requests !== undefined || standing.tokens !== undefined;
   const headers = callerHeaders(upstream, {
     expose,
     body: isOwn ? 'own' : 'upstream',
-    rateLimits: own.length > 0 ? 'own' : 'upstream',
+    rateLimits: hasOwn ? 'own' : 'upstream',
   });
-  headers.push(...own);
+  if (!hasOwn) return headers;
+  const own = rateLimitHeaders(standing);
+  for (const name in own) headers.push(name, own[name] ?? '');
   return headers;
 }
 

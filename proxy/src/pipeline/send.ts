@@ -47,6 +47,9 @@ import { quotaReport } from './upstream-quota.ts';
 /** Changes learned from refusals and tried at once, within one request. */
 const maxRepairs = 8;
 
+/** By how much an attempt may outlast the request's deadline. */
+const deadlineSlackMs = 1_000;
+
 /** How soon a stored object that was made a moment ago is looked for again. */
 const visibilityWaitMs = 250;
 
@@ -319,15 +322,15 @@ class Delivery {
       settings: snapshot.records.settings,
       now: started,
     });
-    const held = await this.#reserve(record);
+    const reserved = this.#reserve(record);
+    const held = reserved instanceof Promise ? await reserved : reserved;
     if (held === 'busy') return { kind: 'busy' };
-    let credential: Credential | undefined;
     let attempt: Attempt | undefined;
     let result: AttemptResult;
     gateway.deployments.started(state, this.#admitted.estimate.total);
-    const header = await this.#header(record, key.credential, (found) => {
-      credential = found;
-    });
+    const credential = this.#credential(record, key.credential);
+    const given = credential === undefined ? undefined : headerOf(credential);
+    const header = given instanceof Promise ? await given.catch(() => undefined) : given;
     if (header === undefined) {
       result = noCredential;
     } else {
@@ -419,7 +422,8 @@ class Delivery {
     const limitMs = call.stream
       ? (record.streamTimeoutMs ?? router.streamTimeoutMs)
       : (record.timeoutMs ?? router.timeoutMs);
-    const headersTimeoutMs = Math.min(remaining, limitMs);
+    // The transport keeps one timer per connection as long as its delay stays the same: only a deadline that is near changes it.
+    const headersTimeoutMs = remaining < limitMs - deadlineSlackMs ? remaining : limitMs;
     const collectAll = prepared.bridge !== undefined || prepared.upstream.name === 'responses';
     const attempt = new Attempt(prepared.upstream, collectAll, headersTimeoutMs);
     this.#current = attempt;
@@ -441,7 +445,9 @@ class Delivery {
         }),
         body: prepared.body,
         headersTimeoutMs,
-        bodyTimeoutMs: call.stream ? this.#gateway.options.bodyIdleMs : headersTimeoutMs,
+        bodyTimeoutMs: call.stream
+          ? Math.min(headersTimeoutMs, this.#gateway.options.bodyIdleMs)
+          : headersTimeoutMs,
       },
       attempt,
     );
@@ -449,24 +455,13 @@ class Delivery {
     return attempt;
   }
 
-  /** The credential's header; undefined when there is none to be had, which is a failure of the deployment. */
-  async #header(
-    record: DeploymentRecord,
-    ofKey: string | undefined,
-    use: (credential: Credential) => void,
-  ): Promise<Header | null | undefined> {
-    const id = ofKey ?? record.credential;
+  /** The one credential for this deployment; undefined when it may not be used there. */
+  #credential(record: DeploymentRecord, ofKey: string | undefined): Credential | undefined {
+    const found = this.#grant.snapshot.credential(ofKey ?? record.credential);
     try {
-      const found = this.#grant.snapshot.credential(id);
-      if (found === undefined) throw new Error(`no credential ${id}`);
-      const credential = this.#gateway.credentials.get(
-        found,
-        record.resource.origin,
-        record.dialect,
-      );
-      use(credential);
-      const header = credential.header();
-      return header instanceof Promise ? await header : header;
+      return found === undefined
+        ? undefined
+        : this.#gateway.credentials.get(found, record.resource.origin, record.dialect);
     } catch (error) {
       this.#gateway.logger.warn({ error, deployment: record.id }, 'no upstream credential');
       return undefined;
@@ -474,15 +469,19 @@ class Delivery {
   }
 
   /** The deployment's own limits, where they are hard. */
-  async #reserve(record: DeploymentRecord): Promise<Reservation | undefined | 'busy'> {
+  #reserve(
+    record: DeploymentRecord,
+  ): Reservation | undefined | 'busy' | Promise<Reservation | 'busy'> {
     const scope = deploymentScope(record, this.#grant.snapshot.records.router.enforceRateLimits);
     if (scope === undefined) return undefined;
-    const answer = await this.#gateway.limiter.reserve({
+    const answer = this.#gateway.limiter.reserve({
       scopes: [scope],
       tokens: this.#admitted.estimate.total,
       costNanoUsd: 0,
     });
-    return 'refused' in answer ? 'busy' : answer;
+    const held = (outcome: Awaited<typeof answer>): Reservation | 'busy' =>
+      'refused' in outcome ? 'busy' : outcome;
+    return answer instanceof Promise ? answer.then(held) : held(answer);
   }
 
   #classify(
@@ -657,6 +656,15 @@ class Delivery {
         };
       }
     }
+  }
+}
+
+/** The header to send; undefined when there is none to be had. What failed is told by the credential's own events. */
+function headerOf(credential: Credential): Header | null | undefined | Promise<Header | null> {
+  try {
+    return credential.header();
+  } catch {
+    return undefined;
   }
 }
 

@@ -31,12 +31,8 @@ export class AccessLog {
   }
 
   /** An admitted call has ended: its line is its usage record. */
-  settled(endpoint: string, record: UsageRecord, cause?: string): void {
-    const extra = cause === undefined ? '' : `,"cause":${JSON.stringify(cause)}`;
-    const time = new Date(record.startedAt + record.durationMs).toISOString();
-    this.#line(
-      `{"level":"info","time":"${time}","event":"call","endpoint":"${endpoint}"${extra},${JSON.stringify(record).slice(1)}`,
-    );
+  settled(endpoint: string, record: UsageRecord): void {
+    this.#line(callLine(endpoint, record));
   }
 
   refused(call: RefusedCall): void {
@@ -60,4 +56,49 @@ export class AccessLog {
     if (this.#pending.length >= flushBytes) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
   }
+}
+
+const plainText = /^[\w .:/@*+=-]*$/;
+
+function quoted(text: string): string {
+  return plainText.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+/**
+ * The line of an admitted call: its usage record. Put together by hand, because this is a tenth of the price of
+ * `JSON.stringify`; everything a caller can influence is escaped.
+ */
+function callLine(endpoint: string, record: UsageRecord): string {
+  const { tokens } = record;
+  let line =
+    `{"level":"info","time":"${new Date(record.startedAt + record.durationMs).toISOString()}","event":"call"` +
+    `,"requestId":"${record.requestId}","endpoint":"${endpoint}","keyId":${quoted(record.keyId)}` +
+    `,"ownerId":${quoted(record.ownerId)},"model":${quoted(record.model)}` +
+    `,"operation":"${record.operation}","stream":${record.stream},"status":${record.status}` +
+    `,"outcome":"${record.outcome}","durationMs":${record.durationMs}` +
+    `,"inputTokens":${tokens.input},"outputTokens":${tokens.output},"cachedTokens":${tokens.cachedInput}` +
+    `,"reasoningTokens":${tokens.reasoning},"usageSource":"${record.usageSource}"` +
+    `,"costNanoUsd":${record.costNanoUsd}`;
+  if (record.unpriced) line += ',"unpriced":true';
+  line += optionalText('keyAlias', record.keyAlias);
+  line += optionalText('teamId', record.teamId);
+  line += optionalText('userId', record.userId);
+  line += optionalText('organizationId', record.organizationId);
+  line += optionalText('customerId', record.customerId);
+  line += optionalText('upstreamOperation', record.upstreamOperation);
+  line += optionalText('deploymentId', record.deploymentId);
+  line += optionalText('region', record.region);
+  line += optionalText('servedModel', record.servedModel);
+  line += optionalText('serviceTier', record.serviceTier);
+  if (record.firstOutputMs !== undefined) line += `,"firstOutputMs":${record.firstOutputMs}`;
+  if (record.tags.length > 0) line += `,"tags":${JSON.stringify(record.tags)}`;
+  // The one try that answered says nothing that is not in the line already.
+  if (record.attempts.length !== 1 || record.attempts[0]?.reason !== 'answered') {
+    line += `,"attempts":${JSON.stringify(record.attempts)}`;
+  }
+  return `${line}}`;
+}
+
+function optionalText(name: string, value: string | undefined): string {
+  return value === undefined ? '' : `,"${name}":${quoted(value)}`;
 }

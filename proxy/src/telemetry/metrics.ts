@@ -1,10 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from 'prom-client';
 import type { UsageRecord } from '@aigateway/contract/usage';
-
-/** Seconds; from cached look-ups to reasoning models that think for ten minutes. */
-const durationBuckets = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
-];
+import { CallSeries } from './call-series.ts';
 
 /** What the meter counts; admitted = settled + in flight, always. */
 export type MeterCounts = {
@@ -29,34 +25,14 @@ const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
  */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #requests = this.#counter('requests_total', 'Requests answered, by how they ended', [
-    'endpoint',
-    'model',
-    'outcome',
-    'status',
-  ]);
-  readonly #refused = this.#counter(
-    'refused_total',
-    'Requests refused by the gateway itself, by error code',
-    ['code'],
-  );
-  readonly #tokens = this.#counter('tokens_total', 'Tokens accounted for', ['model', 'kind']);
-  readonly #cost = this.#counter('cost_usd_total', 'Cost accounted for, in USD', ['model']);
-  readonly #attempts = this.#counter(
-    'upstream_attempts_total',
-    'Tries of a deployment, by upstream status',
-    ['deployment', 'status'],
-  );
-  readonly #duration = this.#histogram(
-    'request_duration_seconds',
-    'From arrival to the last byte',
-    ['endpoint', 'model'],
-  );
-  readonly #firstOutput = this.#histogram(
-    'first_output_seconds',
-    'From arrival to the first byte of output',
-    ['endpoint', 'model'],
-  );
+  readonly #calls = new CallSeries();
+  readonly #attempts = new Map<string, { deployment: string; status: number; count: number }>();
+  readonly #refused = new Counter({
+    name: 'aigateway_refused_total',
+    help: 'Requests refused by the gateway itself, by error code',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
 
   /**
    * @param meter - read when metrics are scraped
@@ -64,6 +40,10 @@ export class Metrics {
    */
   constructor(meter: () => MeterCounts, deployments: () => readonly DeploymentStanding[]) {
     collectDefaultMetrics({ register: this.registry, prefix: 'aigateway_' });
+    for (const metric of this.#calls.metrics('aigateway_')) {
+      this.registry.registerMetric(metric as unknown as Metric);
+    }
+    this.#attemptCounter();
     this.#meterGauge('admitted_requests', 'Requests admitted since start', () => meter().admitted);
     this.#meterGauge(
       'settled_requests',
@@ -89,20 +69,13 @@ export class Metrics {
    * @param model - its group as configured: with a wildcard the name itself is the caller's
    */
   settled(endpoint: string, model: string, record: UsageRecord): void {
-    const { tokens } = record;
-    this.#requests.inc({ endpoint, model, outcome: record.outcome, status: record.status });
-    this.#duration.observe({ endpoint, model }, record.durationMs / 1000);
-    if (record.firstOutputMs !== undefined) {
-      this.#firstOutput.observe({ endpoint, model }, record.firstOutputMs / 1000);
-    }
-    if (tokens.input > 0) this.#tokens.inc({ model, kind: 'input' }, tokens.input);
-    if (tokens.output > 0) this.#tokens.inc({ model, kind: 'output' }, tokens.output);
-    if (tokens.cachedInput > 0)
-      this.#tokens.inc({ model, kind: 'cached_input' }, tokens.cachedInput);
-    if (tokens.reasoning > 0) this.#tokens.inc({ model, kind: 'reasoning' }, tokens.reasoning);
-    if (record.costNanoUsd > 0) this.#cost.inc({ model }, record.costNanoUsd / 1e9);
+    this.#calls.add(endpoint, model, record);
     for (const { deploymentId, status } of record.attempts) {
-      this.#attempts.inc({ deployment: deploymentId, status });
+      const key = `${deploymentId}\n${status}`;
+      const known = this.#attempts.get(key);
+      if (known === undefined)
+        this.#attempts.set(key, { deployment: deploymentId, status, count: 1 });
+      else known.count += 1;
     }
   }
 
@@ -111,21 +84,18 @@ export class Metrics {
     this.#refused.inc({ code });
   }
 
-  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
-    return new Counter({ name: `aigateway_${name}`, help, labelNames, registers: [this.registry] });
-  }
-
-  #histogram<Label extends string>(
-    name: string,
-    help: string,
-    labelNames: Label[],
-  ): Histogram<Label> {
-    return new Histogram({
-      name: `aigateway_${name}`,
-      help,
-      labelNames,
-      buckets: durationBuckets,
+  #attemptCounter(): void {
+    const counter: Counter<'deployment' | 'status'> = new Counter({
+      name: 'aigateway_upstream_attempts_total',
+      help: 'Tries of a deployment, by upstream status',
+      labelNames: ['deployment', 'status'],
       registers: [this.registry],
+      collect: () => {
+        counter.reset();
+        for (const { deployment, status, count } of this.#attempts.values()) {
+          counter.inc({ deployment, status }, count);
+        }
+      },
     });
   }
 
