@@ -24,6 +24,7 @@ import {
   usd,
   usdPerToken,
 } from './config-fields.ts';
+import type { Operation } from './records.ts';
 
 /**
  * The one schema of the configuration: LiteLLM's config.yaml and our own sections.
@@ -847,11 +848,7 @@ export const aigatewaySettings = z.object({
     './.aigateway',
   ),
   max_body: effective(bytes({ min: 1024, max: 1_073_741_824 }), 'Largest request body', '64MiB'),
-  max_replayable_body: effective(
-    bytes({ min: 0, max: 1_073_741_824 }),
-    'Larger bodies are streamed once and never sent to a second deployment',
-    '8MiB',
-  ),
+
   headers_timeout: effective(time(anyTime), 'Limit for the headers of a request', '30'),
   body_timeout: effective(time(anyTime), 'Limit for the body of a request', '120'),
   keep_alive_timeout: effective(
@@ -894,7 +891,6 @@ export const aigatewaySettings = z.object({
     'info',
   ),
   cors_origins: effective(texts(), 'Origins of browsers that may call the API', 'none'),
-  key_in_query: effective(flag(), 'Takes keys as `?key=`, where headers cannot be set', 'false'),
   max_header_bytes: effective(
     bytes({ min: 4096, max: 1_048_576 }),
     'Largest request head',
@@ -960,16 +956,16 @@ export const aigatewaySettings = z.object({
   extra_routes: effective(
     z
       .array(
-        z.object({
-          method: z.string().transform((name) => name.toUpperCase()),
-          path: z.string().startsWith('/'),
+        z.strictObject({
+          path: z.string().regex(/^\/[\w./-]+$/, 'must be a plain path that begins with a slash'),
+          operation: z.enum(['chat', 'completions', 'embeddings', 'responses']),
         }),
       )
-      .meta({ type: 'a list of maps with method and path' }) as unknown as z.ZodType<
-      { method: string; path: string }[],
+      .meta({ type: 'a list of maps with path and operation' }) as unknown as z.ZodType<
+      { path: string; operation: Operation }[],
       unknown
     >,
-    'Paths opened besides those of the reference, exact or with `*` at the end',
+    'Further paths for POST, and the operation that each of them means',
     'none',
   ),
 });

@@ -35,7 +35,8 @@ export const errorDefinitions = {
     status: 401,
     type: 'auth_error',
     layer: 'authenticate',
-    message: 'The API key was refused. Check that the key is complete and was issued by this gateway.',
+    message:
+      'The API key was refused. Check that the key is complete and was issued by this gateway.',
   },
   conflicting_keys: {
     status: 400,
@@ -101,7 +102,8 @@ export const errorDefinitions = {
     status: 400,
     type: 'invalid_request_error',
     layer: 'read',
-    message: 'The request names no model. Set "model" to one of the names that GET /v1/models lists.',
+    message:
+      'The request names no model. Set "model" to one of the names that GET /v1/models lists.',
   },
   forbidden_parameter: {
     status: 403,
@@ -126,7 +128,8 @@ export const errorDefinitions = {
     status: 404,
     type: 'invalid_request_error',
     layer: 'authorize',
-    message: 'The model "{model}" does not exist or this key may not use it. GET /v1/models lists what it may use.',
+    message:
+      'The model "{model}" does not exist or this key may not use it. GET /v1/models lists what it may use.',
   },
   model_access_denied: {
     status: 403,
@@ -182,7 +185,8 @@ export const errorDefinitions = {
     status: 429,
     type: 'all_deployments_in_cooldown',
     layer: 'route',
-    message: 'No deployments available for selected model, Try again in {seconds} seconds. Model: "{model}".',
+    message:
+      'No deployments available for selected model, Try again in {seconds} seconds. Model: "{model}".',
   },
   no_deployment: {
     status: 503,
@@ -194,13 +198,15 @@ export const errorDefinitions = {
     status: 400,
     type: 'invalid_request_error',
     layer: 'bridge',
-    message: 'The model behind this name is reached through {operation}, which cannot carry {param}: {reason}.',
+    message:
+      'The model behind this name is reached through {operation}, which cannot carry {param}: {reason}.',
   },
   upstream_auth: {
     status: 502,
     type: 'internal_server_error',
     layer: 'upstream',
-    message: "The upstream refused the gateway's own credential. This is not about your key: tell the administrator of this gateway.",
+    message:
+      "The upstream refused the gateway's own credential. This is not about your key: tell the administrator of this gateway.",
   },
   upstream_unavailable: {
     status: 502,
@@ -224,7 +230,8 @@ export const errorDefinitions = {
     status: 429,
     type: 'throttling_error',
     layer: 'upstream',
-    message: 'Every deployment of the model "{model}" is at its limit upstream. Try again in {seconds} seconds.',
+    message:
+      'Every deployment of the model "{model}" is at its limit upstream. Try again in {seconds} seconds.',
   },
   stream_interrupted: {
     status: 502,
@@ -248,6 +255,11 @@ export type ErrorEnvelope = {
 };
 
 /** Public text of an error: the table's message with its placeholders filled; a missing value leaves the placeholder's name. */
-export function errorMessage(code: ErrorCode, values: Record<string, string | number> = {}): string {
-  return errorDefinitions[code].message.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? name));
+export function errorMessage(
+  code: ErrorCode,
+  values: Record<string, string | number> = {},
+): string {
+  return errorDefinitions[code].message.replace(/\{(\w+)\}/g, (_, name: string) =>
+    String(values[name] ?? name),
+  );
 }

@@ -3,7 +3,13 @@ import type { LimitScope, Limits } from './limits.ts';
 /** Version of the record shapes below; a proxy reads its own and the neighbouring one. */
 export const schemaVersion = 1;
 
-export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | JsonValue[]
+  | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
 
 /** What can be asked of a model. One word per wire contract. */
@@ -247,8 +253,8 @@ export type SettingsRecord = {
   /** Minutes ahead of UTC and `HH:MM` of budget resets, LiteLLM's `timezone` and `budget_reset_time`. */
   timezone: string;
   budgetResetTime: string;
-  /** Paths (exact, or ending in `*`) opened besides the table's. */
-  extraRoutes: readonly { readonly method: string; readonly path: string }[];
+  /** Further paths for POST, besides the table's, and what each of them means. */
+  extraRoutes: readonly { readonly path: string; readonly operation: Operation }[];
 };
 
 /** Everything a proxy needs to say yes or no, flat and ready to use. */

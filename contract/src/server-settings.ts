@@ -12,8 +12,6 @@ export type ServerSettings = {
   basePath: string;
   dataDir: string;
   maxBodyBytes: number;
-  /** Larger bodies are streamed once and never sent to a second deployment. */
-  maxReplayableBodyBytes: number;
   maxHeaderBytes: number;
   maxConnections: number;
   headersTimeoutMs: number;
@@ -35,7 +33,6 @@ export type ServerSettings = {
   caFile?: string;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   corsOrigins: readonly string[];
-  keyInQuery: boolean;
   /** Plain http upstreams were allowed explicitly. */
   allowInsecureUpstream: boolean;
   /** Root secret and the one before it, while both are accepted. */
@@ -61,7 +58,6 @@ export function serverSettings(config: Config, profile: ServerSettings['profile'
     dataDir: ours.data_dir ?? './.aigateway',
     maxBodyBytes:
       ours.max_body ?? (requestMb === undefined ? 64 * MiB : Math.floor(requestMb * MiB)),
-    maxReplayableBodyBytes: ours.max_replayable_body ?? 8 * MiB,
     maxHeaderBytes: ours.max_header_bytes ?? 32 * 1024,
     maxConnections: ours.max_connections ?? 10_000,
     headersTimeoutMs: ours.headers_timeout ?? 30_000,
@@ -78,7 +74,6 @@ export function serverSettings(config: Config, profile: ServerSettings['profile'
     ...(ours.ca_file === undefined ? {} : { caFile: ours.ca_file }),
     logLevel: ours.log_level ?? (config.litellm_settings?.set_verbose === true ? 'debug' : 'info'),
     corsOrigins: ours.cors_origins ?? [],
-    keyInQuery: ours.key_in_query ?? false,
     allowInsecureUpstream: ours.allow_insecure_upstream ?? false,
   };
 }

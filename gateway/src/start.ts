@@ -57,6 +57,7 @@ function proxyOptions(
       longestWaitMs,
       bodyIdleMs,
       basePath: server.basePath,
+      trustedHops: server.trustedHops,
     },
     transport: {
       ...(proxyUrl !== undefined && { proxyUrl }),
@@ -67,6 +68,7 @@ function proxyOptions(
     },
     heartbeatTickMs,
     keepAliveMs: server.keepAliveTimeoutMs,
+    maxConnections: server.maxConnections,
     maxHeaderBytes: server.maxHeaderBytes,
     headersTimeoutMs: server.headersTimeoutMs,
     requestTimeoutMs: server.bodyTimeoutMs,

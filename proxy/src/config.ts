@@ -16,6 +16,8 @@ export type ProxyOptions = {
   readonly heartbeatTickMs: number;
   /** Longer than the load balancer's, so that it is never we who close a connection it is about to use. */
   readonly keepAliveMs: number;
+  /** Further connections are refused. */
+  readonly maxConnections: number;
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to the last of its body. */

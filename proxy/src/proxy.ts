@@ -152,6 +152,7 @@ export async function startProxy(
   );
   server.on('clientError', answerMalformed);
   server.keepAliveTimeout = options.keepAliveMs;
+  server.maxConnections = options.maxConnections;
   await listen(server, options.port, options.host);
   const ops =
     options.opsPort === undefined ? undefined : createOpsServer(metrics.registry, readiness);

@@ -22,6 +22,13 @@ function responses(
   };
 }
 
+/** The endpoint that runs an operation. */
+export function createEndpoint(operation: Endpoint['operation']): Endpoint | undefined {
+  return endpoints.find(
+    (endpoint) => endpoint.kind === 'create' && endpoint.operation === operation,
+  );
+}
+
 /** Every endpoint that leads to a model. Adding one is adding a row. */
 export const endpoints: readonly Endpoint[] = [
   create('chat', '/chat/completions', 'chat'),

@@ -24,6 +24,8 @@ export type PipelineOptions = {
   readonly bodyIdleMs: number;
   /** Path under which the gateway is published, e.g. behind API Management; empty or starting with a slash. */
   readonly basePath: string;
+  /** How many proxies before this one are ours: only what they wrote into `x-forwarded-for` is believed. */
+  readonly trustedHops: number;
 };
 
 /** Everything the pipeline works with, chosen in one place (`proxy.ts`). */

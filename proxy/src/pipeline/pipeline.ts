@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Match } from '../endpoints/endpoint.ts';
+import { createEndpoint } from '../endpoints/index.ts';
 import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
 import { authenticate, type Caller } from './authenticate.ts';
 import { authorize, authorizeRoute, type Grant } from './authorize.ts';
+import { clientAddress } from './client-address.ts';
 import type { Gateway } from './gateway.ts';
 import { limit } from './limit.ts';
 import { readCall } from './read.ts';
@@ -120,7 +122,11 @@ async function serve(
   const record = admission.settle(end);
   if (record === undefined) return;
   gateway.metrics.settled(call.match.endpoint.name, model.group, record);
-  gateway.accessLog.settled(call.match.endpoint.name, record);
+  gateway.accessLog.settled(
+    call.match.endpoint.name,
+    clientAddress(request, gateway.options.trustedHops),
+    record,
+  );
 }
 
 function route(request: IncomingMessage, gateway: Gateway): Match {
@@ -139,8 +145,22 @@ function route(request: IncomingMessage, gateway: Gateway): Match {
       });
     }
     case 'unknown':
-      throw new GatewayError('not_found');
+      return extraRoute(request.method ?? '', path, gateway);
   }
+}
+
+/**
+ * A path that the configuration opens besides the table's.
+ *
+ * @throws GatewayError 404
+ */
+function extraRoute(method: string, url: string, gateway: Gateway): Match {
+  const routes = gateway.snapshot()?.records.settings.extraRoutes ?? [];
+  const path = canonicalPath(url);
+  const found = method === 'POST' ? routes.find((route) => route.path === path) : undefined;
+  const endpoint = found === undefined ? undefined : createEndpoint(found.operation);
+  if (endpoint === undefined) throw new GatewayError('not_found');
+  return { endpoint, model: undefined, id: undefined };
 }
 
 /** Answers, counts and logs a request that was refused before its admission. */
@@ -159,6 +179,7 @@ export function refuseArrival(
     requestId: arrival.requestId,
     startedAt: arrival.startedAt,
     durationMs: gateway.clock.now() - arrival.startedAt,
+    client: clientAddress(request, gateway.options.trustedHops),
     method: request.method ?? '',
     endpoint,
     status: error.status,

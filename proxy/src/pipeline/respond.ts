@@ -1,4 +1,5 @@
-import type { JsonObject, Operation } from '@aigateway/contract/records';
+import { lookUp } from '@aigateway/contract/prices';
+import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
@@ -72,11 +73,10 @@ async function respondWhole(
     await closed;
     return { kind: 'delivered', end: { ...end, outcome: 'failed', status: reply.status } };
   }
-  const { prices } = input.state.record;
   const cost =
-    prices === undefined || used.usage === undefined
+    used.price === undefined || used.usage === undefined
       ? 0
-      : costNanoUsd(used.usage.tokens, prices, used.serviceTier);
+      : costNanoUsd(used.usage.tokens, used.price, used.serviceTier);
   const isOwn = typeof body === 'string';
   reply.send(
     result.status,
@@ -179,11 +179,11 @@ function respondStream(
  * @param seenBytes - bytes of it in all
  */
 function usedBy(
-  { grant, prepared, admitted }: RespondInput,
+  { grant, prepared, admitted, state }: RespondInput,
   tail: Buffer,
   seenBytes: number,
   stream: boolean,
-): Pick<RequestEnd, 'usage' | 'serviceTier' | 'servedModel'> {
+): Pick<RequestEnd, 'usage' | 'serviceTier' | 'servedModel' | 'price'> {
   if (!grant.call.match.endpoint.metered) return {};
   const seen = usageFromTail(tail, prepared.upstream.name);
   if (seen === undefined) {
@@ -192,13 +192,24 @@ function usedBy(
       outputBytes: seenBytes,
       stream,
     });
-    return { usage: { tokens, source: 'estimated' } };
+    return { usage: { tokens, source: 'estimated' }, ...pricedBy(state.record, undefined) };
   }
   return {
     usage: { tokens: seen.tokens, source: 'measured' },
+    ...pricedBy(state.record, seen.model),
     ...(seen.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
     ...(seen.model !== undefined && { servedModel: seen.model }),
   };
+}
+
+/** The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. */
+function pricedBy(
+  record: DeploymentRecord,
+  servedModel: string | undefined,
+): Pick<RequestEnd, 'price'> {
+  const price =
+    record.prices ?? (servedModel === undefined ? undefined : lookUp(servedModel)?.prices);
+  return price === undefined ? {} : { price };
 }
 
 function answerStream(input: RespondInput): AnswerStream {
@@ -220,7 +231,7 @@ function answerStream(input: RespondInput): AnswerStream {
 
 function baseEnd(
   input: RespondInput,
-): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'price' | 'upstreamOperation'> {
+): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'upstreamOperation'> {
   const { record } = input.state;
   const region = record.region ?? record.resource.region;
   const upstreamOperation: Operation = input.prepared.upstream.name;
@@ -229,7 +240,6 @@ function baseEnd(
     deploymentId: record.id,
     upstreamOperation,
     ...(region !== undefined && { region }),
-    ...(record.prices !== undefined && { price: record.prices }),
   };
 }
 

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { LimitScope } from '@aigateway/contract/limits';
+import type { Limits, LimitScope } from '@aigateway/contract/limits';
 import type { DeploymentRecord, Operation } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
 import { bridgeFor, reachable } from '../bridge/index.ts';
+import { costEstimate, costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { GatewayError } from '../errors.ts';
 import type { Reservation } from '../ports.ts';
@@ -393,7 +394,11 @@ class Delivery {
     const used = end.usage?.tokens;
     const tokens = used === undefined ? 0 : used.input + used.output;
     const isBroken = end.outcome === 'interrupted' || end.outcome === 'failed';
-    held?.settle({ tokens, costNanoUsd: 0 });
+    const cost =
+      used === undefined || end.price === undefined
+        ? 0
+        : costNanoUsd(used, end.price, end.serviceTier);
+    held?.settle({ tokens, costNanoUsd: cost });
     this.#gateway.deployments.finished(state, {
       ok: end.outcome === 'completed',
       blame: isBroken,
@@ -472,12 +477,13 @@ class Delivery {
   #reserve(
     record: DeploymentRecord,
   ): Reservation | undefined | 'busy' | Promise<Reservation | 'busy'> {
-    const scope = deploymentScope(record, this.#grant.snapshot.records.router.enforceRateLimits);
-    if (scope === undefined) return undefined;
+    const { router } = this.#grant.snapshot.records;
+    const scopes = deploymentScopes(record, router.enforceRateLimits);
+    if (scopes.length === 0) return undefined;
     const answer = this.#gateway.limiter.reserve({
-      scopes: [scope],
+      scopes,
       tokens: this.#admitted.estimate.total,
-      costNanoUsd: 0,
+      costNanoUsd: costEstimate(this.#admitted.estimate, [record.prices]),
     });
     const held = (outcome: Awaited<typeof answer>): Reservation | 'busy' =>
       'refused' in outcome ? 'busy' : outcome;
@@ -738,27 +744,21 @@ function noDeployment(reason: FilterReason, model: string): GatewayError {
   });
 }
 
-const scopes = new WeakMap<DeploymentRecord, LimitScope>();
+const limitScopes = new WeakMap<DeploymentRecord, readonly LimitScope[]>();
 
-function deploymentScope(record: DeploymentRecord, enforced: boolean): LimitScope | undefined {
-  const { parallelRequests, requestsPerMinute, tokensPerMinute } = record;
-  const hasLimits =
-    parallelRequests !== undefined ||
-    (enforced && (requestsPerMinute ?? tokensPerMinute) !== undefined);
-  if (!hasLimits) return undefined;
-  let scope = scopes.get(record);
-  if (scope === undefined) {
-    scope = {
-      kind: 'deployment',
-      id: record.id,
-      label: record.id,
-      limits: {
-        ...(parallelRequests !== undefined && { parallelRequests }),
-        ...(enforced && requestsPerMinute !== undefined && { requestsPerMinute }),
-        ...(enforced && tokensPerMinute !== undefined && { tokensPerMinute }),
-      },
+/** What an attempt must pass at the deployment: its budgets and its provider's, and its own limits where they are hard. */
+function deploymentScopes(record: DeploymentRecord, enforced: boolean): readonly LimitScope[] {
+  let scopes = limitScopes.get(record);
+  if (scopes === undefined) {
+    const { parallelRequests, requestsPerMinute, tokensPerMinute } = record;
+    const limits: Limits = {
+      ...(parallelRequests !== undefined && { parallelRequests }),
+      ...(enforced && requestsPerMinute !== undefined && { requestsPerMinute }),
+      ...(enforced && tokensPerMinute !== undefined && { tokensPerMinute }),
     };
-    scopes.set(record, scope);
+    const own: LimitScope = { kind: 'deployment', id: record.id, label: record.id, limits };
+    scopes = [...(record.scopes ?? []), ...(Object.keys(limits).length > 0 ? [own] : [])];
+    limitScopes.set(record, scopes);
   }
-  return scope;
+  return scopes;
 }

@@ -5,6 +5,8 @@ export type RefusedCall = {
   requestId: string;
   startedAt: number;
   durationMs: number;
+  /** Address of the caller. */
+  client: string;
   method: string;
   endpoint: string;
   status: number;
@@ -31,8 +33,8 @@ export class AccessLog {
   }
 
   /** An admitted call has ended: its line is its usage record. */
-  settled(endpoint: string, record: UsageRecord): void {
-    this.#line(callLine(endpoint, record));
+  settled(endpoint: string, client: string, record: UsageRecord): void {
+    this.#line(callLine(endpoint, client, record));
   }
 
   refused(call: RefusedCall): void {
@@ -68,11 +70,11 @@ function quoted(text: string): string {
  * The line of an admitted call: its usage record. Put together by hand, because this is a tenth of the price of
  * `JSON.stringify`; everything a caller can influence is escaped.
  */
-function callLine(endpoint: string, record: UsageRecord): string {
+function callLine(endpoint: string, client: string, record: UsageRecord): string {
   const { tokens } = record;
   let line =
     `{"level":"info","time":"${new Date(record.startedAt + record.durationMs).toISOString()}","event":"call"` +
-    `,"requestId":"${record.requestId}","endpoint":"${endpoint}","keyId":${quoted(record.keyId)}` +
+    `,"requestId":"${record.requestId}","client":${quoted(client)},"endpoint":"${endpoint}","keyId":${quoted(record.keyId)}` +
     `,"ownerId":${quoted(record.ownerId)},"model":${quoted(record.model)}` +
     `,"operation":"${record.operation}","stream":${record.stream},"status":${record.status}` +
     `,"outcome":"${record.outcome}","durationMs":${record.durationMs}` +
