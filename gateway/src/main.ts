@@ -1,6 +1,3 @@
-import { watch, type FSWatcher } from 'node:fs';
-import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe } from '@aigateway/contract/describe';
 import { routeList } from '@aigateway/proxy/app';
 import type { Proxy } from '@aigateway/proxy/proxy';
@@ -10,12 +7,10 @@ import { readCommand, usage, type Command } from './command-line.ts';
 import { ConfigFileError } from './config-file.ts';
 import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
 import { readEnvironment } from './environment.ts';
+import { reloadOnChange } from './reload.ts';
 import { resolveSecret, startCompiled } from './start.ts';
 
 const { version } = manifest;
-
-/** Editors write a file in several steps; it is read once they are done. */
-const settleMs = 100;
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -121,60 +116,16 @@ async function serve(
     else proxy.logger.info({ code, setting: path.join('.') }, message);
   }
   print(banner(configuration, proxy));
-  const watchers = reloadOnChange(configuration, reread, proxy);
-  stopOnSignal(proxy, watchers);
+  stopOnSignal(proxy, reloadOnChange(configuration, reread, proxy));
 }
 
-/** A change of the file or SIGHUP puts the new configuration in force; one that cannot be used changes nothing. */
-function reloadOnChange(
-  first: Configuration,
-  reread: () => Promise<Configuration>,
-  proxy: Proxy,
-): FSWatcher[] {
-  let pending: AbortController | undefined;
-  const reload = async (): Promise<void> => {
-    try {
-      const next = await reread();
-      if (next.compiled.problems.length > 0) {
-        proxy.logger.error(
-          { problems: problemLines(next) },
-          'the changed configuration cannot be used; the one before stays in force',
-        );
-        return;
-      }
-      proxy.update(next.compiled.records);
-      proxy.setLogLevel(next.compiled.server.logLevel);
-      proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
-    } catch (error) {
-      const problems = [error instanceof Error ? error.message : String(error)];
-      proxy.logger.error(
-        { problems },
-        'the changed configuration cannot be read; the one before stays in force',
-      );
-    }
-  };
-  const soon = (): void => {
-    pending?.abort();
-    pending = new AbortController();
-    delay(settleMs, undefined, { signal: pending.signal, ref: false }).then(
-      reload,
-      () => undefined,
-    );
-  };
-  process.on('SIGHUP', () => void reload());
-  const files = new Set(first.file?.files ?? []);
-  // The folder is watched, not the file: editors and Kubernetes replace files instead of writing to them.
-  const folders = new Set([...files].map((file) => dirname(file)));
-  return [...folders].map((folder) => watch(folder, { persistent: false }, soon));
-}
-
-function stopOnSignal(proxy: Proxy, watchers: readonly FSWatcher[]): void {
+function stopOnSignal(proxy: Proxy, stopWatching: () => void): void {
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     // A second signal is somebody who does not want to wait.
     if (stopping) process.exit(1);
     stopping = true;
-    for (const watcher of watchers) watcher.close();
+    stopWatching();
     proxy.logger.info({ signal }, 'stopping: requests under way are finished');
     await proxy.drain();
     await stopSimulator?.();
@@ -198,5 +149,6 @@ try {
   else if (code === 'EACCES')
     fail([`This user may not listen on ${address}:${port}: choose a port above 1023.`]);
   else throw error;
-  await stopSimulator?.();
+  // Part of the gateway may be up already, which would keep the process alive without the rest.
+  process.exit(1);
 }

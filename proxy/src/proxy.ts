@@ -156,8 +156,12 @@ export async function startProxy(
   await listen(server, options.port, options.host);
   const ops =
     options.opsPort === undefined ? undefined : createOpsServer(metrics.registry, readiness);
-  if (ops !== undefined && options.opsPort !== undefined)
-    await listen(ops, options.opsPort, options.opsHost);
+  if (ops !== undefined && options.opsPort !== undefined) {
+    await listen(ops, options.opsPort, options.opsHost).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || !options.opsPortIsFlexible) throw error;
+      return listen(ops, 0, options.opsHost);
+    });
+  }
   const prober = new Prober(gateway, options.probeIntervalMs);
   prober.start();
 

@@ -1,0 +1,81 @@
+import { hash } from 'node:crypto';
+import { readFileSync, watch, type FSWatcher } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Proxy } from '@aigateway/proxy/proxy';
+import { problemLines, type Configuration } from './configuration.ts';
+
+/** Editors write a file in several steps; it is read once they are done. */
+const settleMs = 100;
+
+/**
+ * Puts a changed configuration in force: when one of its files has other content than before, and on SIGHUP. One that cannot
+ * be used changes nothing. Requests under way keep what they began with.
+ *
+ * @param reread - reads the configuration as it stands now
+ * @returns what ends the watching
+ */
+export function reloadOnChange(
+  first: Configuration,
+  reread: () => Promise<Configuration>,
+  proxy: Proxy,
+): () => void {
+  let files = first.file?.files ?? [];
+  let known = contentOf(files);
+  let timer: NodeJS.Timeout | undefined;
+
+  const reload = async (): Promise<void> => {
+    known = contentOf(files);
+    try {
+      const next = await reread();
+      if (next.compiled.problems.length > 0) {
+        refused(proxy, problemLines(next));
+        return;
+      }
+      files = next.file?.files ?? files;
+      known = contentOf(files);
+      proxy.update(next.compiled.records);
+      proxy.setLogLevel(next.compiled.server.logLevel);
+      proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
+    } catch (error) {
+      refused(proxy, [error instanceof Error ? error.message : 'it cannot be read']);
+    }
+  };
+  const onHangUp = (): void => void reload();
+  const onEvent = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      // The folder tells of every file in it, a log of our own included: only content counts.
+      if (contentOf(files) !== known) void reload();
+    }, settleMs).unref();
+  };
+  process.on('SIGHUP', onHangUp);
+  // Folders are watched, not files: editors and Kubernetes replace a file instead of writing to it.
+  const folders = new Set(files.map((file) => dirname(file)));
+  const watchers: FSWatcher[] = [...folders].map((folder) =>
+    watch(folder, { persistent: false }, onEvent),
+  );
+  return () => {
+    clearTimeout(timer);
+    process.removeListener('SIGHUP', onHangUp);
+    for (const watcher of watchers) watcher.close();
+  };
+}
+
+function refused(proxy: Proxy, problems: readonly string[]): void {
+  proxy.logger.error(
+    { problems },
+    'the changed configuration cannot be used: the one before stays in force',
+  );
+}
+
+/** A digest of the files' content; a file that is missing, as in the middle of a replacement, has none. */
+function contentOf(files: readonly string[]): string {
+  const digests = files.map((file) => {
+    try {
+      return hash('sha256', readFileSync(file));
+    } catch {
+      return '';
+    }
+  });
+  return digests.join();
+}
