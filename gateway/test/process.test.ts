@@ -1,0 +1,227 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatewayProcess, newFolder } from './gateway-process.ts';
+
+const secret = 'a-root-secret-of-more-than-thirty-two-bytes';
+let started: GatewayProcess[];
+let simulator: Simulator;
+
+beforeEach(async () => {
+  started = [];
+  simulator = await startSimulator();
+});
+afterEach(async () => {
+  await Promise.all(started.map((gateway) => gateway.stop()));
+  await simulator.close();
+});
+
+function start(
+  args: string[],
+  environment: Record<string, string> = {},
+  folder = newFolder(),
+): GatewayProcess {
+  const gateway = new GatewayProcess(args, environment, folder);
+  started.push(gateway);
+  return gateway;
+}
+
+async function ask(url: string, path: string, key: string, body?: object): Promise<Response> {
+  return fetch(url + path, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
+
+const development = { AIGATEWAY_PROFILE: 'development' };
+
+describe('a gateway with nothing configured', () => {
+  it('offers simulated models in development, says so, and keeps its key for its owner alone', async () => {
+    const gateway = start(['--port', '0'], development);
+    const url = await gateway.url();
+    const keyFile = join(gateway.folder, '.aigateway', 'master-key');
+    expect(statSync(keyFile).mode & 0o777).toBe(0o600);
+    const key = readFileSync(keyFile, 'utf8').trim();
+    expect(gateway.output).toContain('SIMULATED');
+    expect(gateway.output).toContain(keyFile);
+    expect(gateway.output).not.toContain(key);
+    const answer = await ask(url, '/v1/responses', key, { input: 'hello' });
+    expect(await answer.text()).toContain('gpt-5.3-codex');
+    const models = (await (await ask(url, '/v1/models', key)).json()) as { data: { id: string }[] };
+    expect(models.data.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['gpt-5.3-codex', 'gpt-4o', 'text-embedding-3-small']),
+    );
+  });
+
+  it('fails in production instead of inventing models, keys or secrets', async () => {
+    const gateway = start(['--port', '0']);
+    expect(await gateway.ended()).toBe(1);
+    expect(gateway.errors).toMatch(/AZURE_OPENAI_URL|model_list/);
+    expect(gateway.errors).toMatch(/LITELLM_MASTER_KEY|PROXY_API_KEY/);
+    expect(gateway.output + gateway.errors).not.toContain('listens');
+  });
+});
+
+describe('the smallest real set-up', () => {
+  it('tries any model as a deployment of the pasted address, in the dialect that its form names', async () => {
+    const settings = {
+      AZURE_OPENAI_API_KEY: 'simulated-key',
+      PROXY_API_KEY: 'my-own-key-0123456789',
+    };
+    const v1 = start(['--port', '0'], {
+      ...development,
+      ...settings,
+      AZURE_OPENAI_URL: `${simulator.url}/openai/v1/`,
+    });
+    const body = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] };
+    expect(
+      (await ask(await v1.url(), '/v1/chat/completions', settings.PROXY_API_KEY, body)).status,
+    ).toBe(200);
+    expect(simulator.requests().at(-1)?.url).toBe('/openai/v1/chat/completions');
+    const classic = start(['--port', '0'], {
+      ...development,
+      ...settings,
+      AZURE_OPENAI_URL: `${simulator.url}/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21`,
+    });
+    expect(
+      (await ask(await classic.url(), '/v1/chat/completions', settings.PROXY_API_KEY, body)).status,
+    ).toBe(200);
+    expect(simulator.requests().at(-1)?.url).toBe(
+      '/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21',
+    );
+    expect(simulator.requests().at(-1)?.headers['authorization']).toBeUndefined();
+  });
+
+  it('starts from a .env file alone', async () => {
+    const folder = newFolder();
+    writeFileSync(
+      join(folder, '.env'),
+      `AIGATEWAY_PROFILE=development\nAZURE_OPENAI_URL=${simulator.url}\nAZURE_OPENAI_API_KEY=simulated-key\nPROXY_API_KEY=my-own-key-0123456789\n`,
+    );
+    const gateway = start(['--port', '0'], {}, folder);
+    const answer = await ask(await gateway.url(), '/v1/embeddings', 'my-own-key-0123456789', {
+      model: 'text-embedding-3-small',
+      input: 'x',
+    });
+    expect(answer.status).toBe(200);
+  });
+
+  it('reaches the very paths that the product brief names (E28, E29)', async () => {
+    const gateway = start(['--port', '0'], {
+      ...development,
+      AZURE_OPENAI_URL: simulator.url,
+      AZURE_OPENAI_API_KEY: 'simulated-key',
+      PROXY_API_KEY: 'my-own-key-0123456789',
+      AIGATEWAY_RESPONSES_MODEL: 'gpt-5.3-codex',
+      AIGATEWAY_RESPONSES_API_VERSION: '2025-04-01-preview',
+      AIGATEWAY_EMBEDDINGS_DEPLOYMENT: 'text-embedding-3-large',
+      AIGATEWAY_EMBEDDINGS_API_VERSION: '2024-10-21',
+    });
+    const url = await gateway.url();
+    const key = 'my-own-key-0123456789';
+    expect((await ask(url, '/v1/responses', key, { input: 'hi' })).status).toBe(200);
+    expect(simulator.requests().at(-1)?.url).toBe(
+      '/openai/responses?api-version=2025-04-01-preview',
+    );
+    const embedding = { model: 'text-embedding-3-large', input: 'x' };
+    expect((await ask(url, '/v1/embeddings', key, embedding)).status).toBe(200);
+    expect(simulator.requests().at(-1)?.url).toBe(
+      '/openai/deployments/text-embedding-3-large/embeddings?api-version=2024-10-21',
+    );
+  });
+});
+
+function configFile(folder: string, models: readonly string[], more = ''): string {
+  const list = models.map(
+    (name) =>
+      `  - model_name: ${name}\n    litellm_params: { model: azure/${name}, api_base: "${simulator.url}", api_key: os.environ/KEY, api_version: v1 }\n`,
+  );
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, `model_list:\n${list.join('')}${more}`);
+  return file;
+}
+
+const production = {
+  AIGATEWAY_SECRET: secret,
+  LITELLM_MASTER_KEY: 'sk-master-0123456789abcdef',
+  KEY: 'simulated-key',
+};
+const insecure = 'aigateway_settings: { allow_insecure_upstream: true }\n';
+
+describe('a configuration file', () => {
+  it('is refused as a whole, with every problem and no secret', async () => {
+    const folder = newFolder();
+    const file = join(folder, 'config.yaml');
+    writeFileSync(
+      file,
+      'model_list:\n  - model_name: a\n    litellm_params: { model: azure/a, api_base: "not an address", api_key: canary-secret-value, rpm: lots }\nrouter_settings: { routing_stratagy: simple-shuffle, num_retries: -1 }\n',
+    );
+    const gateway = start(['--config', file, '--port', '0'], production, folder);
+    expect(await gateway.ended()).toBe(1);
+    expect(gateway.errors).toContain('api_base');
+    expect(gateway.errors).toContain('rpm');
+    expect(gateway.errors).toContain('routing_strategy');
+    expect(gateway.errors).toContain('num_retries');
+    expect(gateway.errors).not.toContain('canary-secret-value');
+  });
+
+  it('is explained by --check without being run', async () => {
+    const folder = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const gateway = start(['--config', file, '--check'], production, folder);
+    expect(await gateway.ended()).toBe(0);
+    expect(gateway.output).toContain('gpt-4o');
+    expect(gateway.output).not.toContain('simulated-key');
+    expect(gateway.output).not.toContain(production.LITELLM_MASTER_KEY);
+  });
+
+  it('is put in force when it changes or on SIGHUP; a bad one leaves the old one in force', async () => {
+    const folder = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const gateway = start(['--config', file, '--port', '0'], production, folder);
+    const url = await gateway.url();
+    const modelNames = async () => {
+      const list = (await (await ask(url, '/v1/models', production.LITELLM_MASTER_KEY)).json()) as {
+        data: { id: string }[];
+      };
+      return list.data.map(({ id }) => id);
+    };
+    expect(await modelNames()).toEqual(['gpt-4o']);
+    configFile(folder, ['gpt-4o', 'gpt-4o-mini'], insecure);
+    await gateway.until(/configuration reloaded/);
+    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    writeFileSync(file, 'model_list: [{ model_name: 7 }]\n');
+    await gateway.until(/stays in force/);
+    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    gateway.output = '';
+    gateway.child.kill('SIGHUP');
+    await gateway.until(/stays in force/);
+    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+  });
+});
+
+describe('stopping and reloading', () => {
+  it('lets a running stream finish while it refuses to be ready, then ends with nothing unsettled', async () => {
+    const folder = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const gateway = start(['--config', file, '--port', '0'], production, folder);
+    const url = await gateway.url();
+    simulator.fault({ kind: 'stall', at: 'mid-body', ms: 700, times: 1 });
+    const stream = await ask(url, '/v1/chat/completions', production.LITELLM_MASTER_KEY, {
+      model: 'gpt-4o',
+      stream: true,
+      messages: [{ role: 'user', content: 'a story that is interrupted by a stop' }],
+    });
+    configFile(folder, ['gpt-4o', 'gpt-4o-mini'], insecure);
+    await gateway.until(/configuration reloaded/);
+    gateway.child.kill('SIGTERM');
+    await gateway.until(/stopping/);
+    const text = await stream.text();
+    expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+    expect(await gateway.ended()).toBe(0);
+    expect(gateway.output).toContain('"outcome":"completed"');
+    await expect(fetch(`${url}/health/readiness`)).rejects.toThrow();
+  });
+});
