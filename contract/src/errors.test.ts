@@ -29,8 +29,7 @@ describe('the table of errors', () => {
   });
 
   it('answers with client or server errors only', () => {
-    for (const [code, { status }] of definitions)
-      expect(status >= 400 && status < 600, code).toBe(true);
+    expect(definitions.filter(([, { status }]) => status < 400 || status > 599)).toEqual([]);
   });
 });
 

@@ -4,8 +4,3 @@ import { createHash } from 'node:crypto';
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
-
-/** `sk-...` and the last four characters: safe to show. Shorter secrets show nothing of themselves. */
-export function maskSecret(secret: string): string {
-  return secret.length >= 12 ? `sk-...${secret.slice(-4)}` : 'sk-...';
-}

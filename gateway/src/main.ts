@@ -59,7 +59,7 @@ async function run(command: Command): Promise<void> {
     return;
   }
   const { compiled } = configuration;
-  if (isCheck) print(describe(compiled, configuration.file?.positionOf));
+  if (isCheck) print(describe(compiled, (path) => configuration.file?.positionOf(path)));
   if (compiled.problems.length > 0) {
     if (!isCheck)
       fail([

@@ -222,6 +222,6 @@ describe('stopping and reloading', () => {
     expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
     expect(await gateway.ended()).toBe(0);
     expect(gateway.output).toContain('"outcome":"completed"');
-    await expect(fetch(`${url}/health/readiness`)).rejects.toThrow();
+    await expect(fetch(`${url}/health/readiness`)).rejects.toThrow('fetch failed');
   });
 });

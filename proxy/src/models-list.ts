@@ -126,7 +126,7 @@ function usdPerToken(picoUsd: number | undefined): number | null {
 }
 
 /** Whether a key may learn hosts and deployment names. */
-export function exposesUpstream(settings: SettingsRecord, key: KeyRecord): boolean {
+function exposesUpstream(settings: SettingsRecord, key: KeyRecord): boolean {
   return (
     settings.exposeUpstream === 'all' ||
     (settings.exposeUpstream === 'admin' && key.role === 'admin')

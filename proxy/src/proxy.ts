@@ -146,10 +146,9 @@ export async function startProxy(
   if (records !== undefined) update(records);
 
   const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
-  const server = createServer(
-    serverOptions(options),
-    listener(app, gateway, options.pipeline.basePath),
-  );
+  const answer = listener(app, gateway, options.pipeline.basePath);
+  const server = createServer(serverOptions(options), answer);
+  server.on('checkContinue', answer);
   server.on('clientError', answerMalformed);
   server.keepAliveTimeout = options.keepAliveMs;
   server.maxConnections = options.maxConnections;

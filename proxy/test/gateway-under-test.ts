@@ -46,7 +46,7 @@ export function keyRecord(overrides: Partial<KeyRecord> & { secret?: string } = 
   };
 }
 
-export const routerRecord: RouterRecord = {
+const routerRecord: RouterRecord = {
   strategy: 'simple-shuffle',
   latencyWindowMs: 3_600_000,
   latencyBuffer: 0,
@@ -72,7 +72,7 @@ export const routerRecord: RouterRecord = {
   enforceRateLimits: false,
 };
 
-export const settingsRecord: SettingsRecord = {
+const settingsRecord: SettingsRecord = {
   sanitiseContentFilter: true,
   responseModel: 'native',
   cleanChatStream: true,

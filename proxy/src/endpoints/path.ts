@@ -60,6 +60,7 @@ export function canonicalPath(url: string): string | undefined {
   const query = url.indexOf('?');
   const path = query === -1 ? url : url.slice(0, query);
   if (!path.startsWith('/')) return undefined;
+  // oxlint-disable-next-line no-control-regex -- control characters are what a path must not hold
   if (/\\|%2f|%5c|%00|%2e|[\u0000-\u0020\u007f]/i.test(path)) return undefined;
   if (/\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
   const single = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;

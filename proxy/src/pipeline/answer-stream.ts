@@ -155,14 +155,14 @@ function withModel(data: string, model: string): string {
 /** A stream of one operation made from the stream of another. */
 class BridgedStream implements AnswerStream {
   readonly #bridge: StreamBridge;
-  readonly #meaning: OperationFacts['meaning'];
+  readonly #upstream: OperationFacts;
   readonly #parser: SseParser;
   #text = '';
   ending: StreamEnding = 'cut';
 
   constructor(bridge: StreamBridge, upstream: OperationFacts) {
     this.#bridge = bridge;
-    this.#meaning = upstream.meaning;
+    this.#upstream = upstream;
     this.#parser = new SseParser((event) => this.#event(event));
   }
 
@@ -180,7 +180,8 @@ class BridgedStream implements AnswerStream {
   }
 
   #event(event: SseEvent): void {
-    if (mayBeError.test(event.data) && this.#meaning(event) === 'error') this.ending = 'failed';
+    if (mayBeError.test(event.data) && this.#upstream.meaning(event) === 'error')
+      this.ending = 'failed';
     this.#text += this.#bridge.push(event);
   }
 

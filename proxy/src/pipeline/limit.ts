@@ -15,7 +15,7 @@ const measuredFromBytes = 32_768;
 const nothing: TokenEstimate = { input: 0, output: 0, total: 0 };
 
 /** What the call is expected to use, by the rule of design D11. */
-export function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
+function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
   if (!call.match.endpoint.metered) return nothing;
   const [first] = snapshot.models.deployments(model.group);

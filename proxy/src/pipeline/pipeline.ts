@@ -57,7 +57,7 @@ export async function handle(
     if (caller.key.routes.length > 0)
       authorizeRoute(caller.key, canonicalPath(request.url ?? '') ?? '');
     checkBodyHeaders(request, gateway.options);
-    const body = await receiveBody(request, gateway.options);
+    const body = await receiveBody(request, response, gateway.options);
     const { settings } = snapshot.records;
     const call = readCall(request, match, body, arrival.requestId, arrival.startedAt, {
       userHeader: settings.userHeader,

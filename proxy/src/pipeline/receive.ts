@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 
 const none = Buffer.alloc(0);
@@ -29,7 +29,13 @@ export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits
  *
  * @throws GatewayError 413 past the limit, 499 when the caller leaves
  */
-export function receiveBody(request: IncomingMessage, limits: ReceiveLimits): Promise<Buffer> {
+export function receiveBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: ReceiveLimits,
+): Promise<Buffer> {
+  // Asked for only now, so that a body which is refused by its headers is never sent.
+  if (request.headers.expect !== undefined) response.writeContinue();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;

@@ -223,7 +223,7 @@ function answerStream(input: RespondInput): AnswerStream {
   return nativeStream(call.operation.name, {
     usageWanted: call.wantsUsage || settings.alwaysIncludeStreamUsage,
     clean: settings.cleanChatStream,
-    rewriteData: rewrite?.apply,
+    rewriteData: rewrite === undefined ? undefined : (data) => rewrite.apply(data),
     rewriteEvery: rewrite?.every ?? false,
     model: settings.responseModel === 'alias' ? grant.asked : undefined,
   });
@@ -300,7 +300,7 @@ function upstreamPart(
 }
 
 /** Resolves once the reply is over: true when all of it was written. */
-export function whenClosed(reply: Reply): Promise<boolean> {
+function whenClosed(reply: Reply): Promise<boolean> {
   return new Promise((resolve) => {
     if (reply.closed !== undefined) resolve(reply.closed);
     else reply.onClose = resolve;

@@ -69,7 +69,7 @@ function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefin
 function untagged(query: string, tagger: IdTagger, ownerId: string): string {
   if (!query.includes(tagMarker)) return query;
   const parameters = new URLSearchParams(query);
-  for (const [name, value] of [...parameters]) {
+  for (const [name, value] of new URLSearchParams(query)) {
     const read = tagger.unwrap(value, ownerId);
     if (typeof read === 'object') parameters.set(name, read.original);
   }

@@ -1,7 +1,7 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 
 /** Seconds; from answers out of memory to reasoning models that think for ten minutes. */
-export const durationBuckets = [
+const durationBuckets = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 ] as const;
 

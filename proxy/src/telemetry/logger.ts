@@ -23,7 +23,7 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
 }
 
 /** What may be logged of a cause: its name, message and code, without query strings. */
-export function describeError(error: unknown): { name: string; message: string; code?: string } {
+function describeError(error: unknown): { name: string; message: string; code?: string } {
   if (!(error instanceof Error)) return { name: 'unknown', message: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const message = error.message.replace(/\?[^\s"']*/g, '?…').slice(0, 500);
