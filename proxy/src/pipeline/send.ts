@@ -323,9 +323,16 @@ class Delivery {
       settings: snapshot.records.settings,
       now: started,
     });
+    const { endpoint, id } = call.match;
+    const path = upstreamPath(record, deployment, {
+      operation: prepared.upstream.name,
+      suffix: endpoint.suffix.replace(':id', id ?? ''),
+      query: call.query,
+    });
     const reserved = this.#reserve(record);
     const held = reserved instanceof Promise ? await reserved : reserved;
     if (held === 'busy') return { kind: 'busy' };
+    // From here to `finished` nothing may throw: the deployment counts the call as running.
     let attempt: Attempt | undefined;
     let result: AttemptResult;
     gateway.deployments.started(state, this.#admitted.estimate.total);
@@ -335,11 +342,11 @@ class Delivery {
     if (header === undefined) {
       result = noCredential;
     } else {
-      attempt = this.#dispatch(record, deployment, prepared, header, started);
+      attempt = this.#dispatch(record, path, prepared, header, started);
       result = await attempt.result;
       if (result.kind === 'lost' && result.error.reusedSocket && !this.#gone) {
         // A kept connection died before a byte of the answer: nothing of the deployment's doing, a fresh one decides.
-        attempt = this.#dispatch(record, deployment, prepared, header, started);
+        attempt = this.#dispatch(record, path, prepared, header, started);
         result = await attempt.result;
       }
     }
@@ -364,20 +371,25 @@ class Delivery {
     const failed = result as Exclude<AttemptResult, Answered>;
     const failure = this.#classify(failed, record, deployment, prepared, model);
     this.#noteAttempt(record, failure.status, failure.kind, started);
+    const renewable =
+      failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
+        ? credential
+        : undefined;
+    const mayRenew = renewable !== undefined && !this.#renewed.has(renewable);
+    const isTheirs = !mayRenew && !this.#gone;
     gateway.deployments.finished(state, {
       ok: false,
-      blame: failure.blame && !this.#gone,
-      ...(!this.#gone && { failureClass: failure.failureClass }),
+      blame: failure.blame && isTheirs,
+      ...(isTheirs && { failureClass: failure.failureClass }),
       ...(failure.waitMs !== null && { waitMs: failure.waitMs }),
       tokens: 0,
       estimateTokens: this.#admitted.estimate.total,
       ...('headers' in failed && quotaReport(failed.headers)),
     });
-    const mayRenew =
-      failure.kind === 'auth' && failure.renew === true && credential?.renewable === true;
-    if (mayRenew && credential !== undefined && !this.#renewed.has(credential)) {
-      this.#renewed.add(credential);
-      await credential.renew();
+    if (mayRenew) {
+      // A token that ended early is no fault of the deployment: a new one, and once more.
+      this.#renewed.add(renewable);
+      await renewable.renew();
       return this.#try(state, model);
     }
     return { kind: 'failed', failure, operation };
@@ -415,13 +427,13 @@ class Delivery {
 
   #dispatch(
     record: DeploymentRecord,
-    deployment: string,
+    path: string,
     prepared: Prepared,
     header: Header | null,
     started: number,
   ): Attempt {
     const { call, snapshot } = this.#grant;
-    const { endpoint, id } = call.match;
+    const { endpoint } = call.match;
     const { router, settings } = snapshot.records;
     const remaining = Math.max(1, this.#deadline - started);
     const limitMs = call.stream
@@ -436,11 +448,7 @@ class Delivery {
       record.resource.origin,
       {
         method: endpoint.method,
-        path: upstreamPath(record, deployment, {
-          operation: prepared.upstream.name,
-          suffix: endpoint.suffix.replace(':id', id ?? ''),
-          query: call.query,
-        }),
+        path,
         headers: upstreamHeaders(settings, {
           caller: this.#input.callerHeaders,
           deployment: record,
