@@ -118,6 +118,13 @@ export const errorDefinitions = {
     layer: 'read',
     message: 'The request body did not arrive in time.',
   },
+  upgrade_unsupported: {
+    status: 426,
+    type: 'invalid_request_error',
+    layer: 'connection',
+    message:
+      'This gateway takes no WebSocket here. Send the request as an ordinary POST; streams are server-sent events.',
+  },
   client_closed: {
     status: 499,
     type: 'invalid_request_error',

@@ -5,7 +5,8 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Records } from '@aigateway/contract/records';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
@@ -150,6 +151,10 @@ export async function startProxy(
   const server = createServer(serverOptions(options), answer);
   server.on('checkContinue', answer);
   server.on('clientError', answerMalformed);
+  // Clients that try a WebSocket first (Codex does where it is told to) go on with POST at once when they are told.
+  server.on('upgrade', (_request, socket) =>
+    endWith(socket, new GatewayError('upgrade_unsupported')),
+  );
   server.keepAliveTimeout = options.keepAliveMs;
   server.maxConnections = options.maxConnections;
   await listen(server, options.port, options.host);
@@ -230,23 +235,31 @@ function serverOptions(options: ProxyOptions) {
 }
 
 /** What is not HTTP, too large in its headers or too slow is answered in the gateway's form before the connection ends. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const [status, known] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, new GatewayError('invalid_body', { values: { reason: 'its headers are too large' } })]
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, new GatewayError('request_timeout')]
-        : [
-            400,
-            new GatewayError('invalid_body', { values: { reason: 'it is not valid HTTP/1.1' } }),
-          ];
-  const body = JSON.stringify(known.envelope());
+  const invalid = (reason: string, status?: number) =>
+    new GatewayError('invalid_body', {
+      values: { reason },
+      ...(status !== undefined && { status }),
+    });
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return endWith(socket, invalid('its headers are too large', 431));
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return endWith(socket, new GatewayError('request_timeout'));
+    default:
+      return endWith(socket, invalid('it is not valid HTTP/1.1'));
+  }
+}
+
+/** Answers on the bare socket and ends it. */
+function endWith(socket: Duplex, error: GatewayError): void {
+  const body = JSON.stringify(error.envelope());
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`,
     'content-type: application/json',
     'x-aigateway-layer: connection',
     `content-length: ${Buffer.byteLength(body)}`,

@@ -1,0 +1,40 @@
+import { request } from 'node:http';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { callerKey, startGatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.ts';
+
+let gateway: GatewayUnderTest;
+
+beforeAll(async () => {
+  gateway = await startGatewayUnderTest({
+    simulator: { resources: [{ name: 'east', keys: ['east-key'], deployments: [] }] },
+    deployments: [],
+  });
+});
+afterAll(() => gateway.close());
+
+it('answers an attempt at a WebSocket with 426 at once, so that clients go on with POST', async () => {
+  const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+    const call = request(`${gateway.url}/v1/responses`, {
+      headers: {
+        authorization: `Bearer ${callerKey}`,
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'openai-beta': 'responses_websockets=2026-02-06',
+      },
+    });
+    call.on('upgrade', () => reject(new Error('upgraded')));
+    call.on('error', reject);
+    call.on('response', (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    call.end();
+  });
+  expect(answer.status).toBe(426);
+  expect(JSON.parse(answer.body)).toMatchObject({ error: { code: 'upgrade_unsupported' } });
+});
