@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { JsonObject } from '../simulator/json.ts';
 import { run, start } from './child-process.ts';
 import type { Command } from './child-process.ts';
 import { describeClient, packageFile } from './client-packages.ts';
@@ -72,49 +71,52 @@ describeClient('Codex', ['@openai/codex'], () => {
     readRun(await run(commandOf(settings, args), limitMs));
 
   describe.each(['codex.toml', 'codex-azure.toml'])('with %s', (settings) => {
-    describe.each([models.codex, models.reasoning, models.chatOnly])('with %s', (model) => {
-      it('answers', async () => {
-        const { status, answer, events } = await codex(settings, ['-m', model, prompt]);
-        expect({ status, events }).toMatchObject({ status: 0 });
-        expect(answer).toContain(said);
-        expect(events.at(-1)).toMatchObject({
-          type: 'turn.completed',
-          usage: {
-            input_tokens: expect.any(Number) as number,
-            output_tokens: expect.any(Number) as number,
-          },
+    describe.each([models.codex, models.reasoning, models.plain, models.chatOnly])(
+      'with %s',
+      (model) => {
+        it('answers', async () => {
+          const { status, answer, events } = await codex(settings, ['-m', model, prompt]);
+          expect({ status, events }).toMatchObject({ status: 0 });
+          expect(answer).toContain(said);
+          expect(events.at(-1)).toMatchObject({
+            type: 'turn.completed',
+            usage: {
+              input_tokens: expect.any(Number) as number,
+              output_tokens: expect.any(Number) as number,
+            },
+          });
         });
-      });
 
-      it('runs a command and goes on with its output', async () => {
-        const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
-        expect({ status, events }).toMatchObject({ status: 0 });
-        expect(events.map(({ item }) => item)).toContainEqual(
-          expect.objectContaining({
-            type: 'command_execution',
-            exit_code: 0,
-            aggregated_output: 'made-by-42\n',
-          }),
-        );
-        expect(answer).toContain('made-by-42');
-      });
+        it('runs a command and goes on with its output', async () => {
+          const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
+          expect({ status, events }).toMatchObject({ status: 0 });
+          expect(events.map(({ item }) => item)).toContainEqual(
+            expect.objectContaining({
+              type: 'command_execution',
+              exit_code: 0,
+              aggregated_output: 'made-by-42\n',
+            }),
+          );
+          expect(answer).toContain('made-by-42');
+        });
 
-      it.each(failures)('answers although a resource $name', async ({ fault }) => {
-        const from = stage.simulator.requests().length;
-        stage.simulator.fault(fault);
-        const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
-        expect({ status, events }).toMatchObject({ status: 0 });
-        expect(answer).toContain('made-by-42');
-        const struck = stage.simulator
-          .requests()
-          .slice(from)
-          .filter((request) => request.fault !== undefined);
-        expect(struck).toHaveLength(1);
-        expect(
-          events.filter(({ type, message }) => type === 'error' && message !== undefined),
-        ).toEqual([]);
-      });
-    });
+        it.each(failures)('answers although a resource $name', async ({ fault }) => {
+          const from = stage.simulator.requests().length;
+          stage.simulator.fault(fault);
+          const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
+          expect({ status, events }).toMatchObject({ status: 0 });
+          expect(answer).toContain('made-by-42');
+          const struck = stage.simulator
+            .requests()
+            .slice(from)
+            .filter((request) => request.fault !== undefined);
+          expect(struck).toHaveLength(1);
+          expect(
+            events.filter(({ type, message }) => type === 'error' && message !== undefined),
+          ).toEqual([]);
+        });
+      },
+    );
   });
 
   it('goes on with a session when the resource that began it fails', async () => {
@@ -166,8 +168,19 @@ describeClient('Codex', ['@openai/codex'], () => {
     const { status, answer, events } = readRun(await run(resumed, limitMs));
     expect({ status, events }).toMatchObject({ status: 0 });
     expect(answer).toContain(`You said: ${canary} And now?`);
-    const input = (stage.simulator.requests().at(-1)?.body as JsonObject)['input'] as JsonObject[];
-    expect(JSON.stringify(input)).toContain(said);
+    const sent = stage.simulator.requests().at(-1);
+    expect(JSON.stringify(sent?.body)).toContain(said);
+  });
+
+  it('falls back from a WebSocket that the gateway does not offer', async () => {
+    const command = commandOf('codex.toml', [
+      '-c',
+      'model_providers.gateway.supports_websockets=true',
+      prompt,
+    ]);
+    const { status, answer, events } = readRun(await run(command, limitMs));
+    expect({ status, events }).toMatchObject({ status: 0 });
+    expect(answer).toContain(said);
   });
 
   it('has nothing of its headers sent upstream', () => {
