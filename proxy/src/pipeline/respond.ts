@@ -140,23 +140,37 @@ function respondStream(
     ...(result.events ? streamHeaders : []),
   ]);
   reply.onDrain = () => attempt.resume();
-  const data = (chunk: Buffer) => {
-    tail.push(chunk);
-    const bytes = stream === undefined ? chunk : stream.push(chunk);
-    if (bytes !== undefined && !reply.write(bytes, gateway.clock.now())) attempt.pause();
+  const breakOff = () => {
+    interrupted = true;
+    const { error } = new GatewayError('stream_interrupted').envelope();
+    if (stream === undefined) reply.destroy();
+    else reply.end(operation.errorEvent({ ...error }));
   };
-  const end = (error?: unknown) => {
-    const rest = stream?.end(tail.bytes());
-    if (rest !== undefined) reply.write(rest, gateway.clock.now());
-    const ending = stream?.ending ?? (error === undefined ? 'complete' : 'cut');
-    interrupted = ending !== 'complete';
-    if (ending !== 'cut') reply.end();
-    else if (stream === undefined) reply.destroy();
-    else
-      reply.end(
-        operation.errorEvent({ ...new GatewayError('stream_interrupted').envelope().error }),
-      );
+  // What an upstream sends is not ours to trust: a stream that cannot be read ends like one that was cut.
+  const guarded = (step: () => void) => {
+    try {
+      step();
+    } catch (error) {
+      gateway.logger.error({ error, requestId: grant.call.requestId }, 'unreadable stream');
+      breakOff();
+      attempt.abort();
+    }
   };
+  const data = (chunk: Buffer) =>
+    guarded(() => {
+      tail.push(chunk);
+      const bytes = stream === undefined ? chunk : stream.push(chunk);
+      if (bytes !== undefined && !reply.write(bytes, gateway.clock.now())) attempt.pause();
+    });
+  const end = (error?: unknown) =>
+    guarded(() => {
+      const rest = stream?.end(tail.bytes());
+      if (rest !== undefined) reply.write(rest, gateway.clock.now());
+      const ending = stream?.ending ?? (error === undefined ? 'complete' : 'cut');
+      interrupted = ending !== 'complete';
+      if (ending === 'cut') breakOff();
+      else reply.end();
+    });
   const closed = whenClosed(reply);
   for (const chunk of result.held) data(chunk);
   attempt.follow({ data, end });
@@ -251,9 +265,9 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   const headers = upstreamPart(result.headers, expose, isOwn, admitted);
   headers.push(
     'x-litellm-model-id',
-    state.record.id,
+    headerValue(state.record.id),
     'x-litellm-model-group',
-    model.name,
+    headerValue(model.name),
     'x-litellm-attempted-retries',
     String(Math.max(0, input.attempts.length - 1)),
     'x-litellm-attempted-fallbacks',
@@ -265,14 +279,19 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   if (expose) {
     headers.push(
       'x-litellm-model-name',
-      state.record.litellmModel,
+      headerValue(state.record.litellmModel),
       'x-litellm-model-api-base',
       state.record.resource.origin,
     );
     const region = state.record.region ?? state.record.resource.region;
-    if (region !== undefined) headers.push('x-litellm-model-region', region);
+    if (region !== undefined) headers.push('x-litellm-model-region', headerValue(region));
   }
   return headers;
+}
+
+/** Names come from the configuration and, behind a wildcard, from callers: what a header may not hold is percent-encoded. */
+function headerValue(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
 }
 
 function exposes(setting: 'admin' | 'all' | 'none', role: 'model' | 'admin'): boolean {
