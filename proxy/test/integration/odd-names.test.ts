@@ -38,6 +38,7 @@ describe('a name that no header may hold', () => {
     });
     expect(response.status).toBe(404);
     expect(response.headers.get('x-injected')).toBeNull();
+    await expect.poll(() => gateway.log()).toContain('x-injected');
     const lines = gateway.log().trim().split('\n');
     for (const line of lines) expect(() => JSON.parse(line) as unknown).not.toThrow();
     expect(await gateway.metrics()).not.toContain('injected');
