@@ -17,6 +17,8 @@ const said = `You said: ${prompt}`;
 /** A prompt that makes the model run a command whose output is not part of the prompt. */
 const commandPrompt = `${canary} [SIM:tool exec_command {"cmd":"echo made-by-$((40+2))"}] Run it.`;
 
+const everyModel = [models.codex, models.reasoning, models.plain, models.chatOnly];
+
 type CodexEvent = {
   type: string;
   message?: string;
@@ -71,52 +73,51 @@ describeClient('Codex', ['@openai/codex'], () => {
     readRun(await run(commandOf(settings, args), limitMs));
 
   describe.each(['codex.toml', 'codex-azure.toml'])('with %s', (settings) => {
-    describe.each([models.codex, models.reasoning, models.plain, models.chatOnly])(
-      'with %s',
-      (model) => {
-        it('answers', async () => {
-          const { status, answer, events } = await codex(settings, ['-m', model, prompt]);
-          expect({ status, events }).toMatchObject({ status: 0 });
-          expect(answer).toContain(said);
-          expect(events.at(-1)).toMatchObject({
-            type: 'turn.completed',
-            usage: {
-              input_tokens: expect.any(Number) as number,
-              output_tokens: expect.any(Number) as number,
-            },
-          });
+    describe.each(everyModel)('with %s', (model) => {
+      it('answers', async () => {
+        const { status, answer, events } = await codex(settings, ['-m', model, prompt]);
+        expect({ status, events }).toMatchObject({ status: 0 });
+        expect(answer).toContain(said);
+        expect(events.at(-1)).toMatchObject({
+          type: 'turn.completed',
+          usage: {
+            input_tokens: expect.any(Number) as number,
+            output_tokens: expect.any(Number) as number,
+          },
         });
+      });
 
-        it('runs a command and goes on with its output', async () => {
-          const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
-          expect({ status, events }).toMatchObject({ status: 0 });
-          expect(events.map(({ item }) => item)).toContainEqual(
-            expect.objectContaining({
-              type: 'command_execution',
-              exit_code: 0,
-              aggregated_output: 'made-by-42\n',
-            }),
-          );
-          expect(answer).toContain('made-by-42');
-        });
+      it('runs a command and goes on with its output', async () => {
+        const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
+        expect({ status, events }).toMatchObject({ status: 0 });
+        expect(events.map(({ item }) => item)).toContainEqual(
+          expect.objectContaining({
+            type: 'command_execution',
+            exit_code: 0,
+            aggregated_output: 'made-by-42\n',
+          }),
+        );
+        expect(answer).toContain('made-by-42');
+      });
+    });
+  });
 
-        it.each(failures)('answers although a resource $name', async ({ fault }) => {
-          const from = stage.simulator.requests().length;
-          stage.simulator.fault(fault);
-          const { status, answer, events } = await codex(settings, ['-m', model, commandPrompt]);
-          expect({ status, events }).toMatchObject({ status: 0 });
-          expect(answer).toContain('made-by-42');
-          const struck = stage.simulator
-            .requests()
-            .slice(from)
-            .filter((request) => request.fault !== undefined);
-          expect(struck).toHaveLength(1);
-          expect(
-            events.filter(({ type, message }) => type === 'error' && message !== undefined),
-          ).toEqual([]);
-        });
-      },
-    );
+  describe.each(everyModel)('with %s', (model) => {
+    it.each(failures)('answers although a resource $name', async ({ fault }) => {
+      const from = stage.simulator.requests().length;
+      stage.simulator.fault(fault);
+      const { status, answer, events } = await codex('codex.toml', ['-m', model, commandPrompt]);
+      expect({ status, events }).toMatchObject({ status: 0 });
+      expect(answer).toContain('made-by-42');
+      const struck = stage.simulator
+        .requests()
+        .slice(from)
+        .filter((request) => request.fault !== undefined);
+      expect(struck).toHaveLength(1);
+      expect(
+        events.filter(({ type, message }) => type === 'error' && message !== undefined),
+      ).toEqual([]);
+    });
   });
 
   it('goes on with a session when the resource that began it fails', async () => {
@@ -172,7 +173,7 @@ describeClient('Codex', ['@openai/codex'], () => {
     expect(JSON.stringify(sent?.body)).toContain(said);
   });
 
-  it('falls back from a WebSocket that the gateway does not offer', async () => {
+  it('falls back at once from a WebSocket that the gateway does not offer', async () => {
     const command = commandOf('codex.toml', [
       '-c',
       'model_providers.gateway.supports_websockets=true',
@@ -181,6 +182,7 @@ describeClient('Codex', ['@openai/codex'], () => {
     const { status, answer, events } = readRun(await run(command, limitMs));
     expect({ status, events }).toMatchObject({ status: 0 });
     expect(answer).toContain(said);
+    expect(JSON.stringify(events)).not.toContain('Reconnecting');
   });
 
   it('has nothing of its headers sent upstream', () => {

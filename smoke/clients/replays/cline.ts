@@ -49,7 +49,11 @@ export function cline(stage: StageOf): void {
         const headers = { ...clineHeaders, authorization: `Bearer ${field(fields, 'API Key')}` };
         const plain = readChatStream((await post(url, headers, chatBody(model, hello))).text);
         expect(plain.text).toContain(echo);
-        expect(plain.usage).toBeDefined();
+        const counted = lastServed(stage()).usage;
+        expect(plain.usage).toMatchObject({
+          prompt_tokens: counted?.promptTokens,
+          completion_tokens: counted?.completionTokens,
+        });
         const called = readChatStream((await post(url, headers, chatBody(model, toolPrompt))).text);
         expect(called).toMatchObject({
           finishReason: 'tool_calls',

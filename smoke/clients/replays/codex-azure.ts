@@ -124,7 +124,7 @@ export function codexForAzure(stage: StageOf): void {
           authorization: `Bearer ${stage().key}`,
         },
       });
-      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.status).toBe(426);
       expect(answer.body['error']).toMatchObject({ message: expect.any(String) as string });
     });
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../simulator/json.ts';
 import { canary } from '../harness.ts';
-import { embeddingDimensions, models } from '../simulated-azure.ts';
+import { embeddingDimensions, keyOfEast, models } from '../simulated-azure.ts';
 import { readChatStream, readResponsesStream } from '../strict-stream.ts';
 import {
   echo,
@@ -247,6 +247,12 @@ export function rooCode(stage: StageOf): void {
       for (const { embedding } of data) {
         expect(Buffer.from(embedding, 'base64')).toHaveLength(embeddingDimensions * 4);
       }
+      const direct = await post(
+        `${stage().simulator.resourceUrl('east')}/openai/v1/embeddings`,
+        { 'api-key': keyOfEast },
+        { ...body, input },
+      );
+      expect(answer.body['data']).toEqual(direct.body['data']);
       expect(answer.body['usage']).toMatchObject({
         prompt_tokens: expect.any(Number) as number,
         total_tokens: expect.any(Number) as number,
