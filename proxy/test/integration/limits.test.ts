@@ -1,0 +1,301 @@
+import type { LimitScope, Limits } from '@aigateway/contract/limits';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  chatBody,
+  keyRecord,
+  startGatewayUnderTest,
+  stillClock,
+  type GatewaySpec,
+  type GatewayUnderTest,
+} from '../gateway-under-test.ts';
+
+const secondKey = 'sk-second-0123456789abcdef';
+
+let gateway: GatewayUnderTest;
+let clock: ReturnType<typeof stillClock>;
+afterEach(() => gateway.close());
+
+function scope(limits: Limits, kind: LimitScope['kind'] = 'api_key', id = 'caller'): LimitScope {
+  return { kind, id, label: id, limits };
+}
+
+async function start(scopes: LimitScope[], spec: Partial<GatewaySpec> = {}) {
+  clock = stillClock();
+  // At the beginning of a minute, so that a window is whole.
+  clock.advance(60_000 - (clock.now() % 60_000));
+  gateway = await startGatewayUnderTest({
+    simulator: {
+      resources: [
+        {
+          name: 'east',
+          keys: ['k'],
+          deployments: [
+            { name: 'gpt-4o', model: 'gpt-4o' },
+            { name: 'gpt-4o-mini', model: 'gpt-4o-mini' },
+          ],
+        },
+      ],
+    },
+    deployments: ['gpt-4o', 'gpt-4o-mini'].map((deployment) => ({
+      resourceName: 'east',
+      deployment,
+      // One dollar for a million tokens.
+      prices: { input: 1_000_000, output: 1_000_000 },
+    })),
+    keys: [keyRecord({ scopes }), keyRecord({ keyId: 'second', secret: secondKey, scopes })],
+    ports: { clock },
+    ...spec,
+  });
+}
+
+async function call(extra: object = {}, init: { key?: string; signal?: AbortSignal } = {}) {
+  const response = await gateway.call(
+    '/v1/chat/completions',
+    { ...chatBody('gpt-4o', 'x'), max_tokens: 100, ...extra },
+    init,
+  );
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+function upstreamCalls(): number {
+  return gateway.simulator.requests().filter(({ method }) => method === 'POST').length;
+}
+
+describe('requests per minute', () => {
+  it('end at the limit, begin anew with the minute, and say so on the way', async () => {
+    await start([scope({ requestsPerMinute: 3 })]);
+    for (const remaining of ['2', '1', '0']) {
+      const answer = await call();
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('x-ratelimit-limit-requests')).toBe('3');
+      expect(answer.headers.get('x-ratelimit-remaining-requests')).toBe(remaining);
+    }
+    clock.advance(15_000);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('retry-after')).toBe('45');
+    expect(refused.headers.get('retry-after-ms')).toBe('45000');
+    expect(refused.headers.get('x-should-retry')).toBeNull();
+    expect(refused.headers.get('x-aigateway-layer')).toBe('limit');
+    expect(refused.headers.get('x-ratelimit-api_key-limit-requests')).toBe('3');
+    expect(refused.headers.get('x-ratelimit-api_key-remaining-requests')).toBe('0');
+    const { error } = JSON.parse(refused.text) as { error: Record<string, string> };
+    expect(error).toMatchObject({ code: 'rate_limit_exceeded', type: 'throttling_error' });
+    expect(error['message']).toContain('Rate limit exceeded for api_key: caller');
+    expect(error['message']).toContain('Limit type: requests');
+    expect(upstreamCalls()).toBe(3);
+    clock.advance(45_000);
+    expect((await call()).status).toBe(200);
+  });
+
+  it('are shared by the keys of one team', async () => {
+    await start([scope({ requestsPerMinute: 2 }, 'team', 'team-a')]);
+    expect((await call()).status).toBe(200);
+    expect((await call({}, { key: secondKey })).status).toBe(200);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.text).toContain('team: team-a');
+  });
+
+  it('are those of one model where a key has limits for it', async () => {
+    await start([], { keys: [keyRecord({ modelLimits: { 'gpt-4o': { requestsPerMinute: 1 } } })] });
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(429);
+    expect((await call({ model: 'gpt-4o-mini' })).status).toBe(200);
+  });
+
+  it('are not used up by what one of several limits refuses', async () => {
+    await start([
+      scope({ requestsPerMinute: 100 }, 'team', 'team-a'),
+      scope({ requestsPerMinute: 1 }),
+    ]);
+    await call();
+    for (let index = 0; index < 5; index += 1) expect((await call()).status).toBe(429);
+    const other = await call({}, { key: secondKey });
+    expect(other.status).toBe(429);
+    clock.advance(60_000);
+    const answer = await call();
+    expect(answer.status).toBe(200);
+  });
+
+  it('hold for a hundred calls at once', async () => {
+    await start([scope({ requestsPerMinute: 10 })]);
+    const answers = await Promise.all(Array.from({ length: 100 }, () => call()));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(90);
+    expect(upstreamCalls()).toBe(10);
+  });
+});
+
+describe('tokens per minute', () => {
+  it('are reserved before the call and corrected after it', async () => {
+    await start([scope({ tokensPerMinute: 2000 })]);
+    const first = await call({ max_tokens: 1500 });
+    expect(first.status).toBe(200);
+    const used = gateway.usage[0]?.tokens;
+    const spent = (used?.input ?? 0) + (used?.output ?? 0);
+    expect(spent).toBeLessThan(200);
+    const second = await call({ max_tokens: 1500 });
+    expect(second.status).toBe(200);
+    expect(Number(second.headers.get('x-ratelimit-limit-tokens'))).toBe(2000);
+    // What the first call really took is charged, of the second what it may take.
+    const remaining = Number(second.headers.get('x-ratelimit-remaining-tokens'));
+    expect(remaining).toBeLessThanOrEqual(2000 - 1500 - spent);
+    expect(remaining).toBeGreaterThan(300);
+  });
+
+  it('are not overshot by calls at once', async () => {
+    await start([scope({ tokensPerMinute: 5000 })]);
+    gateway.simulator.fault({ kind: 'stall', at: 'before-headers' });
+    const leave = new AbortController();
+    const refused: string[] = [];
+    const calls = Array.from({ length: 30 }, () =>
+      call({ max_tokens: 1000 }, { signal: leave.signal }).then(
+        ({ text }) => refused.push(text),
+        () => undefined,
+      ),
+    );
+    const served = () => gateway.simulator.counters().inFlight;
+    await gateway.until(() => refused.length + served() === 30);
+    // Each call is expected to take its maximum and a few tokens for its prompt.
+    expect(served()).toBe(4);
+    expect(refused[0]).toContain('Limit type: tokens');
+    leave.abort();
+    await Promise.all(calls);
+  });
+});
+
+describe('calls at once', () => {
+  it('end at the limit and are free again when one ends or its caller leaves', async () => {
+    await start([scope({ parallelRequests: 2 })]);
+    gateway.simulator.fault({ kind: 'stall', at: 'before-headers' });
+    const leave = new AbortController();
+    const held = [0, 1].map(() => call({}, { signal: leave.signal }).catch(() => undefined));
+    await gateway.until(() => gateway.simulator.counters().inFlight === 2);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.text).toContain('max_parallel_requests');
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    leave.abort();
+    await Promise.all(held);
+    await gateway.until(() => gateway.usage.length === 2);
+    gateway.simulator.clearFaults();
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(200);
+  });
+
+  it('of one deployment spill to another, and wait where there is none', async () => {
+    await start([], {
+      deployments: [{ resourceName: 'east', deployment: 'gpt-4o', parallelRequests: 1 }],
+      ports: {},
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        call({ messages: [{ role: 'user', content: '[SIM:think 20]' }] }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(gateway.simulator.counters().maxInFlight).toBeLessThanOrEqual(2);
+    const peak = maximumAtOnce();
+    expect(peak).toBe(1);
+  });
+});
+
+/** The most model calls that were under way upstream at the same time, by the tries of the usage records. */
+function maximumAtOnce(): number {
+  const edges = gateway.usage.flatMap(({ startedAt, durationMs, attempts }) => {
+    const end = startedAt + durationMs;
+    const length = attempts.at(-1)?.durationMs ?? 0;
+    return [
+      { at: end - length, step: 1 },
+      { at: end, step: -1 },
+    ];
+  });
+  let now = 0;
+  let most = 0;
+  for (const { step } of edges.toSorted((a, b) => a.at - b.at || a.step - b.step)) {
+    now += step;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
+describe('a budget', () => {
+  const budget = (dollars: number, window?: string) => ({
+    budgets: [{ maxNanoUsd: dollars * 1e9, ...(window !== undefined && { window }) }],
+  });
+
+  it('ends the calls of its key, in the words of LiteLLM', async () => {
+    await start([scope(budget(0.0002))]);
+    let answers = 0;
+    while ((await call()).status === 200) answers += 1;
+    expect(answers).toBeGreaterThan(0);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('x-should-retry')).toBe('false');
+    expect(refused.headers.get('retry-after')).toBeNull();
+    expect(JSON.parse(refused.text)).toMatchObject({
+      error: { code: 'budget_exceeded', type: 'budget_exceeded' },
+    });
+    expect(refused.text).toContain('Budget has been exceeded!');
+    const spent = gateway.usage.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0);
+    expect(spent).toBeLessThanOrEqual(0.0002 * 1e9 + 100_000);
+  });
+
+  it('begins anew with its window', async () => {
+    await start([scope(budget(0.0002, 'daily'))]);
+    while ((await call()).status === 200);
+    const refused = await call();
+    const waitMs = Number(refused.headers.get('retry-after-ms'));
+    expect(waitMs).toBeGreaterThan(0);
+    expect(waitMs).toBeLessThanOrEqual(86_400_000);
+    clock.advance(waitMs);
+    expect((await call()).status).toBe(200);
+  });
+
+  it('is overshot by no more than one call when a hundred come at once', async () => {
+    await start([scope(budget(0.001))]);
+    const answers = await Promise.all(Array.from({ length: 100 }, () => call()));
+    const served = answers.filter(({ status }) => status === 200).length;
+    expect(served).toBeGreaterThan(1);
+    expect(served).toBeLessThan(100);
+    const costs = gateway.usage.map(({ costNanoUsd }) => costNanoUsd);
+    const spent = costs.reduce((sum, cost) => sum + cost, 0);
+    expect(spent).toBeLessThanOrEqual(0.001 * 1e9 + Math.max(...costs));
+  });
+
+  it('answers with the status that is configured', async () => {
+    await start([scope(budget(0))], {});
+    gateway.proxy.update({
+      ...gateway.records,
+      settings: { ...gateway.records.settings, budgetExceededStatus: 422 },
+    });
+    expect((await call()).status).toBe(422);
+  });
+
+  it('gives back what a failed call had reserved', async () => {
+    await start([scope({ tokensPerMinute: 1500 })], { router: { retries: 0 } });
+    gateway.simulator.fault({ kind: 'error', error: '500-internal', times: 3 });
+    for (let index = 0; index < 3; index += 1)
+      expect((await call({ max_tokens: 1000 })).status).toBe(500);
+    expect((await call({ max_tokens: 1000 })).status).toBe(200);
+  });
+});
+
+describe('the caps of a key', () => {
+  it('end what one call may ask for', async () => {
+    await start([], { keys: [keyRecord({ maxOutputTokens: 50, maxChoices: 2 })] });
+    for (const extra of [
+      { max_tokens: 51 },
+      { max_completion_tokens: 51 },
+      { n: 3, max_tokens: 5 },
+    ]) {
+      const { max_tokens, ...rest } = { max_tokens: undefined, ...extra };
+      const refused = await call({ ...rest, max_tokens });
+      expect(refused.status).toBe(400);
+      expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'policy_violation' } });
+    }
+    expect((await call({ max_tokens: 50, n: 2 })).status).toBe(200);
+    expect(upstreamCalls()).toBe(1);
+  });
+});
