@@ -31,7 +31,9 @@ export class Reply implements Silent {
   readonly #startedAt: number;
   #lastWriteAt: number;
   #betweenEvents = true;
+  #awaitsDrain = false;
   #ended = false;
+  heartbeatSlot = -1;
   outputSent = false;
   /** Status that went out; 0 while none did. */
   status = 0;
@@ -100,7 +102,14 @@ export class Reply implements Silent {
     this.#lastWriteAt = now;
     this.#betweenEvents = endsEvent(bytes);
     if (this.#response.write(bytes)) return true;
-    this.#response.once('drain', () => this.onDrain?.());
+    // Chunks that are read already still come after a pause.
+    if (!this.#awaitsDrain) {
+      this.#awaitsDrain = true;
+      this.#response.once('drain', () => {
+        this.#awaitsDrain = false;
+        this.onDrain?.();
+      });
+    }
     return false;
   }
 
