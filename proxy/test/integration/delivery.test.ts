@@ -257,6 +257,12 @@ describe('a whole answer that takes long', () => {
     // A listener for every chunk that comes while nothing can be written would be a leak.
     expect(warnings).toEqual([]);
   });
+
+  it('that is no JSON is no answer', async () => {
+    await startWith((response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end('<html>It works!</html>');
+    });
     const response = await gateway.call('/v1/chat/completions', chatBody('m', 'x'));
     expect(response.status).toBe(502);
     expect(await response.text()).not.toContain('html');
