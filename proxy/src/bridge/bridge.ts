@@ -1,4 +1,5 @@
-import type { JsonObject, Operation } from '@aigateway/contract/records';
+import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
+import type { Capability } from '../operations/capability.ts';
 
 /** What a bridge must know of the caller's request to shape the answer. */
 export type BridgeContext = {
@@ -10,6 +11,8 @@ export type BridgeContext = {
   createdAt: number;
   /** Unique, without prefix: ids made by the bridge are built from it. */
   requestId: string;
+  /** What is known of the model that will answer. */
+  deployment: Pick<DeploymentRecord, 'family' | 'facts'>;
 };
 
 /** One server-sent event of the upstream: its `event:` name (empty when absent) and its `data:` lines joined by newlines. */
@@ -35,10 +38,10 @@ export type BridgedRequest = {
   dropped: readonly string[];
 };
 
-/** One operation spoken to a deployment that only knows another. Pure: no I/O, no clock. */
+/** One thing asked of a deployment that can only do another. Pure: no I/O, no clock. */
 export interface Bridge {
-  readonly from: Operation;
-  readonly to: Operation;
+  readonly from: Capability;
+  readonly to: Capability;
   /**
    * The upstream's request for a caller's request. `model`, `stream` and fields that neither operation documents are carried over.
    *

@@ -1,6 +1,7 @@
-import type { Operation } from '@aigateway/contract/records';
+import type { Capability } from '../operations/capability.ts';
 import type { Bridge } from './bridge.ts';
 import { chatOverResponses } from './chat-responses.ts';
+import { compactOverResponses, compactionTurnOverResponses } from './compaction.ts';
 import { completionsOverChat } from './completions-chat.ts';
 import { compose } from './compose.ts';
 import { responsesOverChat } from './responses-chat.ts';
@@ -11,14 +12,25 @@ const bridges: readonly Bridge[] = [
   responsesOverChat,
   completionsOverChat,
   compose(completionsOverChat, chatOverResponses),
+  compactOverResponses,
+  compose(compactOverResponses, responsesOverChat),
+  compactionTurnOverResponses,
+  compose(compactionTurnOverResponses, responsesOverChat),
 ];
 
-/** The bridge for callers of `from` on a deployment that answers on `to`; undefined when there is none or none is needed. */
-export function bridgeFor(from: Operation, to: Operation): Bridge | undefined {
+/** The bridge for callers of `from` on a deployment that is asked for `to`; undefined when there is none or none is needed. */
+export function bridgeFor(from: Capability, to: Capability): Bridge | undefined {
   return bridges.find((bridge) => bridge.from === from && bridge.to === to);
 }
 
-/** The operations by which a caller of `from` can be answered, best first: `from` itself, then those there is a bridge to. */
-export function reachable(from: Operation): Operation[] {
-  return [from, ...bridges.filter((bridge) => bridge.from === from).map((bridge) => bridge.to)];
+const reached = new Map<Capability, readonly Capability[]>();
+
+/** What a caller of `from` can be answered by, best first: `from` itself, then what there is a bridge to. */
+export function reachable(from: Capability): readonly Capability[] {
+  let found = reached.get(from);
+  if (found === undefined) {
+    found = [from, ...bridges.filter((bridge) => bridge.from === from).map(({ to }) => to)];
+    reached.set(from, found);
+  }
+  return found;
 }

@@ -1,4 +1,5 @@
 import type { Operation } from '@aigateway/contract/records';
+import type { Capability } from '../operations/capability.ts';
 
 /** One row of the table of what the proxy answers with model traffic. */
 export type Endpoint = {
@@ -8,9 +9,11 @@ export type Endpoint = {
   /** Path without any of the accepted prefixes; `:id` stands for one segment. */
   readonly path: string;
   readonly operation: Operation;
+  /** What a deployment must be able to do for it, itself or over a bridge. */
+  readonly capability: Capability;
   /**
    * - `create`: runs a model; may be bridged, retried and failed over
-   * - `auxiliary`: about a model, without output of its own (counting, compaction): a model is named, nothing is bridged
+   * - `auxiliary`: about a conversation, without an answer to it (counting, compaction); may be bridged like `create`
    * - `stored`: about an object that lives in one resource
    */
   readonly kind: 'create' | 'auxiliary' | 'stored';

@@ -1,23 +1,37 @@
+import { operationOf, suffixOf, type Capability } from '../operations/capability.ts';
 import type { Endpoint } from './endpoint.ts';
 
 function create(name: string, path: string, operation: Endpoint['operation']): Endpoint {
-  return { name, method: 'POST', path, operation, kind: 'create', metered: true, suffix: '' };
+  return {
+    name,
+    method: 'POST',
+    path,
+    operation,
+    capability: operation,
+    kind: 'create',
+    metered: true,
+    suffix: '',
+  };
 }
 
-function responses(
-  method: Endpoint['method'],
-  kind: Endpoint['kind'],
-  suffix: string,
-  name: string,
-): Endpoint {
-  const metered = suffix === '/compact';
+/** A part of the responses operation; its capability's name is the endpoint's as well. */
+function auxiliary(capability: Capability, metered: boolean): Endpoint {
+  const suffix = suffixOf(capability);
+  const path = `/responses${suffix}`;
+  const operation = operationOf(capability);
+  const kind = 'auxiliary';
+  return { name: capability, method: 'POST', path, operation, capability, kind, metered, suffix };
+}
+
+function stored(method: Endpoint['method'], suffix: string, name: string): Endpoint {
   return {
     name,
     method,
     path: `/responses${suffix}`,
     operation: 'responses',
-    kind,
-    metered,
+    capability: 'responses',
+    kind: 'stored',
+    metered: false,
     suffix,
   };
 }
@@ -35,10 +49,10 @@ export const endpoints: readonly Endpoint[] = [
   create('completions', '/completions', 'completions'),
   create('embeddings', '/embeddings', 'embeddings'),
   create('responses', '/responses', 'responses'),
-  responses('POST', 'auxiliary', '/compact', 'responses.compact'),
-  responses('POST', 'auxiliary', '/input_tokens', 'responses.input_tokens'),
-  responses('GET', 'stored', '/:id', 'responses.get'),
-  responses('DELETE', 'stored', '/:id', 'responses.delete'),
-  responses('POST', 'stored', '/:id/cancel', 'responses.cancel'),
-  responses('GET', 'stored', '/:id/input_items', 'responses.input_items'),
+  auxiliary('responses.compact', true),
+  auxiliary('responses.input_tokens', false),
+  stored('GET', '/:id', 'responses.get'),
+  stored('DELETE', '/:id', 'responses.delete'),
+  stored('POST', '/:id/cancel', 'responses.cancel'),
+  stored('GET', '/:id/input_items', 'responses.input_items'),
 ];

@@ -1,6 +1,7 @@
-import type { JsonObject, Operation, SettingsRecord } from '@aigateway/contract/records';
+import type { JsonObject, SettingsRecord } from '@aigateway/contract/records';
 import type { Bridge, BridgeContext } from '../bridge/bridge.ts';
 import { GatewayError } from '../errors.ts';
+import { operationOf, type Capability } from '../operations/capability.ts';
 import { operations } from '../operations/index.ts';
 import type { OperationFacts } from '../operations/operation.ts';
 import type { Scan } from '../operations/scan.ts';
@@ -32,7 +33,8 @@ export type PrepareInput = {
   readonly deployment: string;
   /** The name that bridged answers show. */
   readonly model: string;
-  readonly operation: Operation;
+  /** What the deployment is asked for. */
+  readonly capability: Capability;
   readonly bridge: Bridge | undefined;
   readonly settings: SettingsRecord;
   readonly now: number;
@@ -52,7 +54,7 @@ export function prepare(input: PrepareInput): Prepared {
   const isNative = input.bridge === undefined;
   const isAzure = state.record.dialect !== 'openai';
   const vendor = isAzure ? vendorRepairs(settings.dropVendorFields, call.operation.name) : [];
-  const repairs = repairsFor(state, input.operation, input.now);
+  const repairs = repairsFor(state, input.capability, input.now);
   const untouched = input.translated === undefined && isNative;
   if (untouched && !concerns(call, vendor) && !concerns(call, repairs))
     return prepareBytes(input, repairs);
@@ -128,7 +130,7 @@ function prepareObject(
     body[name] = value;
     changes.push(`+${name}`);
   }
-  const upstream = operations[input.operation];
+  const upstream = operations[operationOf(input.capability)];
   if (setsModel(input)) {
     if (bridge === undefined && body['model'] !== input.deployment) changes.push('model');
     body['model'] = input.deployment;
@@ -144,18 +146,19 @@ function prepareObject(
   return { body: Buffer.from(JSON.stringify(body)), upstream, bridge: bridged, changes };
 }
 
-function contextOf({ call, model }: PrepareInput, request: JsonObject): BridgeContext {
+function contextOf({ call, model, state }: PrepareInput, request: JsonObject): BridgeContext {
   return {
     model,
     request,
     createdAt: Math.floor(call.startedAt / 1000),
     requestId: call.requestId.replaceAll('-', ''),
+    deployment: state.record,
   };
 }
 
 /** On classic deployment paths the path decides, and the body's `model` is not looked at. */
-function setsModel({ state, operation }: PrepareInput): boolean {
-  return setsModelInBody(state.record.dialect, operation);
+function setsModel({ state, capability }: PrepareInput): boolean {
+  return setsModelInBody(state.record.dialect, operationOf(capability));
 }
 
 function modelIn(call: Call): unknown {

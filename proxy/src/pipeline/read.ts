@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Match } from '../endpoints/endpoint.ts';
 import { GatewayError } from '../errors.ts';
+import type { Capability } from '../operations/capability.ts';
 import { operations } from '../operations/index.ts';
 import type { OperationFacts } from '../operations/operation.ts';
 import { scanObject, ScanError, type Scan } from '../operations/scan.ts';
@@ -14,6 +15,8 @@ export type Call = {
   readonly startedAt: number;
   readonly match: Match;
   readonly operation: OperationFacts;
+  /** What a deployment must be able to do for it, itself or over a bridge. */
+  readonly capability: Capability;
   /** The caller's query without the question mark. */
   readonly query: string;
   /** Empty where the endpoint takes no body. */
@@ -142,6 +145,9 @@ export function readCall(
     startedAt,
     match,
     operation,
+    capability: endsInTrigger(match, body, get)
+      ? 'responses.compaction_trigger'
+      : match.endpoint.capability,
     query,
     body,
     scan,
@@ -245,6 +251,22 @@ function readStream(value: unknown, match: Match, query: string): boolean {
     });
   }
   return operations[match.endpoint.operation].streams && match.endpoint.kind === 'create';
+}
+
+/** The input's last item asks for a compaction of what stands before it. */
+function endsInTrigger(match: Match, body: Buffer, get: (name: string) => unknown): boolean {
+  const { capability, kind } = match.endpoint;
+  if (capability !== 'responses' || kind !== 'create' || !body.includes('"compaction_trigger"')) {
+    return false;
+  }
+  const input = get('input');
+  const last: unknown = Array.isArray(input) ? input.at(-1) : undefined;
+  return (
+    typeof last === 'object' &&
+    last !== null &&
+    'type' in last &&
+    last.type === 'compaction_trigger'
+  );
 }
 
 function wantsUsage(options: unknown): boolean {

@@ -1,16 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Limits, LimitScope } from '@aigateway/contract/limits';
-import type { DeploymentRecord, Operation } from '@aigateway/contract/records';
+import type { DeploymentRecord } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
 import { bridgeFor, reachable } from '../bridge/index.ts';
 import { costEstimate, costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { GatewayError } from '../errors.ts';
+import { operationOf, type Capability } from '../operations/capability.ts';
 import type { Reservation } from '../ports.ts';
 import {
+  capabilityFor,
   learnParameter,
-  learnUnsupportedOperation,
-  operationFor,
+  learnUnsupported,
   repairFromRefusal,
 } from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
@@ -215,9 +216,9 @@ class Delivery {
         tried.set(state, (tried.get(state) ?? 0) + 1);
         continue;
       }
-      const { failure, operation } = outcome;
+      const { failure, capability } = outcome;
       if (this.#gone) return aborted;
-      switch (await this.#react(state, operation, failure)) {
+      switch (await this.#react(state, capability, failure)) {
         case 'same':
           sticky = state;
           tried.delete(state);
@@ -233,12 +234,10 @@ class Delivery {
   }
 
   #filter(model: ResolvedModel) {
-    const { key, snapshot, call, tags } = this.#grant;
+    const { key, snapshot, tags } = this.#grant;
     const credential =
       key.credential === undefined ? undefined : snapshot.credential(key.credential);
     const now = this.#gateway.clock.now();
-    const isBridgeable = call.match.endpoint.kind === 'create' && snapshot.records.settings.bridge;
-    const bridges = isBridgeable ? reachable(call.operation.name) : [];
     return filterDeployments(this.#gateway.deployments.group(model.group), {
       key,
       router: snapshot.records.router,
@@ -247,8 +246,16 @@ class Delivery {
       tags,
       ...(model.deploymentId !== undefined && { deploymentId: model.deploymentId }),
       estimateInputTokens: this.#admitted.estimate.input,
-      canServe: (state) => operationFor(state, call.operation.name, bridges, now) !== undefined,
+      canServe: (state) => this.#capability(state, now) !== undefined,
     });
+  }
+
+  /** How to ask a deployment for what the caller wants; undefined when it cannot be had there. */
+  #capability(state: DeploymentState, now: number): Capability | undefined {
+    const { call, snapshot } = this.#grant;
+    const isBridgeable = call.match.endpoint.kind !== 'stored' && snapshot.records.settings.bridge;
+    const bridges = isBridgeable ? reachable(call.capability) : [];
+    return capabilityFor(state, call.capability, bridges, now);
   }
 
   #order(
@@ -299,17 +306,16 @@ class Delivery {
     model: ResolvedModel,
   ): Promise<
     | Delivered
-    | { kind: 'failed'; failure: UpstreamFailure; operation: Operation }
+    | { kind: 'failed'; failure: UpstreamFailure; capability: Capability }
     | { kind: 'busy' }
   > {
     const { call, snapshot, key, asked } = this.#grant;
     const gateway = this.#gateway;
     const started = gateway.clock.now();
     const { record } = state;
-    const isBridgeable = call.match.endpoint.kind === 'create' && snapshot.records.settings.bridge;
-    const bridges = isBridgeable ? reachable(call.operation.name) : [];
-    const operation =
-      operationFor(state, call.operation.name, bridges, started) ?? call.operation.name;
+    const capability = this.#capability(state, started) ?? call.capability;
+    const bridge =
+      capability === call.capability ? undefined : bridgeFor(call.capability, capability);
     const deployment = upstreamName(record, model);
     const prepared = prepare({
       call,
@@ -317,16 +323,15 @@ class Delivery {
       state,
       deployment,
       model: asked,
-      operation,
-      bridge:
-        operation === call.operation.name ? undefined : bridgeFor(call.operation.name, operation),
+      capability,
+      bridge,
       settings: snapshot.records.settings,
       now: started,
     });
     const { endpoint, id } = call.match;
     const path = upstreamPath(record, deployment, {
       operation: prepared.upstream.name,
-      suffix: endpoint.suffix.replace(':id', id ?? ''),
+      suffix: bridge === undefined ? endpoint.suffix.replace(':id', id ?? '') : '',
       query: call.query,
     });
     const reserved = this.#reserve(record);
@@ -392,7 +397,7 @@ class Delivery {
       await renewable.renew();
       return this.#try(state, model);
     }
-    return { kind: 'failed', failure, operation };
+    return { kind: 'failed', failure, capability };
   }
 
   /** A deployment has answered: its limits, its health and its statistics hear how it went. */
@@ -523,7 +528,7 @@ class Delivery {
   /** What to do after a failure, having learned from it. */
   async #react(
     state: DeploymentState,
-    operation: Operation,
+    capability: Capability,
     failure: UpstreamFailure,
   ): Promise<'same' | 'next' | 'stop'> {
     const { call, snapshot } = this.#grant;
@@ -532,18 +537,18 @@ class Delivery {
     if (this.#repairs < maxRepairs) {
       this.#repairs += 1;
       if (failure.kind === 'operation_unsupported') {
-        learnUnsupportedOperation(state, operation, now);
-        return snapshot.records.settings.bridge && call.match.endpoint.kind === 'create'
-          ? 'same'
-          : 'next';
+        // Of a stored object it says nothing but that this object cannot be had.
+        if (call.match.endpoint.kind === 'stored') return 'next';
+        learnUnsupported(state, capability, now);
+        return this.#capability(state, now) === undefined ? 'next' : 'same';
       }
       if (
         failure.retry === 'repaired' &&
         failure.kind !== 'encrypted_content' &&
         snapshot.records.settings.repairParameters
       ) {
-        const repair = repairFromRefusal(operation, failure);
-        if (repair !== undefined && learnParameter(state, operation, repair, now)) return 'same';
+        const repair = repairFromRefusal(operationOf(capability), failure);
+        if (repair !== undefined && learnParameter(state, capability, repair, now)) return 'same';
         return 'stop';
       }
       this.#repairs -= 1;

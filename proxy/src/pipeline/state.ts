@@ -1,4 +1,5 @@
 import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
+import { expandSummaries, summaryMarker } from '../bridge/summary.ts';
 import { GatewayError } from '../errors.ts';
 import type { IdTagger } from '../routing/affinity.ts';
 import { mayReferToState, stripForeign, unwrapRequest } from '../routing/state-fields.ts';
@@ -7,25 +8,31 @@ import { memberValue } from './body.ts';
 import { parseCallBody } from './prepare.ts';
 import type { Call } from './read.ts';
 
-/** A Responses request whose references have been led back to the resource they live in. */
+/** A Responses request in the words of its upstream: its references are led back to the resource they live in. */
 export type StatefulBody = {
   /** The body as its home understands it; absent where the request has none. */
   readonly body: JsonObject | undefined;
   /** The resource that must answer; empty once its state has been taken out. */
   readonly homes: ReadonlySet<string>;
+  /** Its state has been taken out. */
+  readonly stripped: boolean;
   /** What was changed, for the response header. */
   readonly changes: readonly string[];
 };
 
 /**
- * Finds the resource that a Responses request refers to.
+ * Finds the resource that a Responses request refers to. The gateway's own compactions refer to none: they become messages.
  *
- * @returns undefined when it refers to none: its bytes then stay as they are
+ * @returns undefined when there is nothing to translate: its bytes then stay as they are
  * @throws GatewayError 404 for a reference that is somebody else's or was not made by this gateway, in the same words
  */
 export function readState(call: Call, tagger: IdTagger, ownerId: string): StatefulBody | undefined {
-  if (call.operation.name !== 'responses' || !mayReferToState(call.body)) return undefined;
-  const body = parseCallBody(call);
+  if (call.operation.name !== 'responses') return undefined;
+  const mayHoldSummary = call.body.includes(summaryMarker);
+  if (!mayHoldSummary && !mayReferToState(call.body)) return undefined;
+  const written = parseCallBody(call);
+  const expanded = mayHoldSummary ? expandSummaries(written) : undefined;
+  const body = expanded ?? written;
   const read = unwrapRequest(body, tagger, ownerId);
   const [refused] = [...read.foreign, ...read.untagged];
   if (refused !== undefined) {
@@ -43,8 +50,16 @@ export function readState(call: Call, tagger: IdTagger, ownerId: string): Statef
       },
     });
   }
-  if (!read.changed) return undefined;
-  return { body: read.body, homes: read.homes, changes: read.stripped.map((name) => `-${name}`) };
+  if (!read.changed && expanded === undefined) return undefined;
+  return {
+    body: read.body,
+    homes: read.homes,
+    stripped: false,
+    changes: [
+      ...(expanded === undefined ? [] : ['compaction>message']),
+      ...read.stripped.map((name) => `-${name}`),
+    ],
+  };
 }
 
 /**
@@ -58,12 +73,13 @@ export function stripState(
 ): StatefulBody | undefined {
   if (call.operation.name !== 'responses' || call.match.endpoint.kind === 'stored')
     return undefined;
-  if (stateful !== undefined && stateful.homes.size === 0) return undefined;
+  if (stateful?.stripped === true) return undefined;
   const { body, stripped, usable } = stripForeign(stateful?.body ?? parseCallBody(call));
   if (!usable || stripped.length === 0) return undefined;
   return {
     body,
     homes: new Set(),
+    stripped: true,
     changes: [...(stateful?.changes ?? []), ...stripped.map((name) => `-${name}`)],
   };
 }

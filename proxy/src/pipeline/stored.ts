@@ -51,7 +51,10 @@ export function authorizeStored(
     scopes: scopesOf(key, record.model, snapshot),
     tags: key.tags,
   };
-  return { grant, stateful: { body: undefined, homes: new Set([found.resourceId]), changes: [] } };
+  return {
+    grant,
+    stateful: { body: undefined, homes: new Set([found.resourceId]), stripped: false, changes: [] },
+  };
 }
 
 /** The deployment of a resource that is available soonest. */

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
 import {
   learnParameter,
-  learnUnsupportedOperation,
+  learnUnsupported,
   newLearned,
-  operationFor,
+  capabilityFor,
   repairFromRefusal,
   repairsFor,
 } from './capability.ts';
@@ -20,7 +20,7 @@ const stateOf = (record: Partial<DeploymentRecord> = {}) => ({
 
 describe('the operation to ask by', () => {
   it('is the asked one as long as nothing speaks against it', () => {
-    expect(operationFor(stateOf(), 'chat', ['responses'], start)).toBe('chat');
+    expect(capabilityFor(stateOf(), 'chat', ['responses'], start)).toBe('chat');
   });
 
   it.each<[string, Partial<DeploymentRecord>, Operation, Operation | undefined]>([
@@ -39,36 +39,36 @@ describe('the operation to ask by', () => {
     ],
   ])('follows %s', (_, record, asked, expected) => {
     const reachable: Operation[] = asked === 'chat' ? ['responses'] : [];
-    expect(operationFor(stateOf(record), asked, reachable, start)).toBe(expected);
+    expect(capabilityFor(stateOf(record), asked, reachable, start)).toBe(expected);
   });
 
   it('changes once the deployment refused it, even where it was declared', () => {
     const state = stateOf({ operations: ['chat', 'responses'] });
-    learnUnsupportedOperation(state, 'chat', start);
-    expect(operationFor(state, 'chat', ['responses'], start)).toBe('responses');
-    expect(operationFor(state, 'chat', [], start)).toBeUndefined();
+    learnUnsupported(state, 'chat', start);
+    expect(capabilityFor(state, 'chat', ['responses'], start)).toBe('responses');
+    expect(capabilityFor(state, 'chat', [], start)).toBeUndefined();
   });
 
   it('is learned anew after a day', () => {
     const state = stateOf();
-    learnUnsupportedOperation(state, 'chat', start);
-    expect(operationFor(state, 'chat', ['responses'], start + day - 1)).toBe('responses');
-    expect(operationFor(state, 'chat', ['responses'], start + day)).toBe('chat');
+    learnUnsupported(state, 'chat', start);
+    expect(capabilityFor(state, 'chat', ['responses'], start + day - 1)).toBe('responses');
+    expect(capabilityFor(state, 'chat', ['responses'], start + day)).toBe('chat');
   });
 
   it('follows a model that changes sides', () => {
     const state = stateOf();
-    learnUnsupportedOperation(state, 'chat', start);
-    learnUnsupportedOperation(state, 'responses', start + 3_600_000);
-    expect(operationFor(state, 'chat', ['responses'], start + 3_600_000)).toBe('chat');
-    expect(operationFor(state, 'responses', ['chat'], start + 3_600_000)).toBe('chat');
+    learnUnsupported(state, 'chat', start);
+    learnUnsupported(state, 'responses', start + 3_600_000);
+    expect(capabilityFor(state, 'chat', ['responses'], start + 3_600_000)).toBe('chat');
+    expect(capabilityFor(state, 'responses', ['chat'], start + 3_600_000)).toBe('chat');
   });
 
   it('is none when both ways were refused together', () => {
     const state = stateOf();
-    learnUnsupportedOperation(state, 'chat', start);
-    learnUnsupportedOperation(state, 'responses', start + 200);
-    expect(operationFor(state, 'chat', ['responses'], start + 300)).toBeUndefined();
+    learnUnsupported(state, 'chat', start);
+    learnUnsupported(state, 'responses', start + 200);
+    expect(capabilityFor(state, 'chat', ['responses'], start + 300)).toBeUndefined();
   });
 });
 

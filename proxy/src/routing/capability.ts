@@ -1,10 +1,12 @@
 import type { DeploymentRecord, Operation } from '@aigateway/contract/records';
+import { isPart, operationOf, suffixOf, type Capability } from '../operations/capability.ts';
+import { supports } from '../upstream/dialect.ts';
 import { outputLimitNames, reasoningRepairs } from './known-repairs.ts';
 import { normalisePath, type Repair } from './repair.ts';
 
 /** How long a learned fact is believed: models change sides over time, and a snapshot may not tell. */
 const learnedForMs = 86_400_000;
-/** Facts of one deployment and operation; a fuller table forgets the oldest. */
+/** Facts of one deployment and capability; a fuller table forgets the oldest. */
 const maxLearned = 64;
 /**
  * When two ways of asking are refused this far apart, the older refusal is out of date: the model has changed sides. Closer
@@ -16,12 +18,12 @@ type LearnedRepair = { readonly repair: Repair; readonly until: number };
 
 /** What a deployment's own refusals have taught. Changed only by the functions of this file. */
 export type Learned = {
-  /** Operation → when it was refused, milliseconds since the epoch. */
-  readonly unsupported: Map<Operation, number>;
-  readonly repairs: Map<Operation, Map<string, LearnedRepair>>;
+  /** What was refused → when, milliseconds since the epoch. */
+  readonly unsupported: Map<Capability, number>;
+  readonly repairs: Map<Capability, Map<string, LearnedRepair>>;
   /** The answers of `repairsFor`, until something is learned or expires. */
   readonly known: Map<
-    Operation,
+    Capability,
     {
       readonly record: DeploymentRecord;
       readonly until: number;
@@ -37,34 +39,36 @@ export function newLearned(): Learned {
   return { unsupported: new Map(), repairs: new Map(), known: new Map() };
 }
 
-/** The deployment said that its model does not do this operation. */
-export function learnUnsupportedOperation(
+/** The deployment said that it does not do this. What it says of a part of an operation is true of that part alone. */
+export function learnUnsupported(
   { learned }: WithCapability,
-  operation: Operation,
+  capability: Capability,
   now: number,
 ): void {
-  for (const [other, since] of learned.unsupported) {
-    if (now - since > changedSidesAfterMs) learned.unsupported.delete(other);
+  if (!isPart(capability)) {
+    for (const [other, since] of learned.unsupported) {
+      if (!isPart(other) && now - since > changedSidesAfterMs) learned.unsupported.delete(other);
+    }
   }
-  learned.unsupported.set(operation, now);
+  learned.unsupported.set(capability, now);
 }
 
 /**
- * The operation by which to ask the deployment: the asked one if it can, else the first that a bridge reaches.
+ * How to ask the deployment: for what was asked if it can do that, else for the first that a bridge reaches.
  *
  * Declared operations win over guesses from the model's mode; a refusal wins over both. Unknown means possible.
  *
- * @param reachable - operations that a bridge translates to, best first
+ * @param reachable - what a bridge translates to, best first
  * @returns undefined when the deployment cannot serve the request in any way
  */
-export function operationFor(
+export function capabilityFor(
   state: WithCapability,
-  asked: Operation,
-  reachable: readonly Operation[],
+  asked: Capability,
+  reachable: readonly Capability[],
   now: number,
-): Operation | undefined {
+): Capability | undefined {
   if (isPossible(state, asked, now)) return asked;
-  return reachable.find((operation) => isPossible(state, operation, now));
+  return reachable.find((capability) => isPossible(state, capability, now));
 }
 
 /**
@@ -74,16 +78,16 @@ export function operationFor(
  */
 export function learnParameter(
   { learned }: WithCapability,
-  operation: Operation,
+  capability: Capability,
   repair: Repair,
   now: number,
 ): boolean {
   const param = normalisePath(repair.param);
   if (!isRepairable(param, repair)) return false;
-  let repairs = learned.repairs.get(operation);
+  let repairs = learned.repairs.get(capability);
   if (repairs === undefined) {
     repairs = new Map();
-    learned.repairs.set(operation, repairs);
+    learned.repairs.set(capability, repairs);
   }
   // A model that changed sides refuses what it was renamed to: the two would undo each other.
   if (repair.action === 'rename') repairs.delete(repair.to);
@@ -92,7 +96,7 @@ export function learnParameter(
   const [oldest] = repairs.keys();
   if (repairs.size >= maxLearned && oldest !== undefined) repairs.delete(oldest);
   repairs.set(key, { repair: { ...repair, param }, until: now + learnedForMs });
-  learned.known.delete(operation);
+  learned.known.delete(capability);
   return true;
 }
 
@@ -102,14 +106,14 @@ export function learnParameter(
  */
 export function repairsFor(
   state: WithCapability,
-  operation: Operation,
+  capability: Capability,
   now: number,
 ): readonly Repair[] {
   const { record, learned } = state;
-  const known = learned.known.get(operation);
+  const known = learned.known.get(capability);
   if (known !== undefined && known.record === record && now < known.until) return known.repairs;
-  const found = findRepairs(state, operation, now);
-  learned.known.set(operation, { record, ...found });
+  const found = findRepairs(state, capability, now);
+  learned.known.set(capability, { record, ...found });
   return found.repairs;
 }
 
@@ -149,13 +153,15 @@ const operationsOfMode: { readonly [mode: string]: readonly Operation[] } = {
   embedding: ['embeddings'],
 };
 
-function isPossible(
-  { record, learned }: WithCapability,
-  operation: Operation,
-  now: number,
-): boolean {
-  const refusedAt = learned.unsupported.get(operation);
+function isPossible(state: WithCapability, capability: Capability, now: number): boolean {
+  const { record, learned } = state;
+  const refusedAt = learned.unsupported.get(capability);
   if (refusedAt !== undefined && now - refusedAt < learnedForMs) return false;
+  const operation = operationOf(capability);
+  if (operation !== capability) {
+    const hasPath = supports(record.dialect, operation, suffixOf(capability));
+    return hasPath && isPossible(state, operation, now);
+  }
   if (record.operations !== undefined) return record.operations.includes(operation);
   const { mode } = record.facts;
   if (mode === undefined) return true;
@@ -222,14 +228,15 @@ function isRepairable(param: string, repair: Repair): boolean {
 
 function findRepairs(
   { record, learned }: WithCapability,
-  operation: Operation,
+  capability: Capability,
   now: number,
 ): { until: number; repairs: readonly Repair[] } {
   let until = Infinity;
   const byKey = new Map<string, Repair>();
+  const operation = operationOf(capability);
   const family = record.family === 'reasoning' ? (reasoningRepairs[operation] ?? []) : [];
   for (const repair of family) byKey.set(repair.param, repair);
-  const learnedHere = learned.repairs.get(operation);
+  const learnedHere = learned.repairs.get(capability);
   for (const [key, fact] of learnedHere ?? []) {
     if (now >= fact.until) {
       learnedHere?.delete(key);
