@@ -1,0 +1,145 @@
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  adminKey,
+  callerKey,
+  keyRecord,
+  startGatewayUnderTest,
+  type GatewayUnderTest,
+} from '../gateway-under-test.ts';
+
+const limitedKey = 'sk-limited-0123456789abcdef';
+
+let gateway: GatewayUnderTest;
+beforeAll(async () => {
+  gateway = await startGatewayUnderTest({
+    simulator: {
+      resources: ['east', 'west'].map((name) => ({
+        name,
+        keys: [`${name}-key`],
+        deployments: [
+          { name: 'prod-4o', model: 'gpt-4o' },
+          { name: 'embed', model: 'text-embedding-3-small' },
+        ],
+      })),
+    },
+    deployments: [
+      ...['east', 'west'].map((resourceName) => ({
+        resourceName,
+        deployment: 'prod-4o',
+        model: 'gpt-4o',
+        tokensPerMinute: 1000,
+        requestsPerMinute: 10,
+        facts: {
+          mode: 'chat',
+          maxInputTokens: 128_000,
+          maxOutputTokens: 16_384,
+          supports: ['vision', 'prompt_caching', 'function_calling'],
+          baseModel: 'azure/gpt-4o',
+        },
+        prices: { input: 2_500_000, output: 10_000_000, cachedInput: 1_250_000 },
+      })),
+      { resourceName: 'east', deployment: 'embed', model: 'text-embedding-3-small' },
+      { resourceName: 'east', deployment: 'embed', model: 'internal', id: 'hidden' },
+      { resourceName: 'west', deployment: '*', model: 'any/*', id: 'any' },
+    ],
+    models: [{ name: 'internal', hidden: true, accessGroups: [] }],
+    router: { aliases: { 'gpt-4': { model: 'gpt-4o', hidden: false } } },
+    keys: [
+      keyRecord(),
+      keyRecord({ keyId: 'admin', secret: adminKey, role: 'admin' }),
+      keyRecord({ keyId: 'limited', secret: limitedKey, models: ['gpt-4o', 'any/thing'] }),
+    ],
+  });
+});
+afterAll(() => gateway.close());
+
+async function get(path: string, key = callerKey) {
+  const response = await gateway.call(path, undefined, { key });
+  expect(response.status).toBe(200);
+  return (await response.json()) as { data: Record<string, unknown>[] };
+}
+
+function ids({ data }: { data: Record<string, unknown>[] }): unknown[] {
+  return data.map(({ id }) => id);
+}
+
+describe('the list of models', () => {
+  it('is that of the key, under every path that clients ask', async () => {
+    for (const path of [
+      '/v1/models',
+      '/models',
+      '/openai/v1/models',
+      '/openai/models?api-version=2024-10-21',
+    ]) {
+      expect(ids(await get(path))).toEqual(['gpt-4o', 'text-embedding-3-small', 'gpt-4']);
+    }
+    expect(ids(await get('/v1/models', limitedKey))).toEqual(['gpt-4o', 'gpt-4', 'any/thing']);
+    const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: callerKey });
+    expect((await client.models.retrieve('gpt-4o')).id).toBe('gpt-4o');
+    await expect(client.models.retrieve('internal')).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('is answered from memory, without a call upstream', async () => {
+    const before = gateway.simulator.requests().length;
+    for (let index = 0; index < 50; index += 1) await get('/v1/model/info');
+    expect(gateway.simulator.requests()).toHaveLength(before);
+  });
+});
+
+describe('model info', () => {
+  it('has complete rows only, as Roo Code wants them', async () => {
+    const { data } = await get('/v1/model/info');
+    expect(data.length).toBeGreaterThan(3);
+    for (const row of data) {
+      expect(row).toMatchObject({
+        model_name: expect.stringMatching(/./),
+        litellm_params: { model: expect.stringMatching(/./) },
+        model_info: { id: expect.stringMatching(/./), supports_vision: expect.any(Boolean) },
+      });
+    }
+    expect(data[0]).toMatchObject({
+      model_name: 'gpt-4o',
+      model_info: {
+        mode: 'chat',
+        max_input_tokens: 128_000,
+        max_output_tokens: 16_384,
+        max_tokens: 16_384,
+        input_cost_per_token: 0.0000025,
+        output_cost_per_token: 0.00001,
+        cache_read_input_token_cost: 0.00000125,
+        supports_vision: true,
+        supports_prompt_caching: true,
+        supports_reasoning: false,
+      },
+    });
+  });
+
+  it('shows hosts to administrators alone, and credentials to nobody', async () => {
+    const { origin } = new URL(gateway.simulator.url);
+    expect(JSON.stringify(await get('/v1/model/info'))).not.toContain(origin);
+    const admins = JSON.stringify(await get('/v1/model/info', adminKey));
+    expect(admins).toContain(origin);
+    expect(admins).not.toContain('east-key');
+  });
+
+  it('sums the limits of a group', async () => {
+    const { data } = await get('/model_group/info?model_group=gpt-4o');
+    expect(data).toMatchObject([
+      {
+        model_group: 'gpt-4o',
+        providers: ['azure'],
+        tpm: 2000,
+        rpm: 20,
+        max_input_tokens: 128_000,
+      },
+    ]);
+  });
+});
+
+describe('health', () => {
+  it('with a key lists deployments by what calls have shown, in the form of LiteLLM', async () => {
+    const response = await gateway.call('/health');
+    expect(await response.json()).toMatchObject({ healthy_count: 5, unhealthy_count: 0 });
+  });
+});
