@@ -1,4 +1,8 @@
-import { defaultResponsesModel } from '@aigateway/contract/environment-config';
+import {
+  defaultResponsesModel,
+  isSet,
+  masterKeyNames,
+} from '@aigateway/contract/environment-config';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import type { Configuration } from './configuration.ts';
 
@@ -6,24 +10,21 @@ import type { Configuration } from './configuration.ts';
  * What a person reads who has just started the gateway: where it listens, where the key is kept, a line to try, and what to
  * paste into a client. Holds no secret: the key is named by its file or variable.
  */
-export function banner({ compiled, masterKey, simulated }: Configuration, proxy: Proxy): string {
+export function banner(configuration: Configuration, proxy: Proxy): string {
+  const { compiled, simulated } = configuration;
   const { records, server } = compiled;
   const base = `${proxy.url}${server.basePath}/v1`;
   if (server.profile === 'production') return `PVC AI Gateway listens on ${proxy.url}`;
   const chat =
     records.models.find(({ name }) => name === defaultResponsesModel) ?? records.models[0];
   const model = chat === undefined || chat.name.includes('*') ? '<deployment>' : chat.name;
-  const key = masterKey === undefined ? keyVariable(compiled) : `$(cat ${masterKey.file})`;
-  const keyPlace =
-    masterKey === undefined
-      ? `as set in ${keyVariable(compiled).replaceAll(/[${}]/g, '')}`
-      : `${masterKey.created ? 'created and kept' : 'kept'} in ${masterKey.file}`;
+  const key = keyToUse(configuration);
   return [
     '',
     `  PVC AI Gateway listens on ${proxy.url}`,
     '',
     `  Base URL   ${base}`,
-    `  Key        ${keyPlace}`,
+    `  Key        ${key.place}`,
     `  Models     ${records.models.map(({ name }) => name).join(', ') || 'none'}`,
     ...(proxy.opsUrl === undefined ? [] : [`  Metrics    ${proxy.opsUrl}/metrics`]),
     '',
@@ -36,21 +37,42 @@ export function banner({ compiled, masterKey, simulated }: Configuration, proxy:
       : []),
     '  Try it:',
     '',
-    `    curl ${base}/responses -H "Authorization: Bearer ${key}" -H 'content-type: application/json' \\`,
+    `    curl ${base}/responses -H "Authorization: Bearer ${key.shell}" -H 'content-type: application/json' \\`,
     `      -d '{"model":"${model}","input":"Say hello"}'`,
     '',
     '  In a client (Roo Code, Qoder, Cline, Codex, opencode, any OpenAI SDK):',
     '',
     `    base URL  ${base}`,
-    `    API key   ${masterKey === undefined ? 'the one above' : `the content of ${masterKey.file}`}`,
+    `    API key   ${key.toPaste}`,
     `    model     ${model}`,
     '',
   ].join('\n');
 }
 
-/** The variable that most likely holds a key to call with. */
-function keyVariable({ records }: Configuration['compiled']): string {
-  return records.keys.some(({ role }) => role === 'model')
-    ? '$PROXY_API_KEY'
-    : '$LITELLM_MASTER_KEY';
+type KeyToUse = {
+  /** Where it is, in words. */
+  place: string;
+  /** How a shell gets at it. */
+  shell: string;
+  /** What to put into a client's settings. */
+  toPaste: string;
+};
+
+/** A key that works, named and not shown: the caller's own before the administrator's. */
+function keyToUse({ environment, masterKey, compiled }: Configuration): KeyToUse {
+  const names = masterKey === undefined ? ['PROXY_API_KEY', ...masterKeyNames] : ['PROXY_API_KEY'];
+  const name = names.find((candidate) => isSet(environment, candidate));
+  if (name !== undefined) {
+    return { place: `as set in ${name}`, shell: `$${name}`, toPaste: `the value of ${name}` };
+  }
+  if (masterKey !== undefined) {
+    const { file, created } = masterKey;
+    return {
+      place: `${created ? 'created and kept' : 'kept'} in ${file}`,
+      shell: `$(cat ${file})`,
+      toPaste: `the content of ${file}`,
+    };
+  }
+  const count = compiled.records.keys.length;
+  return { place: `one of the ${count} in the file`, shell: '$KEY', toPaste: 'one of the file' };
 }

@@ -50,6 +50,9 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   if (!isDevelopment)
     return { compiled, environment: given, file, masterKey: undefined, simulated: false };
 
+  // A check writes nothing: it says what is there.
+  if (command.action === 'check')
+    return { compiled, environment: given, file, masterKey: undefined, simulated: false };
   const directory = resolve(compiled.server.dataDir);
   const masterKey = compiled.records.keys.some(({ role }) => role === 'admin')
     ? undefined
@@ -94,10 +97,17 @@ function simulatedModels(url: string) {
   }));
 }
 
-/** Every problem, one a line, with its place in the file where that is known. */
+/** Everything that keeps the gateway from running, one a line, with its place in the file where that is known. */
 export function problemLines({ compiled, file }: Configuration): string[] {
-  return compiled.problems.map((problem) => {
+  const lines = compiled.problems.map((problem) => {
     const position = file?.positionOf(problem.path);
     return formatProblem(problem, position?.line);
   });
+  const { profile, secret } = compiled.server;
+  if (profile === 'production' && secret === undefined) {
+    lines.push(
+      'AIGATEWAY_SECRET: is not set. Give it 32 or more random bytes, the same for every replica and after every restart.',
+    );
+  }
+  return lines;
 }

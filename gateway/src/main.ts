@@ -58,15 +58,12 @@ async function run(command: Command): Promise<void> {
     fail([error.message]);
     return;
   }
-  const { compiled } = configuration;
-  if (isCheck) print(describe(compiled, (path) => configuration.file?.positionOf(path)));
-  if (compiled.problems.length > 0) {
-    if (!isCheck)
-      fail([
-        'The configuration cannot be used:',
-        ...problemLines(configuration).map((line) => `  ${line}`),
-      ]);
-    process.exitCode = 1;
+  if (isCheck) {
+    print(describe(configuration.compiled, (path) => configuration.file?.positionOf(path)));
+  }
+  const problems = problemLines(configuration);
+  if (problems.length > 0) {
+    fail(['The configuration cannot be used:', ...problems.map((line) => `  ${line}`)]);
     await stopSimulator?.();
     return;
   }
@@ -93,14 +90,8 @@ async function serve(
 ): Promise<void> {
   const { compiled, environment } = configuration;
   const { server } = compiled;
-  const current =
-    server.secret === undefined ? undefined : resolveSecret(server.secret, environment);
-  if (current === undefined) {
-    fail([
-      'AIGATEWAY_SECRET is not set: 32 or more random bytes, the same for every replica and after every restart.',
-    ]);
-    return;
-  }
+  if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
+  const current = resolveSecret(server.secret, environment);
   const previous =
     server.previousSecret === undefined
       ? undefined

@@ -27,8 +27,9 @@ export function reloadOnChange(
     known = contentOf(files);
     try {
       const next = await reread();
-      if (next.compiled.problems.length > 0) {
-        refused(proxy, problemLines(next));
+      const problems = problemLines(next);
+      if (problems.length > 0) {
+        refused(proxy, problems);
         return;
       }
       files = next.file?.files ?? files;

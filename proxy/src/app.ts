@@ -112,9 +112,7 @@ function answerHealth(
 ): void {
   const { ready } = options.readiness();
   const snapshot = gateway.snapshot();
-  const isAnonymous =
-    request.headers.authorization === undefined && request.headers['api-key'] === undefined;
-  if (isAnonymous || snapshot === undefined) {
+  if (snapshot === undefined || isAnonymous(request, snapshot)) {
     response.status(ready ? 200 : 503).json({ status: ready ? 'healthy' : 'unhealthy' });
     return;
   }
@@ -134,6 +132,16 @@ function answerHealth(
       unhealthy_count: unhealthy.length,
     };
   });
+}
+
+/** True for a probe that brings no key at all; a wrong key is refused like anywhere else. */
+function isAnonymous(request: Request, snapshot: Snapshot): boolean {
+  try {
+    authenticate(request.headers, snapshot, 0);
+    return false;
+  } catch (error) {
+    return error instanceof GatewayError && error.code === 'missing_key';
+  }
 }
 
 function answerView(

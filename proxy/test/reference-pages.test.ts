@@ -45,7 +45,7 @@ const ofTheRuntime = /^aigateway_(process|nodejs)_/;
 
 async function servedMetrics(): Promise<string[]> {
   const metrics = new Metrics(
-    () => ({ admitted: 1, settled: 1, inFlight: 0, doubleSettled: 0 }),
+    () => ({ admitted: 1, settled: 1, inFlight: 0, doubleSettled: 0, unrecorded: 0 }),
     () => [{ id: 'deployment', model: 'model', region: 'region', state: 'healthy' }],
   );
   metrics.settled('chat', 'model', call);

@@ -140,7 +140,7 @@ function route(request: IncomingMessage, gateway: Gateway): Match {
     case 'wrong-method': {
       const allowed = lookup.allowed.join(', ');
       throw new GatewayError('method_not_allowed', {
-        values: { method: 'used', allowed },
+        values: { method: request.method ?? '', allowed },
         headers: { allow: allowed },
       });
     }

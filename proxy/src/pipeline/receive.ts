@@ -18,7 +18,7 @@ export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits
   if (encoding !== undefined && encoding !== 'identity')
     throw new GatewayError('unsupported_encoding');
   const type = headers['content-type'];
-  // A missing type is taken for JSON: some agents and most hand-written scripts leave it out.
+  // A missing type is taken for JSON: some programs leave it out.
   if (type !== undefined && !type.includes('json') && !type.startsWith('text/plain')) {
     throw new GatewayError('unsupported_media_type', { values: { expected: 'application/json' } });
   }

@@ -319,7 +319,7 @@ function upstreamPart(
 }
 
 /** Resolves once the reply is over: true when all of it was written. */
-function whenClosed(reply: Reply): Promise<boolean> {
+export function whenClosed(reply: Reply): Promise<boolean> {
   return new Promise((resolve) => {
     if (reply.closed !== undefined) resolve(reply.closed);
     else reply.onClose = resolve;
@@ -363,7 +363,7 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
     sendError(input, status, upstreamErrorHeaders(error, status, input.attempts.length), body);
   }
   const finished = await closed;
-  const isRejected = !(error instanceof GatewayError) && !error.blame;
+  const isRejected = error instanceof GatewayError ? error.status === 400 : !error.blame;
   return {
     outcome: finished ? (isRejected ? 'rejected' : 'failed') : 'aborted',
     status: reply.status,

@@ -8,6 +8,7 @@ export type MeterCounts = {
   settled: number;
   inFlight: number;
   doubleSettled: number;
+  unrecorded: number;
 };
 
 export type DeploymentStanding = {
@@ -59,6 +60,11 @@ export class Metrics {
       'double_settled_requests',
       'Attempts to account twice; must stay 0',
       () => meter().doubleSettled,
+    );
+    this.#meterGauge(
+      'unrecorded_requests',
+      'Settled requests whose usage record was lost; must stay 0',
+      () => meter().unrecorded,
     );
     this.#deploymentGauge(deployments);
   }
