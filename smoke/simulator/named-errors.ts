@@ -4,6 +4,7 @@ import {
   frontEndError,
   invalidKey,
   invalidToken,
+  invalidValue,
   keyAuthDisabled,
   modelError,
   provisionedContextExceeded,
@@ -31,6 +32,9 @@ function tooMany(code: string, message: string): Reply {
 
 /** Errors that can be sent on command, named by status and cause. */
 export const NAMED_ERRORS = {
+  '400-compaction-trigger': () =>
+    invalidValue('input[1].type', 'compaction_trigger', ['message', 'function_call', 'reasoning'])
+      .reply,
   '400-context-length-ptu': () => provisionedContextExceeded().reply,
   '401-data-action-missing': () => dataActionMissing('00000000-0000-4000-8000-000000000000').reply,
   '401-invalid-key': () => invalidKey().reply,

@@ -1,10 +1,11 @@
 import { costEstimate } from '../accounting/cost.ts';
-import { estimateTokens, type TokenEstimate } from '../admission/estimate.ts';
+import { estimateTokens, type ExpectedCall, type TokenEstimate } from '../admission/estimate.ts';
 import { measureContent } from '../admission/content-size.ts';
 import { refusalError } from '../admission/refusal.ts';
 import type { Reservation } from '../ports.ts';
 import type { Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
+import type { Call } from './read.ts';
 
 /** An admitted call: what was reserved for it, and by which estimate. */
 export type Admitted = { readonly reservation: Reservation; readonly estimate: TokenEstimate };
@@ -14,6 +15,19 @@ const measuredFromBytes = 32_768;
 
 const nothing: TokenEstimate = { input: 0, output: 0, total: 0 };
 
+function sizeOf({ operation, body }: Call): ExpectedCall {
+  return {
+    operation: operation.name,
+    bodyBytes: body.length,
+    ...(body.length > measuredFromBytes && measureContent(body)),
+  };
+}
+
+/** Tokens of the call's input, by the same rule as its limits. */
+export function estimateInput(call: Call): number {
+  return estimateTokens(sizeOf(call)).input;
+}
+
 /** What the call is expected to use, by the rule of design D11. */
 function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
@@ -22,9 +36,7 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const mean = gateway.outputMeans.mean(key.keyId, model.name);
   const maxOutput = first?.facts.maxOutputTokens;
   return estimateTokens({
-    operation: call.operation.name,
-    bodyBytes: call.body.length,
-    ...(call.body.length > measuredFromBytes && measureContent(call.body)),
+    ...sizeOf(call),
     ...(call.outputLimit !== undefined && { requestedOutput: call.outputLimit }),
     ...(maxOutput !== undefined && { maxOutput }),
     ...(mean !== undefined && { meanOutput: mean }),

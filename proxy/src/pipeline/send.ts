@@ -36,6 +36,7 @@ import {
   type UpstreamFailure,
 } from '../upstream/failure.ts';
 import { upstreamHeaders } from '../upstream/headers.ts';
+import { answerEstimate, canEstimate } from './answer-estimate.ts';
 import { Attempt, type AttemptResult } from './attempt.ts';
 import type { Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
@@ -120,7 +121,7 @@ class Delivery {
   }
 
   async run(): Promise<RequestEnd> {
-    const { model } = this.#grant;
+    const { call, model, snapshot } = this.#grant;
     const visited = new Set<string>();
     let next: ResolvedModel | undefined = model;
     let chain: readonly string[] | undefined;
@@ -132,6 +133,9 @@ class Delivery {
       if (outcome.kind === 'delivered') return outcome.end;
       first ??= outcome;
       if (this.#gone) break;
+      if (isUnable(outcome) && snapshot.records.settings.bridge && canEstimate(call)) {
+        return answerEstimate({ ...this.#input, attempts: this.#attempts });
+      }
       const reason = this.#fallbackReason(outcome);
       if (reason === undefined) break;
       if (chain === undefined || reason !== chainReason) chain = this.#chain(next, reason, visited);
@@ -374,7 +378,7 @@ class Delivery {
     }
     held?.settle({ tokens: 0, costNanoUsd: 0 });
     const failed = result as Exclude<AttemptResult, Answered>;
-    const failure = this.#classify(failed, record, deployment, prepared, model);
+    const failure = this.#classify(failed, record, deployment, capability, model);
     this.#noteAttempt(record, failure.status, failure.kind, started);
     const renewable =
       failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
@@ -507,12 +511,12 @@ class Delivery {
     result: Exclude<AttemptResult, Answered>,
     record: DeploymentRecord,
     deployment: string,
-    prepared: Prepared,
+    capability: Capability,
     model: ResolvedModel,
   ): UpstreamFailure {
     if (result.kind === 'lost') return failureOfTransport(result.error);
     const context: FailureContext = {
-      operation: prepared.upstream.name,
+      capability,
       capacity: record.capacity,
       names: { deployment, model: this.#grant.asked },
       isWildcard: model.filled !== undefined,
@@ -694,6 +698,13 @@ const noCredential: AttemptResult = {
   headers: {},
   body: Buffer.alloc(0),
 };
+
+/** No deployment of the group does what was asked for. */
+function isUnable(problem: Problem): boolean {
+  return problem.kind === 'none'
+    ? problem.reason === 'operation'
+    : problem.kind === 'failure' && problem.failure.kind === 'operation_unsupported';
+}
 
 const aborted: Problem = { kind: 'error', error: new GatewayError('client_closed') };
 

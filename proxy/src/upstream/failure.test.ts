@@ -40,14 +40,18 @@ const streamEvents = fixture<{
   waitMs: number | null;
 }>('stream-events');
 
-const context: FailureContext = { operation: 'chat', capacity: 'standard', now: 1_794_300_000_000 };
+const context: FailureContext = {
+  capability: 'chat',
+  capacity: 'standard',
+  now: 1_794_300_000_000,
+};
 
 function classify(answer: Answer, change: Partial<FailureContext> = {}) {
   const { operation = 'chat', capacity = 'standard' } = answer;
   const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
   return classifyFailure(answer.status, answer.headers ?? {}, body, {
     ...context,
-    operation,
+    capability: operation,
     capacity,
     ...change,
   });

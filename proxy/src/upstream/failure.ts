@@ -4,12 +4,8 @@ import {
   type ErrorCode,
   type ErrorEnvelope,
 } from '@aigateway/contract/errors';
-import type {
-  DeploymentRecord,
-  FailureClass,
-  JsonObject,
-  Operation,
-} from '@aigateway/contract/records';
+import type { DeploymentRecord, FailureClass, JsonObject } from '@aigateway/contract/records';
+import { operationOf, type Capability } from '../operations/capability.ts';
 import { announcedWaitMs } from './announced-wait.ts';
 import { isObject, readErrorBody, readErrorValue, type UpstreamError } from './error-body.ts';
 import type { UpstreamAnswerHeaders } from './headers.ts';
@@ -113,7 +109,8 @@ export type UpstreamFailure = {
 };
 
 export type FailureContext = {
-  operation: Operation;
+  /** What was asked for. */
+  capability: Capability;
   capacity: DeploymentRecord['capacity'];
   /** Deployment and public model name, so that the first is not shown. */
   names?: { deployment: string; model: string };
@@ -292,6 +289,10 @@ function findBadRequest(error: UpstreamError, code: string, context: FailureCont
   const object = findMissingObject(message, code);
   if (object !== undefined) return { kind: object };
   if (isOperationRefusal(message, code)) return { kind: 'operation_unsupported' };
+  // It stands where it must: whoever complains of it does not know it.
+  if (context.capability === 'responses.compaction_trigger' && /compaction_trigger/.test(message)) {
+    return { kind: 'operation_unsupported' };
+  }
   const parameter = findParameter(error, code);
   if (parameter !== undefined) return parameter;
   if (
@@ -327,7 +328,8 @@ function findMissing(error: UpstreamError, code: string, context: FailureContext
   if (/subdomain does not map/i.test(message)) return { kind: 'network_refused' };
   if (isOperationRefusal(message, code)) return { kind: 'operation_unsupported' };
   // One body for a wrong path, a retired api-version and an operation the host lacks. Responses is what hosts and versions lack.
-  if (context.operation === 'responses' || code !== '404') return { kind: 'operation_unsupported' };
+  const isResponses = operationOf(context.capability) === 'responses';
+  if (isResponses || code !== '404') return { kind: 'operation_unsupported' };
   return { kind: 'api_version' };
 }
 

@@ -41,7 +41,7 @@ export async function probe(
 ): Promise<ProbeResult> {
   const operation: Operation = deployment.operations?.[0] ?? 'chat';
   const level = deployment.deployment.includes('*') ? 'resource' : (options.level ?? 'resource');
-  const context = { operation, capacity: deployment.capacity, now: Date.now() };
+  const context = { capability: operation, capacity: deployment.capacity, now: Date.now() };
 
   let headers: string[];
   try {
