@@ -10,6 +10,7 @@ async function start(): Promise<GatewayUnderTest> {
   const names = ['east', 'west', 'north'];
   return startGatewayUnderTest({
     simulator: { resources: names.map((name) => ({ name, keys: [`${name}-key`], deployments })) },
+    router: { coolDownMs: 500 },
     pipeline: { longestWaitMs: 20_000 },
     deployments: names.flatMap((resourceName) =>
       deployments.map(({ name: deployment }) => ({ resourceName, deployment })),
