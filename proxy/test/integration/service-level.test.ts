@@ -70,7 +70,7 @@ describe('the service level', () => {
       { kind: 'stream-error', retryAfterMs: 200 },
     ] as const;
     for (const fault of faults) gateway.simulator.fault({ ...fault, probability: 0.04 });
-    const calls = 400;
+    const calls = 200;
     expect(await load(calls, 8)).toBeGreaterThanOrEqual(calls * 0.99);
   });
 });
