@@ -348,7 +348,10 @@ class Delivery {
     const credential = this.#credential(record, key.credential);
     const given = credential === undefined ? undefined : headerOf(credential);
     const header = given instanceof Promise ? await given.catch(() => undefined) : given;
-    if (header === undefined) {
+    if (this.#gone) {
+      // While a token was fetched.
+      result = left;
+    } else if (header === undefined) {
       result = noCredential;
     } else {
       attempt = this.#dispatch(record, path, prepared, header, started);
@@ -705,6 +708,9 @@ function isUnable(problem: Problem): boolean {
     ? problem.reason === 'operation'
     : problem.kind === 'failure' && problem.failure.kind === 'operation_unsupported';
 }
+
+/** Nor is it for a caller who is not there any more. */
+const left: AttemptResult = { kind: 'lost', error: { kind: 'aborted', reusedSocket: false } };
 
 const aborted: Problem = { kind: 'error', error: new GatewayError('client_closed') };
 

@@ -17,15 +17,20 @@ let previous: (string | undefined)[];
 
 /** The library finds the issuer once for the whole process: it stays at one address, and the simulator behind it changes. */
 let issuer: TestServer;
+/** While it is pending the issuer answers nobody. */
+let issuing: Promise<void> | undefined;
 
 beforeAll(async () => {
   issuer = await startServer((request, response) => {
-    void fetch(gateway.simulator.url + (request.url ?? ''), {
-      headers: { 'x-identity-header': String(request.headers['x-identity-header']) },
-    }).then(async (answer) => {
-      response.writeHead(answer.status, { 'content-type': 'application/json' });
-      response.end(await answer.text());
-    });
+    const answer = async () => {
+      await issuing;
+      const token = await fetch(gateway.simulator.url + (request.url ?? ''), {
+        headers: { 'x-identity-header': String(request.headers['x-identity-header']) },
+      });
+      response.writeHead(token.status, { 'content-type': 'application/json' });
+      response.end(await token.text());
+    };
+    void answer();
   });
   previous = variables.map((name) => process.env[name]);
   process.env['IDENTITY_ENDPOINT'] = `${issuer.origin}/msi/token`;
@@ -183,6 +188,35 @@ describe('a managed identity', () => {
     }
     expect(gateway.usage.every(({ deploymentId }) => deploymentId === 'west-gpt-4o')).toBe(true);
     expect(tokens()).toBeLessThanOrEqual(3);
+  });
+
+  it('is waited for by callers who are still there: for one who left nothing is sent', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    issuing = promise;
+    await start();
+    const leave = new AbortController();
+    const left = gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'), {
+      signal: leave.signal,
+    });
+    const stayed = call();
+    await gateway.until(() => gateway.proxy.meter.counts.inFlight === 2);
+    leave.abort();
+    await expect(left).rejects.toThrow('aborted');
+    await gateway.until(
+      () => gateway.usage.length === 1 || gateway.proxy.meter.counts.inFlight === 2,
+    );
+    resolve();
+    issuing = undefined;
+    expect(await stayed).toBe(200);
+    await gateway.until(() => gateway.usage.length === 2);
+    const calls = gateway.simulator
+      .requests()
+      .filter(({ operation }) => operation === 'chat.completions');
+    expect(calls).toHaveLength(1);
+    expect(gateway.usage.map(({ outcome }) => outcome).toSorted()).toEqual([
+      'aborted',
+      'completed',
+    ]);
   });
 
   it('falls back to no key when it cannot be had', async () => {
