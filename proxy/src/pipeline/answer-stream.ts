@@ -28,6 +28,8 @@ export interface AnswerStream {
 }
 
 export type AnswerStreamOptions = {
+  /** How many answers were asked for: each of them ends by itself. */
+  readonly choices: number;
   /** The caller asked for the usage chunk, or gets it by setting. */
   readonly usageWanted: boolean;
   /** Drop Azure's first chunk, which has prompt filter results and no choices. */
@@ -70,7 +72,8 @@ class ChatStream implements AnswerStream {
       this.ending = 'failed';
       return rest;
     }
-    if (!finishReason.test(text)) return rest;
+    const finished = text.match(finishReason)?.length ?? 0;
+    if (finished < this.#options.choices) return rest;
     // Some upstreams leave out the [DONE] that SDKs wait for, though their answer is whole.
     this.ending = 'complete';
     return rest === undefined ? done : Buffer.concat([rest, done]);
@@ -91,7 +94,7 @@ class ChatStream implements AnswerStream {
 }
 
 const emptyChoices = [Buffer.from('"choices":[]'), Buffer.from('"choices": []')];
-const finishReason = /"finish_reason"\s*:\s*"/;
+const finishReason = /"finish_reason"\s*:\s*"/g;
 /** Quotes in text are escaped, so this is a member and not something the model wrote. */
 const errorMember = /"error"\s*:\s*\{/;
 

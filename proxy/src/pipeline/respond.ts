@@ -235,6 +235,7 @@ function answerStream(input: RespondInput): AnswerStream {
     return bridgedStream(bridge.bridge.stream(bridge.context), prepared.upstream);
   const rewrite = responseRewrite(call, grant.key.ownerId, state.record, gateway.tagger);
   return nativeStream(call.operation.name, {
+    choices: call.choices,
     usageWanted: call.wantsUsage || settings.alwaysIncludeStreamUsage,
     clean: settings.cleanChatStream,
     rewriteData: rewrite === undefined ? undefined : (data) => rewrite.apply(data),

@@ -233,7 +233,7 @@ describe('a whole answer that takes long', () => {
     const response = await gateway.call('/v1/responses', responsesBody('m', 'x'));
     expect(response.status).toBe(200);
     held?.writeHead(500).end();
-    await expect(response.text()).rejects.toThrow();
+    await expect(response.text()).rejects.toThrow('terminated');
     await gateway.until(() => gateway.usage.length === 1);
     expect(['failed', 'aborted']).toContain(gateway.usage[0]?.outcome);
   });
@@ -298,7 +298,7 @@ describe('a gateway that is told to stop', () => {
     expect(readiness.status).toBe(503);
     expect(await readiness.text()).toContain('draining');
     expect((await fetch(`${opsUrl}/livez`)).status).toBe(200);
-    await expect(gateway.call('/v1/chat/completions', stream)).rejects.toThrow();
+    await expect(gateway.call('/v1/chat/completions', stream)).rejects.toThrow('fetch failed');
     last?.end(finish);
     expect(await response.text()).toContain('[DONE]');
     await drained;
@@ -316,7 +316,7 @@ describe('a gateway that is told to stop', () => {
     );
     const response = await gateway.call('/v1/chat/completions', stream);
     await gateway.proxy.drain();
-    await expect(response.text()).rejects.toThrow();
+    await expect(response.text()).rejects.toThrow('terminated');
     expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1 });
     expect(gateway.usage[0]).toMatchObject({ outcome: 'aborted', usageSource: 'estimated' });
   });

@@ -1,0 +1,40 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { chatBody, startGatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.ts';
+
+let gateway: GatewayUnderTest;
+afterEach(() => gateway.close());
+
+describe('the quota of a deployment', () => {
+  it('is used nearly whole without a refusal, by estimating as Azure does', async () => {
+    const tpm = 20_000;
+    gateway = await startGatewayUnderTest({
+      simulator: {
+        resources: ['first', 'second'].map((name) => ({
+          name,
+          keys: ['k'],
+          deployments: [{ name: 'gpt-4o', model: 'gpt-4o', quota: { tpm } }],
+        })),
+      },
+      deployments: ['first', 'second'].map((resourceName) => ({
+        resourceName,
+        deployment: 'gpt-4o',
+      })),
+      router: { strategy: 'round-robin' },
+    });
+    // 95 in a hundred of the quota of both, in calls whose maximum is far above their answer.
+    const maximum = 900;
+    const calls = Math.floor((2 * tpm * 0.95) / (maximum + 20));
+    const statuses: number[] = [];
+    for (let index = 0; index < calls; index += 1) {
+      const response = await gateway.call(
+        '/v1/chat/completions',
+        chatBody('gpt-4o', 'x', { max_tokens: maximum }),
+      );
+      await response.text();
+      statuses.push(response.status);
+    }
+    expect(statuses.every((status) => status === 200)).toBe(true);
+    const { statuses: upstream } = gateway.simulator.counters().total;
+    expect(upstream['429'] ?? 0).toBeLessThanOrEqual(1);
+  });
+});
