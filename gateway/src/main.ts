@@ -1,3 +1,4 @@
+import './garbage-collection.ts';
 import { describe } from '@aigateway/contract/describe';
 import { routeList } from '@aigateway/proxy/app';
 import type { Proxy } from '@aigateway/proxy/proxy';
