@@ -87,31 +87,28 @@ export function codexForAzure(stage: StageOf): void {
       expect(second.text).toContain(`You said: ${canary} And now?`);
     });
 
-    it('has a long session compacted and goes on with what is left', async () => {
-      const first = await codex(stage(), storedBody(models.codex, [userItem(hello)]));
-      const {
-        stream: _stream,
-        store: _store,
-        include: _include,
-        ...rest
-      } = storedBody(models.codex, []);
-      const compacted = await post(
-        `${stage().v1}/responses/compact`,
-        { authorization: `Bearer ${stage().key}` },
-        {
-          model: models.codex,
-          instructions: rest['instructions'],
-          input: [userItem(hello), ...first.items],
-        },
-      );
-      const output = compacted.body['output'] as JsonObject[];
-      expect(output.filter(({ type }) => type === 'compaction')).toHaveLength(1);
-      const next = await codex(
-        stage(),
-        storedBody(models.codex, [...output, userItem(`${canary} And now?`)]),
-      );
-      expect(next.text).toContain(`You said: ${canary} And now?`);
-    });
+    it.each([models.codex, models.chatOnly])(
+      'has a long session with %s compacted and goes on with what is left',
+      async (model) => {
+        const first = await codex(stage(), storedBody(model, [userItem(hello)]));
+        const compacted = await post(
+          `${stage().v1}/responses/compact`,
+          { authorization: `Bearer ${stage().key}` },
+          {
+            model,
+            instructions: 'You are Codex.',
+            input: [userItem(hello), ...first.items],
+          },
+        );
+        const output = compacted.body['output'] as JsonObject[];
+        expect(output.filter(({ type }) => type === 'compaction')).toHaveLength(1);
+        const next = await codex(
+          stage(),
+          storedBody(model, [...output, userItem(`${canary} And now?`)]),
+        );
+        expect(next.text).toContain(`You said: ${canary} And now?`);
+      },
+    );
 
     it('is refused a WebSocket at once, so that it goes on over HTTP', async () => {
       const answer = await exchange(`${stage().v1}/responses`, {
