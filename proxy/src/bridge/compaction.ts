@@ -3,7 +3,12 @@ import { GatewayError } from '../errors.ts';
 import { formatSseEvent } from '../stream/sse.ts';
 import type { Bridge, BridgeContext, BridgedRequest, SseEvent, StreamBridge } from './bridge.ts';
 import { asNumber, asObject, asObjects, asString, parseObject } from './json.ts';
-import { interruption, responsesErrorEvent, type StreamError } from './stream-error.ts';
+import {
+  interruption,
+  responsesErrorEvent,
+  streamErrorOf,
+  type StreamError,
+} from './stream-error.ts';
 import { sealSummary, summaryInstruction } from './summary.ts';
 
 /** Most tokens of a summary. Every chat model can give as many, and near the end of its window there is little room for more. */
@@ -115,31 +120,30 @@ class CompactionStream implements StreamBridge {
 
   push(event: SseEvent): string {
     const body = this.finished ? undefined : parseObject(event.data);
-    const response = asObject(body?.response) ?? {};
-    switch (body?.type) {
+    if (body === undefined) return '';
+    const error = streamErrorOf(event, body);
+    if (error !== undefined) return this.#fail(error);
+    const response = asObject(body.response) ?? {};
+    switch (body.type) {
       case 'response.created':
       case 'response.queued':
       case 'response.in_progress':
         return this.#write(body.type, { response: compactionTurn(response, this.#context, []) });
       case 'response.completed':
       case 'response.incomplete':
-        this.finished = true;
         return this.#close(response);
-      case 'response.failed':
-        this.finished = true;
-        return this.#write(body.type, { response: compactionTurn(response, this.#context, []) });
-      case 'error':
-        this.finished = true;
-        return formatSseEvent(event);
       default:
         return '';
     }
   }
 
   end(): string {
-    if (this.finished) return '';
+    return this.finished ? '' : this.#fail(interruption());
+  }
+
+  #fail(error: StreamError): string {
     this.finished = true;
-    return responsesErrorEvent(interruption(), this.#sequenceNumber);
+    return responsesErrorEvent(error, this.#sequenceNumber);
   }
 
   #close(response: JsonObject): string {
@@ -148,8 +152,10 @@ class CompactionStream implements StreamBridge {
       item = compactionItem(response, this.#context);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      return responsesErrorEvent(streamed(error), this.#sequenceNumber);
+      const { message: text, type, param, code } = error.envelope().error;
+      return this.#fail({ message: text, type, param, code });
     }
+    this.finished = true;
     const completed = { ...response, status: 'completed', incomplete_details: null };
     return (
       this.#write('response.output_item.added', { output_index: 0, item }) +
@@ -165,11 +171,6 @@ class CompactionStream implements StreamBridge {
     this.#sequenceNumber += 1;
     return formatSseEvent({ event: type, data });
   }
-}
-
-function streamed(error: GatewayError): StreamError {
-  const { message: text, type, param, code } = error.envelope().error;
-  return { message: text, type, param, code };
 }
 
 /** `/responses/compact` on deployments that answer responses and lack this path. */

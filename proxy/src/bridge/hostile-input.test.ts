@@ -1,17 +1,22 @@
 import { readdirSync } from 'node:fs';
-import type { JsonObject, JsonValue, Operation } from '@aigateway/contract/records';
+import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextOf, fixture, parseEvents } from '../../test/fixtures/bridge/replay.ts';
 import { GatewayError } from '../errors.ts';
+import { operationOf, type Capability } from '../operations/capability.ts';
 import type { SseEvent } from './bridge.ts';
 import { bridgeFor } from './index.ts';
 
-const routes: readonly [Operation, Operation, 'chat' | 'responses'][] = [
+const routes: readonly [Capability, Capability, 'chat' | 'responses'][] = [
   ['chat', 'responses', 'responses'],
   ['responses', 'chat', 'chat'],
   ['completions', 'chat', 'chat'],
   ['completions', 'responses', 'responses'],
+  ['responses.compact', 'responses', 'responses'],
+  ['responses.compact', 'chat', 'chat'],
+  ['responses.compaction_trigger', 'responses', 'responses'],
+  ['responses.compaction_trigger', 'chat', 'chat'],
 ];
 
 const requests: JsonObject[] = [
@@ -111,9 +116,11 @@ describe.each(routes)('%s over %s', (from, to, upstream) => {
   });
 });
 
-function fits(from: Operation, request: JsonObject): boolean {
+function fits(from: Capability, request: JsonObject): boolean {
   return (
-    { chat: 'messages', responses: 'input', completions: 'prompt', embeddings: '' }[from] in request
+    { chat: 'messages', responses: 'input', completions: 'prompt', embeddings: '' }[
+      operationOf(from)
+    ] in request
   );
 }
 

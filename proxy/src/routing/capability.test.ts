@@ -64,6 +64,39 @@ describe('the operation to ask by', () => {
     expect(capabilityFor(state, 'responses', ['chat'], start + 3_600_000)).toBe('chat');
   });
 
+  it('is not changed as a whole by what was refused of a part', () => {
+    const state = stateOf();
+    learnUnsupported(state, 'responses.compact', start);
+    expect(capabilityFor(state, 'responses', [], start)).toBe('responses');
+    const reachable = ['responses', 'chat'] as const;
+    expect(capabilityFor(state, 'responses.compact', reachable, start)).toBe('responses');
+    expect(capabilityFor(state, 'responses.input_tokens', [], start)).toBe(
+      'responses.input_tokens',
+    );
+  });
+
+  it('needs the whole for each of its parts', () => {
+    const chatOnly = stateOf({ operations: ['chat'] });
+    for (const part of ['responses.compact', 'responses.compaction_trigger'] as const) {
+      expect(capabilityFor(chatOnly, part, ['responses', 'chat'], start)).toBe('chat');
+    }
+  });
+
+  it('is never a path that the dialect does not have', () => {
+    const classic = stateOf({ dialect: 'classic' });
+    expect(capabilityFor(classic, 'responses.compact', ['responses'], start)).toBe('responses');
+    expect(capabilityFor(classic, 'responses.compaction_trigger', [], start)).toBe(
+      'responses.compaction_trigger',
+    );
+  });
+
+  it('keeps what was refused long ago when a part is refused', () => {
+    const state = stateOf();
+    learnUnsupported(state, 'chat', start);
+    learnUnsupported(state, 'responses.compact', start + 3_600_000);
+    expect(capabilityFor(state, 'chat', ['responses'], start + 3_600_000)).toBe('responses');
+  });
+
   it('is none when both ways were refused together', () => {
     const state = stateOf();
     learnUnsupported(state, 'chat', start);
@@ -80,6 +113,9 @@ describe('learned parameters', () => {
     expect(learnParameter(state, 'chat', drop('seed'), start)).toBe(true);
     expect(repairsFor(state, 'chat', start)).toEqual([drop('seed')]);
     expect(repairsFor(state, 'responses', start)).toEqual([]);
+    learnParameter(state, 'responses.compact', drop('reasoning'), start);
+    expect(repairsFor(state, 'responses', start)).toEqual([]);
+    expect(repairsFor(state, 'responses.compact', start)).toEqual([drop('reasoning')]);
     expect(repairsFor(state, 'chat', start + day)).toEqual([]);
     expect(state.learned.repairs.get('chat')?.size).toBe(0);
   });

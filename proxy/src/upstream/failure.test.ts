@@ -76,6 +76,18 @@ describe('classifyFailure', () => {
     },
   );
 
+  it('takes a complaint about a compaction trigger for one that does not know it, where one was asked for', () => {
+    const error = {
+      message: "Invalid value: 'compaction_trigger'. Supported values are: 'message'.",
+      code: 'invalid_value',
+      param: 'input[1].type',
+    };
+    const kindFor = (capability: FailureContext['capability']) =>
+      classifyFailure(400, {}, JSON.stringify({ error }), { ...context, capability }).kind;
+    expect(kindFor('responses.compaction_trigger')).toBe('operation_unsupported');
+    expect(kindFor('responses')).toBe('bad_request');
+  });
+
   it('blames the backend for its own faults and never for those of a request', () => {
     const blamed = new Set(
       answers.map((answer) => classify(answer)).flatMap(({ blame, kind }) => (blame ? [kind] : [])),
