@@ -41,10 +41,14 @@ export function start({ file, args, environment, cwd, stdin }: Command): Running
   const written = { stdout: '', stderr: '' };
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (written.stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (written.stderr += text));
+  // A group of its own gets no signal of the terminal: it must not outlive this process.
+  const endNow = (): void => signalGroup(child, 'SIGKILL');
+  process.once('exit', endNow);
   const ended = new Promise<Ended>((resolve) => {
     child.once('error', (error) => resolve({ ...written, status: 127, stderr: error.message }));
     child.once('close', (code, signal) => resolve({ status: code ?? signal ?? 0, ...written }));
   });
+  void ended.then(() => process.off('exit', endNow));
   return {
     child,
     output: () => ({ ...written }),
