@@ -51,36 +51,47 @@ export function estimateTokens(call: ExpectedCall): TokenEstimate {
   return { input, output, total: input + output };
 }
 
-/** Recent mean output of each key and model: least recently used pairs are forgotten. */
+type Mean = { output: number };
+
+/**
+ * Recent mean output of each key and model; pairs not used for long are forgotten.
+ *
+ * Two generations rather than an order of use: what is in use is updated in place, where moving it to the end of a map at
+ * every call leaves a trail of discarded tables.
+ */
 export class OutputMeans {
   readonly #capacity: number;
-  readonly #means = new Map<string, number>();
+  #recent = new Map<string, Mean>();
+  #older = new Map<string, Mean>();
 
+  /** @param capacity - about how many pairs are remembered at most */
   constructor(capacity = 10_000) {
     this.#capacity = capacity;
   }
 
   get size(): number {
-    return this.#means.size;
+    return this.#recent.size + this.#older.size;
   }
 
   /** Mean output in tokens of one choice, or undefined for a pair that is not known. */
   mean(keyId: string, model: string): number | undefined {
-    return this.#means.get(pairOf(keyId, model));
+    const pair = pairOf(keyId, model);
+    return (this.#recent.get(pair) ?? this.#older.get(pair))?.output;
   }
 
   /** @param output - tokens of one choice */
   add(keyId: string, model: string, output: number): void {
     const pair = pairOf(keyId, model);
-    const before = this.#means.get(pair);
-    // Set anew, so that the map's order is the order of use.
-    if (before !== undefined) this.#means.delete(pair);
-    this.#means.set(pair, before === undefined ? output : before + (output - before) * newestShare);
-    if (this.#means.size <= this.#capacity) return;
-    for (const oldest of this.#means.keys()) {
-      this.#means.delete(oldest);
-      break;
+    let mean = this.#recent.get(pair);
+    if (mean === undefined) {
+      mean = this.#older.get(pair) ?? { output };
+      this.#older.delete(pair);
+      this.#recent.set(pair, mean);
     }
+    mean.output += (output - mean.output) * newestShare;
+    if (this.#recent.size * 2 <= this.#capacity) return;
+    this.#older = this.#recent;
+    this.#recent = new Map();
   }
 }
 

@@ -1,5 +1,7 @@
 /** Something that must not stay silent for long. */
 export interface Silent {
+  /** Its place among the open ones, kept by {@link Heartbeat} alone. */
+  heartbeatSlot: number;
   /** Called every tick with the current time; decides by itself whether to speak. */
   tick(now: number): void;
 }
@@ -10,7 +12,9 @@ export interface Silent {
  * @see Azure Container Apps and App Service cut connections after about 240 s of silence
  */
 export class Heartbeat {
-  readonly #open = new Set<Silent>();
+  // Not a set: a set that lives long and changes with every call leaves a chain of discarded tables, which keeps what they held
+  // alive until the next full garbage collection. Here the last one takes the place of the one removed.
+  readonly #open: Silent[] = [];
   readonly #now: () => number;
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -21,19 +25,28 @@ export class Heartbeat {
   }
 
   add(silent: Silent): void {
-    this.#open.add(silent);
+    silent.heartbeatSlot = this.#open.length;
+    this.#open.push(silent);
     this.#timer ??= setInterval(() => this.#tick(), this.#tickMs).unref();
   }
 
   remove(silent: Silent): void {
-    this.#open.delete(silent);
-    if (this.#open.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    const slot = silent.heartbeatSlot;
+    if (this.#open[slot] !== silent) return;
+    const last = this.#open.pop();
+    if (last === undefined || last === silent) return;
+    last.heartbeatSlot = slot;
+    this.#open[slot] = last;
   }
 
   #tick(): void {
+    if (this.#open.length === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
     const now = this.#now();
-    for (const silent of this.#open) silent.tick(now);
+    // From the end: a tick that removes its own moves only one that has been called already.
+    for (let slot = this.#open.length - 1; slot >= 0; slot -= 1) this.#open[slot]?.tick(now);
   }
 }
