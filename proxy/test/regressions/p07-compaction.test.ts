@@ -43,7 +43,7 @@ beforeEach(async () => {
 });
 afterEach(() => gateway.close());
 
-const history: JsonObject[] = [
+const history: readonly JsonObject[] = [
   user('Write a tea timer.'),
   { type: 'function_call', call_id: 'call_1', name: 'write_file', arguments: '{"path":"tea.ts"}' },
   { type: 'function_call_output', call_id: 'call_1', output: 'written' },
@@ -143,27 +143,27 @@ describe('compaction for a model that answers only chat', () => {
     },
   );
 
-  it('serves a long session of Codex, compacted twice', async () => {
-    const client = new OpenAI({
-      baseURL: `${gateway.url}/v1`,
-      apiKey: callerKey,
-      maxRetries: 0,
-      defaultHeaders: { 'x-sim': `say ${summary}` },
-    });
-    const first = await client.responses.compact({
-      model: 'chat-only',
-      input: history as unknown as OpenAI.Responses.ResponseInput,
-    });
-    expect(first.output).toHaveLength(1);
-    const again = await client.responses.compact({
-      model: 'chat-only',
-      input: [
-        ...(first.output as OpenAI.Responses.ResponseInputItem[]),
-        { role: 'user', content: 'And milk.' },
-      ],
-    });
-    expect(again.output).toMatchObject([{ type: 'compaction' }]);
-    expect(JSON.stringify(posts().at(-1)?.body)).toContain(summary);
+  it.each(['chat-only', 'codex'])('keeps a long session of Codex going with %s', async (model) => {
+    lacksCompaction();
+    const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: callerKey, maxRetries: 0 });
+    const asCodex = { instructions: 'You are Codex.', store: true, prompt_cache_key: 'session-1' };
+    let input = [...history] as unknown as OpenAI.Responses.ResponseInput;
+    for (const [round, fact] of ['Tea takes three minutes.', 'Milk comes last.'].entries()) {
+      input.push({ role: 'user', content: `Round ${round}.` });
+      const turn = await client.responses.stream({ ...asCodex, model, input }).finalResponse();
+      expect(turn.output_text).toContain(`You said: Round ${round}.`);
+      input.push(...(turn.output as OpenAI.Responses.ResponseInput));
+      const compacted = await client.responses.compact(
+        { model, input, instructions: asCodex.instructions },
+        { headers: { 'x-sim': `say ${fact}` } },
+      );
+      expect(compacted.output).toHaveLength(1);
+      input = compacted.output as OpenAI.Responses.ResponseInput;
+      input.push({ role: 'user', content: `And ${round}?` });
+      const next = await client.responses.stream({ ...asCodex, model, input }).finalResponse();
+      expect(next.output_text).toContain(`You said: And ${round}?`);
+      expect(JSON.stringify(posts().at(-1)?.body)).toContain(fact);
+    }
   });
 
   it('hands out nothing that leads to a resource', async () => {
