@@ -48,8 +48,15 @@ function identityOf(namespace: string | undefined, name: string): string {
   return JSON.stringify([namespace ?? '', name]);
 }
 
+/** Without the underscores at its end; a pattern would take quadratic time for a long run of them that something follows. */
+function withoutTrail(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '_') end -= 1;
+  return text.slice(0, end);
+}
+
 function flatten(namespace: string | undefined, name: string): string {
-  const joined = namespace === undefined ? name : `${namespace.replace(/_+$/, '')}__${name}`;
+  const joined = namespace === undefined ? name : `${withoutTrail(namespace)}__${name}`;
   return chatToolName.test(joined) ? joined : marked(joined, identityOf(namespace, name));
 }
 

@@ -28,7 +28,8 @@ const modelPath =
 
 /** The same path without an operation: the Continue extension appends it to the query instead. */
 const bareModelPath = /\/(?:deployments|engines)\/[^/]+$/;
-const strayOperation = /[?&]api-version=[^/&]*(\/[a-z/_]+)/;
+// No question mark in the value either: where each of many beginnings reads on to the end, the time is quadratic.
+const strayOperation = /[?&]api-version=[^/&?]*(\/[a-z/_]+)/;
 
 type PathTable = ReadonlyMap<string, ReadonlyMap<string, Endpoint>>;
 

@@ -47,6 +47,8 @@ describe('scanObject', () => {
     ['{"a":tru}', 'value'],
     ['{"a":1 "b":2}', 'comma'],
     ['{"a":1,}', 'key'],
+    [`{"a":${'['.repeat(501)}${']'.repeat(501)}}`, 'levels deep'],
+    [JSON.stringify(Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [n, 0]))), 'members'],
   ])('refuses %s', (text, reason) => {
     expect(() => scan(text)).toThrow(ScanError);
     expect(() => scan(text)).toThrow(reason);

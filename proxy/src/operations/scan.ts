@@ -24,6 +24,8 @@ const quote = 0x22;
 const backslash = 0x5c;
 const brace = 0x7b;
 const bracket = 0x5b;
+const closingBrace = 0x7d;
+const closingBracket = 0x5d;
 const comma = 0x2c;
 const colon = 0x3a;
 
@@ -63,6 +65,7 @@ export function scanObject(text: string, guarded: ReadonlySet<string>): Scan {
         throw new ScanError(`the key ${show(key)} differs from "${folded}" only by case`);
       }
     }
+    if (members.size === maxMembers) throw new ScanError(`it has more than ${maxMembers} members`);
     members.set(key, { start, valueStart, end });
     at = skipSpace(text, end);
     const next = text.charCodeAt(at);
@@ -122,9 +125,23 @@ function endOfString(text: string, at: number): number {
   }
 }
 
-// Sticky, so that one call jumps over everything that neither opens, closes nor quotes.
+/** No API of ours has a tenth of these members, and no schema of a tool nests so deep: what has more is made to exhaust. */
+const maxMembers = 1000;
+const maxDepth = 500;
+
+// One call jumps over everything that neither opens, closes nor quotes.
 const structural = /["[\]{}]/g;
 const scalar = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+
+function isStructural(code: number): boolean {
+  return (
+    code === quote ||
+    code === brace ||
+    code === bracket ||
+    code === closingBrace ||
+    code === closingBracket
+  );
+}
 
 function endOfValue(text: string, start: number): number {
   const first = text.charCodeAt(start);
@@ -138,16 +155,24 @@ function endOfValue(text: string, start: number): number {
   let depth = 0;
   let at = start;
   for (;;) {
-    structural.lastIndex = at;
-    const found = structural.exec(text);
-    if (found === null) throw new ScanError(`the value at byte ${start} does not end`);
-    const code = text.charCodeAt(found.index);
+    // Brackets and quotes stand close together or far apart: a search for each would make the close ones dear.
+    let code = text.charCodeAt(at);
+    if (code === comma || code === colon) code = text.charCodeAt(++at);
+    if (!isStructural(code)) {
+      structural.lastIndex = at;
+      const found = structural.exec(text);
+      if (found === null) throw new ScanError(`the value at byte ${start} does not end`);
+      at = found.index;
+      code = text.charCodeAt(at);
+    }
     if (code === quote) {
-      at = endOfString(text, found.index);
+      at = endOfString(text, at);
       continue;
     }
-    at = found.index + 1;
-    if (code === brace || code === bracket) depth += 1;
-    else if (--depth === 0) return at;
+    at += 1;
+    if (code === brace || code === bracket) {
+      depth += 1;
+      if (depth > maxDepth) throw new ScanError(`it is nested more than ${maxDepth} levels deep`);
+    } else if (--depth === 0) return at;
   }
 }

@@ -133,7 +133,7 @@ export function readCall(
   const headers = request.headers;
   const takesBody = match.endpoint.kind !== 'stored';
   const scan = takesBody ? scanBody(body) : noScan;
-  const get = (name: string) => memberValue(body, scan, name);
+  const get = (name: string) => smallValue(body, scan, name);
   const strip = ownMembers(scan);
   const stream = readStream(get('stream'), match, query);
   const metadata = get('metadata');
@@ -172,6 +172,21 @@ export function readCall(
   };
 }
 
+/** What is read here is short; limits come after the reading, so that nobody may make it long. */
+const maxValueBytes = 65_536;
+
+/** @throws GatewayError 400 for a value that is longer than any honest one */
+function smallValue(body: Buffer, scan: Scan, name: string): unknown {
+  const member = scan.members.get(name);
+  if (member !== undefined && member.end - member.valueStart > maxValueBytes) {
+    throw new GatewayError('invalid_parameter', {
+      param: name,
+      values: { reason: `"${name}" must not be longer than ${maxValueBytes} bytes` },
+    });
+  }
+  return memberValue(body, scan, name);
+}
+
 /**
  * Members that are meant for the gateway and not for an upstream.
  *
@@ -189,6 +204,9 @@ function ownMembers(scan: Scan): string[] {
 }
 
 const noTags: readonly string[] = [];
+/** Tags go into every record and log line: more, or longer ones, are cut. */
+const maxTags = 64;
+const maxTagLength = 256;
 
 function readTags(
   inBody: unknown,
@@ -204,7 +222,9 @@ function readTags(
     ...inMetadata,
     ...listHeader(listed),
     ...tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
-  ];
+  ]
+    .slice(0, maxTags)
+    .map((tag) => tag.slice(0, maxTagLength));
 }
 
 const noExtras: CallExtras = {
@@ -224,7 +244,11 @@ function readExtras(
   const seconds = Number(get('timeout') ?? headers['x-litellm-timeout']);
   const retries = Number(get('num_retries') ?? headers['x-litellm-num-retries']);
   return {
-    fallbacks: Array.isArray(fallbacks) ? fallbacks.filter((name) => typeof name === 'string') : [],
+    fallbacks: Array.isArray(fallbacks)
+      ? fallbacks.flatMap((name) =>
+          typeof name === 'string' ? (readText('fallbacks', name) ?? []) : [],
+        )
+      : [],
     disableFallbacks: get('disable_fallbacks') === true,
     retries: Number.isInteger(retries) && retries >= 0 ? retries : undefined,
     timeoutMs: seconds > 0 && seconds <= 86_400 ? seconds * 1000 : undefined,
@@ -280,7 +304,8 @@ function wantsUsage(options: unknown): boolean {
 
 function readText(name: string, value: unknown): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
-  if (typeof value === 'string' && value.length <= 256) return value;
+  // Half a surrogate pair is no character: no header and no path can hold it.
+  if (typeof value === 'string' && value.length <= 256 && value.isWellFormed()) return value;
   throw new GatewayError('invalid_parameter', {
     param: name,
     values: { reason: `"${name}" must be text of at most 256 characters` },

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
-
-const none = Buffer.alloc(0);
+import { ChunkList } from '../stream/chunk-list.ts';
 
 export type ReceiveLimits = { readonly maxBodyBytes: number };
 
@@ -37,21 +36,19 @@ export function receiveBody(
   // Asked for only now, so that a body which is refused by its headers is never sent.
   if (request.headers.expect !== undefined) response.writeContinue();
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const chunks = new ChunkList();
     const finish = (error: GatewayError | undefined) => {
       request.removeAllListeners('data');
       request.removeListener('end', onEnd);
       request.removeListener('close', onClose);
       if (error !== undefined) reject(error);
-      else resolve(chunks.length === 1 ? (chunks[0] ?? none) : Buffer.concat(chunks, size));
+      else resolve(chunks.bytes());
     };
     const onEnd = () => finish(undefined);
     const onClose = () => finish(new GatewayError('client_closed'));
     request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
       chunks.push(chunk);
-      if (size > limits.maxBodyBytes) finish(tooLarge(limits));
+      if (chunks.size > limits.maxBodyBytes) finish(tooLarge(limits));
     });
     request.on('end', onEnd);
     request.on('close', onClose);

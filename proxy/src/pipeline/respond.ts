@@ -292,7 +292,7 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
 
 /** Names come from the configuration and, behind a wildcard, from callers: what a header may not hold is percent-encoded. */
 function headerValue(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
 function exposes(setting: 'admin' | 'all' | 'none', role: 'model' | 'admin'): boolean {
