@@ -63,9 +63,14 @@ function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefin
   let door: DeploymentState | undefined;
   for (const state of gateway.deployments.all()) {
     if (state.record.resource.id !== resourceId) continue;
-    if (door === undefined || availableAt(state, now) < availableAt(door, now)) door = state;
+    if (door === undefined || opensAt(state, now) < opensAt(door, now)) door = state;
   }
   return door;
+}
+
+/** A paused deployment is a door only where there is no other: then it says why nothing comes. */
+function opensAt(state: DeploymentState, now: number): number {
+  return state.record.blocked === true ? Infinity : availableAt(state, now);
 }
 
 /** Cursors in a query are ids that were handed out, too. */

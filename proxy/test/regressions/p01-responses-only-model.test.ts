@@ -56,6 +56,21 @@ describe('chat for a model that answers only on responses', () => {
     expect(gateway.usage.at(-1)?.attempts).toHaveLength(1);
   });
 
+  it('hides the refusals of many first calls at once', async () => {
+    gateway = await start({ resourceName: 'east', deployment: 'gpt-5.3-codex' });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        gateway.call(
+          '/v1/chat/completions',
+          chatBody('gpt-5.3-codex', `call ${index}`, { stream: index % 2 === 0 }),
+        ),
+      ),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    for (const answer of answers)
+      expect(await answer.text()).not.toContain('OperationNotSupported');
+  });
+
   it('needs no refusal where the operations are declared', async () => {
     gateway = await start({
       resourceName: 'east',

@@ -248,6 +248,22 @@ describe('an id', () => {
     }
   });
 
+  it('leads home by any deployment of the resource that takes calls', async () => {
+    gateway = await start();
+    const made = await client().responses.create({ model: 'gpt-5', input: 'read me' });
+    const home = gateway.records.deployments.find(({ resource }) => resource.id === homeOf(made));
+    const { deployments } = gateway.records;
+    if (home === undefined) throw new Error('the answer names no resource');
+    gateway.proxy.update({
+      ...gateway.records,
+      deployments: [
+        ...deployments.map((record) => (record === home ? { ...record, blocked: true } : record)),
+        { ...home, id: 'another', model: 'another' },
+      ],
+    });
+    expect((await client().responses.retrieve(made.id)).id).toBe(made.id);
+  });
+
   it('of a background response is polled to its end', async () => {
     gateway = await start();
     const made = await client().responses.create({

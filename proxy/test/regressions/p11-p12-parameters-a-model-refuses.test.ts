@@ -17,6 +17,7 @@ beforeEach(async () => {
     { name: 'chat-only', model: 'gpt-4' },
     { name: 'codex', model: 'gpt-5.3-codex' },
     { name: 'instruct', model: 'gpt-35-turbo-instruct' },
+    { name: 'toolless', model: 'gpt-4o', refusedParameters: ['tools', 'response_format'] },
     {
       name: 'picky',
       model: 'gpt-4o',
@@ -188,6 +189,23 @@ describe('a parameter that one deployment alone refuses', () => {
     }
     expect(refusals()).toBe(1);
     expect(gateway.usage.map(({ usageSource }) => usageSource)).toEqual(['estimated', 'estimated']);
+  });
+
+  it('is never left out when it says what is asked for', async () => {
+    for (const [name, value] of [
+      ['tools', [{ type: 'function', function: { name: 'f' } }]],
+      ['response_format', { type: 'json_object' }],
+    ] as const) {
+      for (let call = 0; call < 2; call += 1) {
+        const response = await gateway.call(chat, {
+          ...chatBody('toolless', 'answer in json'),
+          [name]: value,
+        });
+        expect(response.status).toBe(400);
+        expect(await response.json()).toMatchObject({ error: { param: name } });
+      }
+    }
+    expect(answeredBodies()).toEqual([]);
   });
 
   it('is the caller’s to hear of where repairs are switched off', async () => {
