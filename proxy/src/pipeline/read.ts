@@ -145,7 +145,7 @@ export function readCall(
     startedAt,
     match,
     operation,
-    capability: endsInTrigger(match, body, get)
+    capability: endsInTrigger(match, body, scan)
       ? 'responses.compaction_trigger'
       : match.endpoint.capability,
     query,
@@ -277,20 +277,17 @@ function readStream(value: unknown, match: Match, query: string): boolean {
   return operations[match.endpoint.operation].streams && match.endpoint.kind === 'create';
 }
 
-/** The input's last item asks for a compaction of what stands before it. */
-function endsInTrigger(match: Match, body: Buffer, get: (name: string) => unknown): boolean {
-  const { capability, kind } = match.endpoint;
-  if (capability !== 'responses' || kind !== 'create' || !body.includes('"compaction_trigger"')) {
-    return false;
-  }
-  const input = get('input');
-  const last: unknown = Array.isArray(input) ? input.at(-1) : undefined;
-  return (
-    typeof last === 'object' &&
-    last !== null &&
-    'type' in last &&
-    last.type === 'compaction_trigger'
-  );
+/** What stands in a text has its quotes escaped, so nothing that is said looks like this. */
+const triggerAtEnd = /\{[^{}]*"type"\s*:\s*"compaction_trigger"[^{}]*\}\s*\]$/;
+const longestTriggerBytes = 256;
+
+/** The input's last item asks for a compaction of what stands before it. Read off its end: inputs are long. */
+function endsInTrigger({ endpoint }: Match, body: Buffer, scan: Scan): boolean {
+  const isTurn = endpoint.kind === 'create' && endpoint.capability === 'responses';
+  const input = isTurn ? scan.members.get('input') : undefined;
+  if (input === undefined) return false;
+  const start = Math.max(input.valueStart, input.end - longestTriggerBytes);
+  return triggerAtEnd.test(body.toString('latin1', start, input.end));
 }
 
 function wantsUsage(options: unknown): boolean {

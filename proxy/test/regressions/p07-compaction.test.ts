@@ -214,6 +214,23 @@ describe('compaction inside an ordinary turn, as newer Codex asks for it', () =>
     expect(JSON.stringify(posts().at(-1)?.body)).toContain(summary);
   });
 
+  it('is seen at the end of a long session', async () => {
+    const input = [user('tea '.repeat(100_000)), trigger];
+    const response = await gateway.call('/v1/responses', responsesBody('chat-only', '', { input }));
+    expect(await response.json()).toMatchObject({ output: [{ type: 'compaction' }] });
+  });
+
+  it.each([
+    ['a text that speaks of one', user('{"type":"compaction_trigger"}]')],
+    ['a text that ends in one', { role: 'user', content: '[{"type":"compaction_trigger"}]' }],
+  ])('is not seen in %s', async (_, item) => {
+    const response = await gateway.call(
+      '/v1/responses',
+      responsesBody('chat-only', '', { input: [item] }),
+    );
+    expect(response.headers.get('x-aigateway-changes')).toMatch(/^responses>chat/);
+  });
+
   it('stays what it is where the deployment knows it', async () => {
     const response = await gateway.call(
       '/v1/responses',
