@@ -55,6 +55,40 @@ describe('usage in the tail', () => {
     }
   });
 
+  it('is never what the caller wrote into a schema that the answer repeats', () => {
+    const stated = '"usage":{"input_tokens":0,"output_tokens":0}';
+    const padding = 'x'.repeat(100_000);
+    for (const schema of [
+      `{${stated}}`,
+      `{"response":{${stated}}}`,
+      `{"response":{"response":{${stated}}}}`,
+      // Longer than what is looked back over: where the object begins cannot be told.
+      `{"pad":"${padding}",${stated}}`,
+      `{"response":{"pad":"${padding}",${stated}}}`,
+    ]) {
+      const tools = `"tools":[{"type":"function","parameters":${schema}}]`;
+      const response = `{"model":"m",${tools},"usage":null,"metadata":{}}`;
+      const event = `event: response.created\ndata: {"type":"response.created","response":${response}}\n\n`;
+      const delta = 'event: response.output_text.delta\ndata: {"delta":"x"}\n\n';
+      const tailOf = (text: string) => Buffer.from(text).subarray(-16_384);
+      expect(read(response, 'responses')).toBeUndefined();
+      expect(read(event + delta, 'responses')).toBeUndefined();
+      expect(usageFromTail(tailOf(event + delta), 'responses')).toBeUndefined();
+    }
+  });
+
+  it('is found behind an output whose beginning has long passed', () => {
+    const usage = '"usage":{"input_tokens":7,"output_tokens":9}';
+    const response = `{"output":[{"text":"${'x'.repeat(100_000)}"}],${usage},"metadata":{"a":"b"}}`;
+    const event = `event: response.completed\ndata: {"type":"response.completed","response":${response}}\n\n`;
+    const tokens = { ...noTokens, input: 7, output: 9 };
+    expect(read(response, 'responses')?.tokens).toEqual(tokens);
+    for (const keep of [100, 16_384, 90_000]) {
+      const tail = Buffer.from(event).subarray(-keep);
+      expect(usageFromTail(tail, 'responses')?.tokens).toEqual(tokens);
+    }
+  });
+
   it('is read from plain bodies, pretty-printed ones too', () => {
     const body = {
       object: 'list',

@@ -19,6 +19,7 @@ const maxUsageBytes = 16_384;
 const maxLookBackBytes = 65_536;
 
 const quote = 0x22;
+const lineFeed = 0x0a;
 const comma = 0x2c;
 const colon = 0x3a;
 const backslash = 0x5c;
@@ -31,9 +32,10 @@ const closeBrace = 0x7d;
  * Finds the last usage in the end of a JSON body or an event stream, without parsing the rest.
  *
  * Text cannot be taken for it: within a JSON string the quotes around `usage` are escaped, so the bytes `"usage"` before a
- * colon are a key. A key deeper down (in a schema of a tool that the answer repeats) does not count: only the root's, or in
- * an event the `response`'s. Only where the tail begins within the object that holds the key, its place cannot be told and is
- * believed. `"usage":null` is passed over, and so is an object that the end cut off.
+ * colon are a key. A key deeper down does not count: only the root's, or in an event that of the root's `response`. An answer
+ * repeats the tools of its request, whose schemas the caller wrote: without that rule a caller could state its own usage. Where
+ * the tail begins within the object that holds the key, the brackets that follow tell how deep it lies. `"usage":null` is
+ * passed over, and so is an object that the end cut off.
  *
  * @param tail - the last bytes of the body; may begin anywhere, within a character too
  * @returns undefined when no usable usage is there
@@ -61,9 +63,7 @@ function usageAt(tail: Buffer, keyStart: number, operation: Operation): TailUsag
   if (tokens === undefined) return undefined;
 
   const siblings = siblingsBefore(tail, keyStart);
-  if (siblings.isNested && !(operation === 'responses' && siblings.parentKey === 'response')) {
-    return undefined;
-  }
+  if (!isOfAnswer(tail, siblings.holder, end, operation)) return undefined;
   const found = new Map([...siblings.texts, ...siblingsAfter(tail, end)]);
   const serviceTier = found.get('service_tier');
   const model = found.get('model');
@@ -78,10 +78,32 @@ function usageAt(tail: Buffer, keyStart: number, operation: Operation): TailUsag
 type Siblings = {
   /** Keys with a text as value. */
   texts: Map<string, string>;
-  /** True when the object that holds the usage is itself a value. False also when its start is not in the tail. */
-  isNested: boolean;
-  parentKey?: string;
+  /** What the object that holds the usage is. */
+  holder: Holder;
 };
+
+/**
+ * - `root`: the whole text or the whole of an event's data
+ * - `nested`: an element of a list, or the value of the key at `keyStart`
+ * - `unknown`: its start is not in the tail
+ */
+type Holder =
+  | { kind: 'root' | 'unknown' }
+  | { kind: 'nested'; key: { name: unknown; start: number } | undefined };
+
+const unknownHolder: Holder = { kind: 'unknown' };
+
+/** Whether a usage that ends at `end` is the answer's own and no part of what the answer repeats. */
+function isOfAnswer(tail: Buffer, holder: Holder, end: number, operation: Operation): boolean {
+  if (holder.kind === 'root') return true;
+  if (holder.kind === 'nested') {
+    if (operation !== 'responses' || holder.key?.name !== 'response') return false;
+    const outer = siblingsBefore(tail, holder.key.start).holder;
+    return outer.kind === 'root' || (outer.kind === 'unknown' && levelsAfter(tail, end) === 2);
+  }
+  const levels = levelsAfter(tail, end);
+  return levels === 1 || (operation === 'responses' && levels === 2);
+}
 
 /** Walks back from a key, which is outside of any string, to the brace that opens its object. */
 function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
@@ -106,26 +128,58 @@ function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
       depth += 1;
     } else if (byte === openBrace || byte === openBracket) {
       depth -= 1;
-      if (depth < 0) return { texts, ...holderOf(tail, at, limit) };
+      if (depth < 0) return { texts, holder: holderOf(tail, at, limit) };
     } else if (depth === 0 && byte === colon) {
       value = text;
     } else if (depth === 0 && byte === comma) {
       text = undefined;
     }
   }
-  return { texts, isNested: false };
+  return { texts, holder: unknownHolder };
 }
 
 /** What the object that opens at `at` is the value of. An event's `data:` is no key: its letters have no quotes. */
-function holderOf(tail: Buffer, at: number, limit: number): Omit<Siblings, 'texts'> {
+function holderOf(tail: Buffer, at: number, limit: number): Holder {
   const before = skipSpaceBack(tail, at - 1);
-  if (tail[before] === comma || tail[before] === openBracket) return { isNested: true };
-  if (tail[before] !== colon) return { isNested: false };
+  if (before < 0) return unknownHolder;
+  if (tail[before] === comma || tail[before] === openBracket)
+    return { kind: 'nested', key: undefined };
+  if (tail[before] !== colon) return { kind: 'root' };
   const end = skipSpaceBack(tail, before - 1);
-  if (tail[end] !== quote) return { isNested: false };
+  if (end < 0) return unknownHolder;
+  if (tail[end] !== quote) return { kind: 'root' };
   const start = stringStart(tail, end, limit);
-  const parentKey = start === undefined ? undefined : parse(tail, start, end + 1);
-  return typeof parentKey === 'string' ? { isNested: true, parentKey } : { isNested: true };
+  return {
+    kind: 'nested',
+    key: start === undefined ? undefined : { name: parse(tail, start, end + 1), start },
+  };
+}
+
+/** How many brackets that opened before `from` close between it and the end of the event, or of the tail. */
+function levelsAfter(tail: Buffer, from: number): number | undefined {
+  let depth = 0;
+  let least = 0;
+  for (let at = from; at < tail.length; at += 1) {
+    const byte = tail[at];
+    if (byte === quote) {
+      const end = stringEnd(tail, at);
+      if (end === undefined) return undefined;
+      at = end - 1;
+    } else if (byte === openBrace || byte === openBracket) {
+      depth += 1;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth -= 1;
+      least = Math.min(least, depth);
+    } else if (byte === lineFeed && isLineOfStream(tail[at + 1])) {
+      break;
+    }
+  }
+  return -least;
+}
+
+/** The first byte of a blank line, or of `data`, `event`, `id`, `retry` and comments; within JSON no line begins with these. */
+function isLineOfStream(byte: number | undefined): boolean {
+  return byte !== undefined && '\n\rdeir:'.includes(String.fromCharCode(byte));
 }
 
 /** Walks on from the end of a value to the brace that closes its object, or to the end of the tail. */
