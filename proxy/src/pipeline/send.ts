@@ -237,11 +237,19 @@ class Delivery {
     }
   }
 
+  /**
+   * The deployments that may serve the call. Where each of them has refused every way of asking, something before them has more
+   * likely failed than that they answer nothing: then refusals count no longer, only what is declared.
+   */
   #filter(model: ResolvedModel) {
+    const filtered = this.#filterAt(model, this.#gateway.clock.now());
+    return filtered.reason === 'operation' ? this.#filterAt(model, Infinity) : filtered;
+  }
+
+  #filterAt(model: ResolvedModel, now: number) {
     const { key, snapshot, tags } = this.#grant;
     const credential =
       key.credential === undefined ? undefined : snapshot.credential(key.credential);
-    const now = this.#gateway.clock.now();
     return filterDeployments(this.#gateway.deployments.group(model.group), {
       key,
       router: snapshot.records.router,

@@ -484,6 +484,53 @@ describe('a whole answer that fails on its way', () => {
   });
 });
 
+describe('a deployment that refuses everything for a moment', () => {
+  it.each([404, 405])(
+    'is asked again by the next call: status %s without a word',
+    async (status) => {
+      let isUp = false;
+      upstream = await startServer((request, response) => {
+        request.resume();
+        if (request.method === 'GET' || isUp) {
+          response.setHeader('content-type', 'application/json');
+          response.end('{"choices":[],"data":[],"output":[]}');
+          return;
+        }
+        response.writeHead(status, { 'content-type': 'text/html' });
+        response.end('<html>no route</html>');
+      });
+      gateway = await startGatewayUnderTest({
+        deployments: [ownUpstream(upstream.origin, 'm')],
+        credentials: [noCredential(upstream.origin)],
+      });
+      const calls = [
+        ['/v1/chat/completions', chatBody('m', 'x')],
+        ['/v1/embeddings', { model: 'm', input: 'x' }],
+      ] as const;
+      for (const [path, body] of calls) {
+        const refused = await gateway.call(path, body);
+        expect(refused.status).toBe(400);
+        expect(await refused.text()).not.toContain('html');
+      }
+      isUp = true;
+      for (const [path, body] of calls) expect((await gateway.call(path, body)).status).toBe(200);
+    },
+  );
+
+  it('costs one call upstream for each request while it lasts', async () => {
+    gateway = await startGatewayUnderTest({
+      deployments: [{ resourceName: 'simulator', deployment: 'text-embedding-3-small' }],
+    });
+    for (let index = 0; index < 5; index += 1) {
+      const refused = await call('text-embedding-3-small');
+      expect(refused.status).toBe(400);
+    }
+    // The first request finds out about each operation, the others ask once.
+    const attempts = gateway.usage.map((record) => record.attempts.length);
+    expect(attempts).toEqual([2, 1, 1, 1, 1]);
+  });
+});
+
 describe('names', () => {
   it('lead to deployments by alias, by id and by pattern, and change with the records', async () => {
     gateway = await start({
