@@ -1,13 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import type { Limits, LimitScope } from '@aigateway/contract/limits';
-import type { DeploymentRecord } from '@aigateway/contract/records';
-import type { AttemptRecord } from '@aigateway/contract/usage';
-import { bridgeFor, reachable } from '../bridge/index.ts';
-import { costEstimate, costNanoUsd } from '../accounting/cost.ts';
+import { reachable } from '../bridge/index.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { GatewayError } from '../errors.ts';
 import { operationOf, type Capability } from '../operations/capability.ts';
-import type { Reservation } from '../ports.ts';
 import {
   capabilityFor,
   learnParameter,
@@ -21,43 +15,25 @@ import { orderDeployments } from '../routing/index.ts';
 import {
   fallbackChain,
   mayUse,
-  upstreamName,
   type FallbackReason,
   type ResolvedModel,
 } from '../routing/models.ts';
-import type { Credential } from '../upstream/credential.ts';
-import type { Header } from '../upstream/headers.ts';
-import { upstreamPath } from '../upstream/dialect.ts';
-import {
-  classifyFailure,
-  classifyStreamError,
-  failureOfTransport,
-  type FailureContext,
-  type UpstreamFailure,
-} from '../upstream/failure.ts';
-import { upstreamHeaders } from '../upstream/headers.ts';
+import type { UpstreamFailure } from '../upstream/failure.ts';
 import { answerEstimate, canEstimate } from './answer-estimate.ts';
-import { Attempt, type AttemptResult } from './attempt.ts';
 import type { Grant } from './authorize.ts';
+import { Dial, type DialInput } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
-import { prepare, type Prepared } from './prepare.ts';
-import type { Reply } from './reply.ts';
-import { answerError, respond, type Answered, type Delivered } from './respond.ts';
+import { answerError, type Delivered } from './respond.ts';
 import { stripState, type StatefulBody } from './state.ts';
-import { quotaReport } from './upstream-quota.ts';
 
 /** Changes learned from refusals and tried at once, within one request. */
 const maxRepairs = 8;
 
-/** By how much an attempt may outlast the request's deadline. */
-const deadlineSlackMs = 1_000;
-
 /** How soon a stored object that was made a moment ago is looked for again. */
 const visibilityWaitMs = 250;
 
-/** How soon to look again at deployments that are all at their own limits, and what a caller is told who cannot wait. */
-const busyPollMs = 50;
+/** What a caller is told at least whose deployments are all at their own limits. */
 const busyRetryMs = 1000;
 
 /** Why a model group could not serve the request. */
@@ -67,14 +43,7 @@ type Problem =
   | { kind: 'cooling'; model: string; waitMs: number }
   | { kind: 'error'; error: GatewayError };
 
-export type SendInput = {
-  readonly grant: Grant;
-  readonly admitted: Admitted;
-  readonly reply: Reply;
-  readonly gateway: Gateway;
-  readonly callerHeaders: IncomingHttpHeaders;
-  readonly stateful: StatefulBody | undefined;
-};
+export type SendInput = DialInput & { readonly stateful: StatefulBody | undefined };
 
 /**
  * Gets one admitted call answered: by one deployment after another, then by fallback models, until output has begun.
@@ -95,10 +64,9 @@ class Delivery {
   readonly #admitted: Admitted;
   readonly #gateway: Gateway;
   readonly #input: SendInput;
-  readonly #attempts: AttemptRecord[] = [];
+  readonly #dial: Dial;
   readonly #deadline: number;
   #stateful: StatefulBody | undefined;
-  #current: Attempt | undefined;
   #wake: (() => void) | undefined;
   #gone = false;
   #fallbacks = 0;
@@ -106,7 +74,6 @@ class Delivery {
   #lookedAgain = false;
   /** Milliseconds that the request has waited for deployments to come back. */
   #waited = 0;
-  readonly #renewed = new Set<object>();
 
   constructor(input: SendInput) {
     this.#input = input;
@@ -117,6 +84,7 @@ class Delivery {
     const { router } = input.grant.snapshot.records;
     const totalMs = input.grant.call.extras.timeoutMs ?? router.totalTimeoutMs;
     this.#deadline = input.grant.call.startedAt + totalMs;
+    this.#dial = new Dial(input, this.#deadline);
     input.reply.onGone = () => this.#leave();
   }
 
@@ -134,7 +102,7 @@ class Delivery {
       first ??= outcome;
       if (this.#gone) break;
       if (isUnable(outcome) && snapshot.records.settings.bridge && canEstimate(call)) {
-        return answerEstimate({ ...this.#input, attempts: this.#attempts });
+        return answerEstimate({ ...this.#input, attempts: this.#dial.attempts });
       }
       const reason = this.#fallbackReason(outcome);
       if (reason === undefined) break;
@@ -153,7 +121,7 @@ class Delivery {
   }
 
   fail(error: unknown): Promise<RequestEnd> {
-    this.#current?.abort();
+    this.#dial.abort();
     return this.#refuse({
       kind: 'error',
       error:
@@ -166,10 +134,11 @@ class Delivery {
   /** Tries the deployments of one group until one delivers, or none is left that could. */
   async #group(model: ResolvedModel): Promise<Delivered | Problem> {
     const { router } = this.#grant.snapshot.records;
-    const tried = new Map<DeploymentState, number>();
+    const tried = new Set<DeploymentState>();
     let last: { failure: UpstreamFailure; state: DeploymentState } | undefined;
     let again = 0;
-    let busy = false;
+    // The shortest wait that a deployment at its own limits named since the last try.
+    let busyMs: number | undefined;
     let sticky: DeploymentState | undefined;
     for (;;) {
       if (this.#gone) return aborted;
@@ -180,17 +149,25 @@ class Delivery {
           ? { kind: 'none', reason: filtered.reason, model: model.name }
           : { kind: 'failure', ...last };
       }
-      if (this.#attempts.length >= router.maxAttempts)
+      if (this.#dial.attempts.length >= router.maxAttempts)
         return last === undefined ? aborted : { kind: 'failure', ...last };
       const now = this.#gateway.clock.now();
       const order = sticky === undefined ? this.#order(filtered.candidates, model, now) : [sticky];
       sticky = undefined;
-      const fresh = order.find(
-        (state) => isUsable(state, now) && !tried.has(state) && mayRetry(last, tried, this.#grant),
-      );
-      let state = fresh;
+      const untried = mayRetry(last, tried, this.#grant)
+        ? order.filter((candidate) => !tried.has(candidate))
+        : [];
+      // At last even one that rests for failures: that it still fails is a guess, while the others just did.
+      const state =
+        untried.find((candidate) => isUsable(candidate, now)) ??
+        (last === undefined
+          ? undefined
+          : untried.find((candidate) => candidate.health.reason === 'failures'));
       if (state === undefined) {
-        const wait = this.#wait(order, last, again, busy, now);
+        const isAgain = untried.length === 0;
+        const wait = isAgain
+          ? this.#wait(order, last, again, busyMs, now)
+          : this.#wait(untried, undefined, again, busyMs, now);
         if (wait === undefined) {
           const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
           if (hasHome && isLost(order, last, now) && this.#strip()) continue;
@@ -198,29 +175,38 @@ class Delivery {
             ? {
                 kind: 'cooling',
                 model: model.name,
-                waitMs: Math.max(soonest(order, now), busy ? busyRetryMs : 0),
+                waitMs: Math.max(
+                  soonest(order, now),
+                  busyMs === undefined ? 0 : Math.max(busyMs, busyRetryMs),
+                ),
               }
             : { kind: 'failure', ...last };
         }
-        if (last !== undefined) again += 1;
         this.#waited += wait;
+        busyMs = undefined;
+        if (isAgain) {
+          tried.clear();
+          if (last !== undefined) again += 1;
+        }
         await this.#sleep(wait);
-        if (this.#gone) return aborted;
-        const later = this.#gateway.clock.now();
-        state =
-          this.#order(filtered.candidates, model, later).find((candidate) =>
-            isUsable(candidate, later),
-          ) ?? order[0];
-        if (state === undefined) return aborted;
-      }
-      const outcome = await this.#try(state, model);
-      if (outcome.kind === 'delivered') return outcome;
-      busy = outcome.kind === 'busy';
-      if (outcome.kind === 'busy') {
-        tried.set(state, (tried.get(state) ?? 0) + 1);
         continue;
       }
-      const { failure, capability } = outcome;
+      const capability =
+        this.#capability(state, this.#gateway.clock.now()) ?? this.#grant.call.capability;
+      const outcome = await this.#dial.try({
+        state,
+        model,
+        capability,
+        stateful: this.#stateful,
+        fallbacks: this.#fallbacks,
+      });
+      if (outcome.kind === 'delivered') return outcome;
+      if (outcome.kind === 'busy') {
+        tried.add(state);
+        busyMs = Math.min(busyMs ?? outcome.waitMs, outcome.waitMs);
+        continue;
+      }
+      const { failure } = outcome;
       if (this.#gone) return aborted;
       switch (await this.#react(state, capability, failure)) {
         case 'same':
@@ -228,7 +214,7 @@ class Delivery {
           tried.delete(state);
           continue;
         case 'next':
-          tried.set(state, (tried.get(state) ?? 0) + 1);
+          tried.add(state);
           last = { failure, state };
           continue;
         case 'stop':
@@ -292,12 +278,12 @@ class Delivery {
     order: readonly DeploymentState[],
     last: { failure: UpstreamFailure } | undefined,
     again: number,
-    busy: boolean,
+    busyMs: number | undefined,
     now: number,
   ): number | undefined {
     const { router } = this.#grant.snapshot.records;
     const available = soonest(order, now);
-    let wait = busy ? Math.max(available, busyPollMs) : available;
+    let wait = Math.max(available, busyMs ?? 0);
     if (last !== undefined) {
       if (last.failure.retry !== 'same-or-other') return undefined;
       if (again >= allowedRetries(last.failure, this.#grant)) return undefined;
@@ -313,233 +299,6 @@ class Delivery {
     return isTooLong || now + wait >= this.#deadline ? undefined : wait;
   }
 
-  async #try(
-    state: DeploymentState,
-    model: ResolvedModel,
-  ): Promise<
-    | Delivered
-    | { kind: 'failed'; failure: UpstreamFailure; capability: Capability }
-    | { kind: 'busy' }
-  > {
-    const { call, snapshot, key, asked } = this.#grant;
-    const gateway = this.#gateway;
-    const started = gateway.clock.now();
-    const { record } = state;
-    const capability = this.#capability(state, started) ?? call.capability;
-    const bridge =
-      capability === call.capability ? undefined : bridgeFor(call.capability, capability);
-    const deployment = upstreamName(record, model);
-    const prepared = prepare({
-      call,
-      translated: this.#stateful?.body,
-      state,
-      deployment,
-      model: asked,
-      capability,
-      bridge,
-      settings: snapshot.records.settings,
-      now: started,
-    });
-    const { endpoint, id } = call.match;
-    const path = upstreamPath(record, deployment, {
-      operation: prepared.upstream.name,
-      suffix: bridge === undefined ? endpoint.suffix.replace(':id', id ?? '') : '',
-      query: call.query,
-    });
-    const reserved = this.#reserve(record);
-    const held = reserved instanceof Promise ? await reserved : reserved;
-    if (held === 'busy') return { kind: 'busy' };
-    // From here to `finished` nothing may throw: the deployment counts the call as running.
-    let attempt: Attempt | undefined;
-    let result: AttemptResult;
-    gateway.deployments.started(state, this.#admitted.estimate.total);
-    const credential = this.#credential(record, key.credential);
-    const given = credential === undefined ? undefined : headerOf(credential);
-    const header = given instanceof Promise ? await given.catch(() => undefined) : given;
-    if (this.#gone) {
-      // While a token was fetched.
-      result = left;
-    } else if (header === undefined) {
-      result = noCredential;
-    } else {
-      attempt = this.#dispatch(record, path, prepared, header, started);
-      result = await attempt.result;
-      if (result.kind === 'lost' && result.error.reusedSocket && !this.#gone) {
-        // A kept connection died before a byte of the answer: nothing of the deployment's doing, a fresh one decides.
-        attempt = this.#dispatch(record, path, prepared, header, started);
-        result = await attempt.result;
-      }
-    }
-    if (attempt !== undefined && (result.kind === 'stream' || result.kind === 'whole')) {
-      this.#noteAttempt(record, result.status, 'answered', started);
-      gateway.deployments.answered(state);
-      const delivered = await respond({
-        ...this.#input,
-        attempt,
-        result,
-        prepared,
-        state,
-        model,
-        attempts: this.#attempts,
-        fallbacks: this.#fallbacks,
-        stateChanges: this.#stateful?.changes ?? [],
-      });
-      this.#finish(state, delivered.end, result, held, started);
-      return delivered;
-    }
-    held?.settle({ tokens: 0, costNanoUsd: 0 });
-    const failed = result as Exclude<AttemptResult, Answered>;
-    const failure = this.#classify(failed, record, deployment, capability, model);
-    this.#noteAttempt(record, failure.status, failure.kind, started);
-    const renewable =
-      failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
-        ? credential
-        : undefined;
-    const mayRenew = renewable !== undefined && !this.#renewed.has(renewable);
-    const isTheirs = !mayRenew && !this.#gone;
-    gateway.deployments.finished(state, {
-      ok: false,
-      blame: failure.blame && isTheirs,
-      ...(isTheirs && { failureClass: failure.failureClass }),
-      ...(failure.waitMs !== null && { waitMs: failure.waitMs }),
-      tokens: 0,
-      estimateTokens: this.#admitted.estimate.total,
-      ...('headers' in failed && quotaReport(failed.headers)),
-    });
-    if (mayRenew) {
-      // A token that ended early is no fault of the deployment: a new one, and once more.
-      this.#renewed.add(renewable);
-      await renewable.renew();
-      return this.#try(state, model);
-    }
-    return { kind: 'failed', failure, capability };
-  }
-
-  /** A deployment has answered: its limits, its health and its statistics hear how it went. */
-  #finish(
-    state: DeploymentState,
-    end: RequestEnd,
-    result: Answered,
-    held: Reservation | undefined,
-    started: number,
-  ): void {
-    const used = end.usage?.tokens;
-    const tokens = used === undefined ? 0 : used.input + used.output;
-    const isBroken = end.outcome === 'interrupted' || end.outcome === 'failed';
-    const cost =
-      used === undefined || end.price === undefined
-        ? 0
-        : costNanoUsd(used, end.price, end.serviceTier);
-    held?.settle({ tokens, costNanoUsd: cost });
-    this.#gateway.deployments.finished(state, {
-      ok: end.outcome === 'completed',
-      blame: isBroken,
-      ...(isBroken && { failureClass: 'InternalServerError' as const }),
-      tokens,
-      estimateTokens: this.#admitted.estimate.total,
-      ...(used !== undefined && { outputTokens: used.output }),
-      latencyMs: this.#gateway.clock.now() - started,
-      ...(this.#grant.call.stream &&
-        end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
-      ...quotaReport(result.headers),
-    });
-  }
-
-  #dispatch(
-    record: DeploymentRecord,
-    path: string,
-    prepared: Prepared,
-    header: Header | null,
-    started: number,
-  ): Attempt {
-    const { call, snapshot } = this.#grant;
-    const { endpoint } = call.match;
-    const { router, settings } = snapshot.records;
-    const remaining = Math.max(1, this.#deadline - started);
-    const limitMs = call.stream
-      ? (record.streamTimeoutMs ?? router.streamTimeoutMs)
-      : (record.timeoutMs ?? router.timeoutMs);
-    // The transport keeps one timer per connection as long as its delay stays the same: only a deadline that is near changes it.
-    const headersTimeoutMs = remaining < limitMs - deadlineSlackMs ? remaining : limitMs;
-    const collectAll = prepared.bridge !== undefined || prepared.upstream.name === 'responses';
-    const attempt = new Attempt(prepared.upstream, collectAll, headersTimeoutMs);
-    this.#current = attempt;
-    const controls = this.#gateway.transport.dispatch(
-      record.resource.origin,
-      {
-        method: endpoint.method,
-        path,
-        headers: upstreamHeaders(settings, {
-          caller: this.#input.callerHeaders,
-          deployment: record,
-          credential: header,
-          requestId: call.requestId,
-          hasBody: prepared.body !== null,
-        }),
-        body: prepared.body,
-        headersTimeoutMs,
-        bodyTimeoutMs: call.stream
-          ? Math.min(headersTimeoutMs, this.#gateway.options.bodyIdleMs)
-          : headersTimeoutMs,
-      },
-      attempt,
-    );
-    attempt.attach(controls);
-    return attempt;
-  }
-
-  /** The one credential for this deployment; undefined when it may not be used there. */
-  #credential(record: DeploymentRecord, ofKey: string | undefined): Credential | undefined {
-    const found = this.#grant.snapshot.credential(ofKey ?? record.credential);
-    try {
-      return found === undefined
-        ? undefined
-        : this.#gateway.credentials.get(found, record.resource.origin, record.dialect);
-    } catch (error) {
-      this.#gateway.logger.warn({ error, deployment: record.id }, 'no upstream credential');
-      return undefined;
-    }
-  }
-
-  /** The deployment's own limits, where they are hard. */
-  #reserve(
-    record: DeploymentRecord,
-  ): Reservation | undefined | 'busy' | Promise<Reservation | 'busy'> {
-    const { router } = this.#grant.snapshot.records;
-    const scopes = deploymentScopes(record, router.enforceRateLimits);
-    if (scopes.length === 0) return undefined;
-    const answer = this.#gateway.limiter.reserve({
-      scopes,
-      tokens: this.#admitted.estimate.total,
-      costNanoUsd: costEstimate(this.#admitted.estimate, [record.prices]),
-    });
-    const held = (outcome: Awaited<typeof answer>): Reservation | 'busy' =>
-      'refused' in outcome ? 'busy' : outcome;
-    return answer instanceof Promise ? answer.then(held) : held(answer);
-  }
-
-  #classify(
-    result: Exclude<AttemptResult, Answered>,
-    record: DeploymentRecord,
-    deployment: string,
-    capability: Capability,
-    model: ResolvedModel,
-  ): UpstreamFailure {
-    if (result.kind === 'lost') return failureOfTransport(result.error);
-    const context: FailureContext = {
-      capability,
-      capacity: record.capacity,
-      names: { deployment, model: this.#grant.asked },
-      isWildcard: model.filled !== undefined,
-      now: this.#gateway.clock.now(),
-    };
-    if (result.kind === 'refused') {
-      return classifyFailure(result.status, result.headers, result.body.toString('utf8'), context);
-    }
-    const understood = result.data === undefined ? null : classifyStreamError(result.data, context);
-    return understood ?? classifyFailure(502, result.headers, '', context);
-  }
-
   /** What to do after a failure, having learned from it. */
   async #react(
     state: DeploymentState,
@@ -548,7 +307,7 @@ class Delivery {
   ): Promise<'same' | 'next' | 'stop'> {
     const { call, snapshot } = this.#grant;
     const now = this.#gateway.clock.now();
-    const last = this.#attempts.at(-1);
+    const last = this.#dial.attempts.at(-1);
     if (this.#repairs < maxRepairs) {
       this.#repairs += 1;
       if (failure.kind === 'operation_unsupported') {
@@ -558,7 +317,7 @@ class Delivery {
         return this.#capability(state, now) === undefined ? 'next' : 'same';
       }
       if (
-        failure.retry === 'repaired' &&
+        (failure.retry === 'repaired' || failure.kind === 'bad_request') &&
         failure.kind !== 'encrypted_content' &&
         snapshot.records.settings.repairParameters
       ) {
@@ -646,19 +405,14 @@ class Delivery {
 
   #leave(): void {
     this.#gone = true;
-    this.#current?.abort();
+    this.#dial.abort();
     this.#wake?.();
-  }
-
-  #noteAttempt(record: DeploymentRecord, status: number, reason: string, started: number): void {
-    const durationMs = this.#gateway.clock.now() - started;
-    this.#attempts.push({ deploymentId: record.id, status, reason, durationMs });
   }
 
   #refuse(problem: Problem | undefined): Promise<RequestEnd> {
     return answerError({
       ...this.#input,
-      attempts: this.#attempts,
+      attempts: this.#dial.attempts,
       gone: this.#gone,
       error: this.#errorOf(problem),
     });
@@ -693,32 +447,12 @@ class Delivery {
   }
 }
 
-/** The header to send; undefined when there is none to be had. What failed is told by the credential's own events. */
-function headerOf(credential: Credential): Header | null | undefined | Promise<Header | null> {
-  try {
-    return credential.header();
-  } catch {
-    return undefined;
-  }
-}
-
-/** Without a credential the upstream is not asked: its answer is known. */
-const noCredential: AttemptResult = {
-  kind: 'refused',
-  status: 401,
-  headers: {},
-  body: Buffer.alloc(0),
-};
-
 /** No deployment of the group does what was asked for. */
 function isUnable(problem: Problem): boolean {
   return problem.kind === 'none'
     ? problem.reason === 'operation'
     : problem.kind === 'failure' && problem.failure.kind === 'operation_unsupported';
 }
-
-/** Nor is it for a caller who is not there any more. */
-const left: AttemptResult = { kind: 'lost', error: { kind: 'aborted', reusedSocket: false } };
 
 const aborted: Problem = { kind: 'error', error: new GatewayError('client_closed') };
 
@@ -754,7 +488,7 @@ function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
  */
 function mayRetry(
   last: { failure: UpstreamFailure } | undefined,
-  tried: ReadonlyMap<DeploymentState, number>,
+  tried: ReadonlySet<DeploymentState>,
   grant: Grant,
 ): boolean {
   if (last === undefined) return true;
@@ -780,23 +514,4 @@ function noDeployment(reason: FilterReason, model: string): GatewayError {
     values: { model, reason: texts[reason] },
     ...(isCallers && { status: 400 }),
   });
-}
-
-const limitScopes = new WeakMap<DeploymentRecord, readonly LimitScope[]>();
-
-/** What an attempt must pass at the deployment: its budgets and its provider's, and its own limits where they are hard. */
-function deploymentScopes(record: DeploymentRecord, enforced: boolean): readonly LimitScope[] {
-  let scopes = limitScopes.get(record);
-  if (scopes === undefined) {
-    const { parallelRequests, requestsPerMinute, tokensPerMinute } = record;
-    const limits: Limits = {
-      ...(parallelRequests !== undefined && { parallelRequests }),
-      ...(enforced && requestsPerMinute !== undefined && { requestsPerMinute }),
-      ...(enforced && tokensPerMinute !== undefined && { tokensPerMinute }),
-    };
-    const own: LimitScope = { kind: 'deployment', id: record.id, label: record.id, limits };
-    scopes = [...(record.scopes ?? []), ...(Object.keys(limits).length > 0 ? [own] : [])];
-    limitScopes.set(record, scopes);
-  }
-  return scopes;
 }

@@ -22,9 +22,10 @@ export function authorizeStored(
 ): { grant: Grant; stateful: StatefulBody } {
   const { key } = caller;
   const tagged = call.match.id ?? '';
-  const found = gateway.tagger.unwrap(tagged, key.ownerId);
-  const door = typeof found === 'string' ? undefined : doorTo(found.resourceId, gateway);
-  if (typeof found === 'string' || door === undefined) {
+  const read = gateway.tagger.unwrap(tagged, key.ownerId);
+  const found = typeof read === 'object' && read.kind === 'response' ? read : undefined;
+  const door = found === undefined ? undefined : doorTo(found.resourceId, gateway);
+  if (found === undefined || door === undefined) {
     throw new GatewayError('object_not_found', {
       param: 'id',
       values: { kind: 'response', id: tagged.slice(0, 80) },

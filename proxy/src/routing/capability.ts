@@ -266,6 +266,10 @@ function readRefusal(message: string): Refusal | undefined {
     const [, name, parent] = extra;
     return { kind: 'parameter', param: parent === undefined ? name : `${parent}.${name}` };
   }
+  // Models that do not reason have nothing to encrypt.
+  if (/^Encrypted content is not supported with this model/i.test(message)) {
+    return { kind: 'parameter', param: 'include' };
+  }
   const value = /Unsupported value: '([^']+)'/i.exec(message);
   return value === null ? undefined : { kind: 'value', param: value[1] };
 }

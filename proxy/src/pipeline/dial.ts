@@ -1,0 +1,361 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Limits, LimitScope } from '@aigateway/contract/limits';
+import type { DeploymentRecord } from '@aigateway/contract/records';
+import type { AttemptRecord } from '@aigateway/contract/usage';
+import { costEstimate, costNanoUsd } from '../accounting/cost.ts';
+import type { RequestEnd } from '../accounting/meter.ts';
+import { bridgeFor } from '../bridge/index.ts';
+import type { Capability } from '../operations/capability.ts';
+import type { Reservation } from '../ports.ts';
+import type { DeploymentState } from '../routing/deployments.ts';
+import { upstreamName, type ResolvedModel } from '../routing/models.ts';
+import type { Credential } from '../upstream/credential.ts';
+import { upstreamPath } from '../upstream/dialect.ts';
+import {
+  classifyFailure,
+  classifyStreamError,
+  failureOfTransport,
+  type FailureContext,
+  type UpstreamFailure,
+} from '../upstream/failure.ts';
+import { upstreamHeaders, type Header } from '../upstream/headers.ts';
+import { Attempt, type AttemptResult } from './attempt.ts';
+import type { Grant } from './authorize.ts';
+import type { Gateway } from './gateway.ts';
+import type { Admitted } from './limit.ts';
+import { prepare, type Prepared } from './prepare.ts';
+import type { Reply } from './reply.ts';
+import { respond, type Answered, type Delivered } from './respond.ts';
+import type { StatefulBody } from './state.ts';
+import { quotaReport } from './upstream-quota.ts';
+
+/** How soon to look again at a deployment that has as many calls running as it may. */
+const busyPollMs = 50;
+
+/** By how much an attempt may outlast the request's deadline. */
+const deadlineSlackMs = 1_000;
+
+export type DialInput = {
+  readonly grant: Grant;
+  readonly admitted: Admitted;
+  readonly reply: Reply;
+  readonly gateway: Gateway;
+  readonly callerHeaders: IncomingHttpHeaders;
+};
+
+/** One deployment, and how it is spoken to. */
+export type Destination = {
+  readonly state: DeploymentState;
+  readonly model: ResolvedModel;
+  readonly capability: Capability;
+  readonly stateful: StatefulBody | undefined;
+  /** Models that were tried before this one. */
+  readonly fallbacks: number;
+};
+
+export type DialResult =
+  | Delivered
+  | { readonly kind: 'failed'; readonly failure: UpstreamFailure }
+  /** Its own limits have no room; nothing was sent. */
+  | { readonly kind: 'busy'; readonly waitMs: number };
+
+/** Puts one request to one deployment after another; which, and whether another is needed, is decided by who calls it. */
+export class Dial {
+  /** Every try so far, in order. */
+  readonly attempts: AttemptRecord[] = [];
+  readonly #input: DialInput;
+  readonly #grant: Grant;
+  readonly #admitted: Admitted;
+  readonly #gateway: Gateway;
+  /** Milliseconds since the epoch. */
+  readonly #deadline: number;
+  readonly #renewed = new Set<object>();
+  #current: Attempt | undefined;
+  #gone = false;
+
+  constructor(input: DialInput, deadline: number) {
+    this.#input = input;
+    this.#grant = input.grant;
+    this.#admitted = input.admitted;
+    this.#gateway = input.gateway;
+    this.#deadline = deadline;
+  }
+
+  /** The caller has left, or nobody waits any more: what runs is ended, and nothing new is sent. */
+  abort(): void {
+    this.#gone = true;
+    this.#current?.abort();
+  }
+
+  /**
+   * Tries a deployment: prepares the body for it, reserves its own limits, signs, dials, and where it answers, responds.
+   *
+   * @throws GatewayError where the request cannot be put to this deployment at all
+   */
+  async try(to: Destination): Promise<DialResult> {
+    const { state, model, capability, stateful } = to;
+    const { call, snapshot, key, asked } = this.#grant;
+    const gateway = this.#gateway;
+    const started = gateway.clock.now();
+    const { record } = state;
+    const bridge =
+      capability === call.capability ? undefined : bridgeFor(call.capability, capability);
+    const deployment = upstreamName(record, model);
+    const prepared = prepare({
+      call,
+      translated: stateful?.body,
+      state,
+      deployment,
+      model: asked,
+      capability,
+      bridge,
+      settings: snapshot.records.settings,
+      now: started,
+    });
+    const { endpoint, id } = call.match;
+    const path = upstreamPath(record, deployment, {
+      operation: prepared.upstream.name,
+      suffix: bridge === undefined ? endpoint.suffix.replace(':id', id ?? '') : '',
+      query: call.query,
+    });
+    const reserved = this.#reserve(record);
+    const held = reserved instanceof Promise ? await reserved : reserved;
+    if (typeof held === 'number') return { kind: 'busy', waitMs: held };
+    // From here to `finished` nothing may throw: the deployment counts the call as running.
+    let attempt: Attempt | undefined;
+    let result: AttemptResult;
+    gateway.deployments.started(state, this.#admitted.estimate.total);
+    const credential = this.#credential(record, key.credential);
+    const given = credential === undefined ? undefined : headerOf(credential);
+    const header = given instanceof Promise ? await given.catch(() => undefined) : given;
+    if (this.#gone) {
+      // While a token was fetched.
+      result = left;
+    } else if (header === undefined) {
+      result = noCredential;
+    } else {
+      attempt = this.#dispatch(record, path, prepared, header, started);
+      result = await attempt.result;
+      if (result.kind === 'lost' && result.error.reusedSocket && !this.#gone) {
+        // A kept connection died before a byte of the answer: nothing of the deployment's doing, a fresh one decides.
+        attempt = this.#dispatch(record, path, prepared, header, started);
+        result = await attempt.result;
+      }
+    }
+    if (attempt !== undefined && (result.kind === 'stream' || result.kind === 'whole')) {
+      this.#noteAttempt(record, result.status, 'answered', started);
+      gateway.deployments.answered(state);
+      const delivered = await respond({
+        ...this.#input,
+        attempt,
+        result,
+        prepared,
+        state,
+        model,
+        attempts: this.attempts,
+        fallbacks: to.fallbacks,
+        stateChanges: stateful?.changes ?? [],
+      });
+      this.#finish(state, delivered.end, result, held, started);
+      return delivered;
+    }
+    held?.settle({ tokens: 0, costNanoUsd: 0 });
+    const failed = result as Exclude<AttemptResult, Answered>;
+    const failure = this.#classify(failed, record, deployment, capability, model);
+    this.#noteAttempt(record, failure.status, failure.kind, started);
+    const renewable =
+      failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
+        ? credential
+        : undefined;
+    const mayRenew = renewable !== undefined && !this.#renewed.has(renewable);
+    const isTheirs = !mayRenew && !this.#gone;
+    gateway.deployments.finished(state, {
+      ok: false,
+      blame: failure.blame && isTheirs,
+      ...(isTheirs && { failureClass: failure.failureClass }),
+      ...(failure.waitMs !== null && { waitMs: failure.waitMs }),
+      tokens: 0,
+      estimateTokens: this.#admitted.estimate.total,
+      ...('headers' in failed && quotaReport(failed.headers)),
+    });
+    if (mayRenew) {
+      // A token that ended early is no fault of the deployment: a new one, and once more.
+      this.#renewed.add(renewable);
+      await renewable.renew();
+      return this.try(to);
+    }
+    return { kind: 'failed', failure };
+  }
+
+  /** A deployment has answered: its limits, its health and its statistics hear how it went. */
+  #finish(
+    state: DeploymentState,
+    end: RequestEnd,
+    result: Answered,
+    held: Reservation | undefined,
+    started: number,
+  ): void {
+    const used = end.usage?.tokens;
+    const tokens = used === undefined ? 0 : used.input + used.output;
+    const isBroken = end.outcome === 'interrupted' || end.outcome === 'failed';
+    const cost =
+      used === undefined || end.price === undefined
+        ? 0
+        : costNanoUsd(used, end.price, end.serviceTier);
+    held?.settle({ tokens, costNanoUsd: cost });
+    this.#gateway.deployments.finished(state, {
+      ok: end.outcome === 'completed',
+      blame: isBroken,
+      ...(isBroken && { failureClass: 'InternalServerError' as const }),
+      tokens,
+      estimateTokens: this.#admitted.estimate.total,
+      ...(used !== undefined && { outputTokens: used.output }),
+      latencyMs: this.#gateway.clock.now() - started,
+      ...(this.#grant.call.stream &&
+        end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
+      ...quotaReport(result.headers),
+    });
+  }
+
+  #dispatch(
+    record: DeploymentRecord,
+    path: string,
+    prepared: Prepared,
+    header: Header | null,
+    started: number,
+  ): Attempt {
+    const { call, snapshot } = this.#grant;
+    const { endpoint } = call.match;
+    const { router, settings } = snapshot.records;
+    const remaining = Math.max(1, this.#deadline - started);
+    const limitMs = call.stream
+      ? (record.streamTimeoutMs ?? router.streamTimeoutMs)
+      : (record.timeoutMs ?? router.timeoutMs);
+    // The transport keeps one timer per connection as long as its delay stays the same: only a deadline that is near changes it.
+    const headersTimeoutMs = remaining < limitMs - deadlineSlackMs ? remaining : limitMs;
+    const collectAll = prepared.bridge !== undefined || prepared.upstream.name === 'responses';
+    const attempt = new Attempt(prepared.upstream, collectAll, headersTimeoutMs);
+    this.#current = attempt;
+    const controls = this.#gateway.transport.dispatch(
+      record.resource.origin,
+      {
+        method: endpoint.method,
+        path,
+        headers: upstreamHeaders(settings, {
+          caller: this.#input.callerHeaders,
+          deployment: record,
+          credential: header,
+          requestId: call.requestId,
+          hasBody: prepared.body !== null,
+        }),
+        body: prepared.body,
+        headersTimeoutMs,
+        bodyTimeoutMs: call.stream
+          ? Math.min(headersTimeoutMs, this.#gateway.options.bodyIdleMs)
+          : headersTimeoutMs,
+      },
+      attempt,
+    );
+    attempt.attach(controls);
+    return attempt;
+  }
+
+  /** The one credential for this deployment; undefined when it may not be used there. */
+  #credential(record: DeploymentRecord, ofKey: string | undefined): Credential | undefined {
+    const found = this.#grant.snapshot.credential(ofKey ?? record.credential);
+    try {
+      return found === undefined
+        ? undefined
+        : this.#gateway.credentials.get(found, record.resource.origin, record.dialect);
+    } catch (error) {
+      this.#gateway.logger.warn({ error, deployment: record.id }, 'no upstream credential');
+      return undefined;
+    }
+  }
+
+  /** The deployment's own limits, where they are hard; a number is the wait in milliseconds until they have room. */
+  #reserve(
+    record: DeploymentRecord,
+  ): Reservation | undefined | number | Promise<Reservation | number> {
+    const { router } = this.#grant.snapshot.records;
+    const scopes = deploymentScopes(record, router.enforceRateLimits);
+    if (scopes.length === 0) return undefined;
+    const answer = this.#gateway.limiter.reserve({
+      scopes,
+      tokens: this.#admitted.estimate.total,
+      costNanoUsd: costEstimate(this.#admitted.estimate, [record.prices]),
+    });
+    const held = (outcome: Awaited<typeof answer>): Reservation | number => {
+      if (!('refused' in outcome)) return outcome;
+      // Nobody knows when a running call ends: it is looked for soon.
+      return outcome.limitType === 'max_parallel_requests' ? busyPollMs : outcome.retryAfterMs;
+    };
+    return answer instanceof Promise ? answer.then(held) : held(answer);
+  }
+
+  #classify(
+    result: Exclude<AttemptResult, Answered>,
+    record: DeploymentRecord,
+    deployment: string,
+    capability: Capability,
+    model: ResolvedModel,
+  ): UpstreamFailure {
+    if (result.kind === 'lost') return failureOfTransport(result.error);
+    const context: FailureContext = {
+      capability,
+      capacity: record.capacity,
+      names: { deployment, model: this.#grant.asked },
+      isWildcard: model.filled !== undefined,
+      now: this.#gateway.clock.now(),
+    };
+    if (result.kind === 'refused') {
+      return classifyFailure(result.status, result.headers, result.body.toString('utf8'), context);
+    }
+    const understood = result.data === undefined ? null : classifyStreamError(result.data, context);
+    return understood ?? classifyFailure(502, result.headers, '', context);
+  }
+
+  #noteAttempt(record: DeploymentRecord, status: number, reason: string, started: number): void {
+    const durationMs = this.#gateway.clock.now() - started;
+    this.attempts.push({ deploymentId: record.id, status, reason, durationMs });
+  }
+}
+
+/** The header to send; undefined when there is none to be had. What failed is told by the credential's own events. */
+function headerOf(credential: Credential): Header | null | undefined | Promise<Header | null> {
+  try {
+    return credential.header();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without a credential the upstream is not asked: its answer is known. */
+const noCredential: AttemptResult = {
+  kind: 'refused',
+  status: 401,
+  headers: {},
+  body: Buffer.alloc(0),
+};
+
+/** Nor is it for a caller who is not there any more. */
+const left: AttemptResult = { kind: 'lost', error: { kind: 'aborted', reusedSocket: false } };
+
+const limitScopes = new WeakMap<DeploymentRecord, readonly LimitScope[]>();
+
+/** What an attempt must pass at the deployment: its budgets and its provider's, and its own limits where they are hard. */
+function deploymentScopes(record: DeploymentRecord, enforced: boolean): readonly LimitScope[] {
+  let scopes = limitScopes.get(record);
+  if (scopes === undefined) {
+    const { parallelRequests, requestsPerMinute, tokensPerMinute } = record;
+    const limits: Limits = {
+      ...(parallelRequests !== undefined && { parallelRequests }),
+      ...(enforced && requestsPerMinute !== undefined && { requestsPerMinute }),
+      ...(enforced && tokensPerMinute !== undefined && { tokensPerMinute }),
+    };
+    const own: LimitScope = { kind: 'deployment', id: record.id, label: record.id, limits };
+    scopes = [...(record.scopes ?? []), ...(Object.keys(limits).length > 0 ? [own] : [])];
+    limitScopes.set(record, scopes);
+  }
+  return scopes;
+}
