@@ -97,6 +97,14 @@ describe('references of a request', () => {
     expect(unwrap(body)).toMatchObject({ foreign: [name], untagged: [], homes: new Set() });
   });
 
+  it.each<[string, JsonObject]>([
+    ['previous_response_id', { previous_response_id: tag('item', 'resp_1') }],
+    ['conversation', { conversation: tag('item', 'conv_1') }],
+    ['item_reference', { input: [{ type: 'item_reference', id: tag('encrypted', 'msg_1') }] }],
+  ])('refuse a tag that was given for something else: %s', (name, body) => {
+    expect(unwrap(body)).toMatchObject({ foreign: [name], homes: new Set() });
+  });
+
   it('do not include ids that clients make up for whole items', () => {
     const body: JsonObject = {
       input: [

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
-import { tagMarker, type IdTagger } from './affinity.ts';
+import { tagMarker, type IdTagger, type TaggedKind } from './affinity.ts';
 
 /**
  * Where a Responses request refers to state that lives in one resource, and what each place is worth:
@@ -53,10 +53,10 @@ export function unwrapRequest(
   const changes: JsonObject = {};
   let home: string | undefined;
 
-  const follow = (name: string, id: string): string => {
+  const follow = (name: string, id: string, kind: TaggedKind): string => {
     const read = tagger.unwrap(id, ownerId);
-    if (read === 'foreign') foreign.push(name);
-    else if (read === 'untagged') untagged.push(name);
+    if (read === 'untagged') untagged.push(name);
+    else if (read === 'foreign' || read.kind !== kind) foreign.push(name);
     else {
       home ??= read.resourceId;
       return read.original;
@@ -66,12 +66,12 @@ export function unwrapRequest(
 
   const { previous_response_id: previous, conversation, input } = body;
   if (typeof previous === 'string') {
-    const id = follow('previous_response_id', previous);
+    const id = follow('previous_response_id', previous, 'response');
     if (id !== previous) changes['previous_response_id'] = id;
   }
   const conversationId = isObject(conversation) ? conversation['id'] : conversation;
   if (typeof conversationId === 'string') {
-    const id = follow('conversation', conversationId);
+    const id = follow('conversation', conversationId, 'conversation');
     if (id !== conversationId) {
       changes['conversation'] = isObject(conversation) ? { ...conversation, id } : id;
     }
@@ -150,6 +150,16 @@ type ReadItem = {
   homes: readonly string[];
 };
 
+/**
+ * Fields of an item and what their tags must name. A tag of another kind is as good as a forged one: answers repeat items whose
+ * ids callers made up, and such an id must not come back as that of a response.
+ */
+const itemFields: readonly (readonly [string, TaggedKind])[] = [
+  ['encrypted_content', 'encrypted'],
+  ['id', 'item'],
+  ['approval_request_id', 'item'],
+];
+
 function readItem(item: JsonValue, tagger: IdTagger, ownerId: string): ReadItem {
   const result: ReadItem = {
     original: item,
@@ -161,12 +171,12 @@ function readItem(item: JsonValue, tagger: IdTagger, ownerId: string): ReadItem 
   };
   if (!isObject(item)) return result;
   result.isReference = isItemReference(item);
-  for (const name of ['encrypted_content', 'id', 'approval_request_id']) {
+  for (const [name, kind] of itemFields) {
     const value = item[name];
     if (typeof value !== 'string' || value === '') continue;
     const read = tagger.unwrap(value, ownerId);
     if (read === 'untagged') continue;
-    if (read === 'foreign') {
+    if (read === 'foreign' || read.kind !== kind) {
       result.isForeign = true;
       continue;
     }
