@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'integration',
-          include: ['{proxy,gateway}/test/**/*.test.ts'],
+          include: ['{proxy,gateway}/test/**/*.test.ts', 'smoke/clients/*.test.ts'],
         },
       },
       {
