@@ -89,7 +89,7 @@ class Delivery {
   }
 
   async run(): Promise<RequestEnd> {
-    const { call, model, snapshot } = this.#grant;
+    const { model } = this.#grant;
     const visited = new Set<string>();
     let next: ResolvedModel | undefined = model;
     let chain: readonly string[] | undefined;
@@ -101,7 +101,7 @@ class Delivery {
       if (outcome.kind === 'delivered') return outcome.end;
       first ??= outcome;
       if (this.#gone) break;
-      if (isUnable(outcome) && snapshot.records.settings.bridge && canEstimate(call)) {
+      if (isUnable(outcome) && this.#mayEstimate()) {
         return answerEstimate({ ...this.#input, attempts: this.#dial.attempts });
       }
       const reason = this.#fallbackReason(outcome);
@@ -229,7 +229,15 @@ class Delivery {
    */
   #filter(model: ResolvedModel) {
     const filtered = this.#filterAt(model, this.#gateway.clock.now());
-    return filtered.reason === 'operation' ? this.#filterAt(model, Infinity) : filtered;
+    return filtered.reason === 'operation' && !this.#mayEstimate()
+      ? this.#filterAt(model, Infinity)
+      : filtered;
+  }
+
+  /** Where no deployment counts, the gateway does: nobody needs to be asked in vain. */
+  #mayEstimate(): boolean {
+    const { call, snapshot } = this.#grant;
+    return snapshot.records.settings.bridge && canEstimate(call);
   }
 
   #filterAt(model: ResolvedModel, now: number) {
