@@ -95,6 +95,19 @@ const variantWords: ReadonlySet<string> = new Set([
  * 4. the same three without the data zone.
  */
 export function lookUp(name: string): PriceFinding | undefined {
+  const known = findings.get(name);
+  if (known !== undefined || findings.has(name)) return known;
+  const found = find(name);
+  if (findings.size >= mostFindings) findings.clear();
+  findings.set(name, found);
+  return found;
+}
+
+/** Answers already found: upstreams name the same few models in every answer. */
+const findings = new Map<string, PriceFinding | undefined>();
+const mostFindings = 1000;
+
+function find(name: string): PriceFinding | undefined {
   let bare = name.trim().toLowerCase();
   while (routePrefix.test(bare)) bare = bare.replace(routePrefix, '');
   const found = findName(bare) ?? findName(bare.replace(zonePrefix, ''));

@@ -61,12 +61,8 @@ export function prepare(input: PrepareInput): Prepared {
   return prepareObject(input, vendor, repairs);
 }
 
-/** Parameters at the top level are known from the scan; deeper ones are searched for, below a member that is there. */
-function concerns(call: Call, repairs: readonly Repair[]): boolean {
-  if (repairs.length === 0) return false;
-  const candidates = repairs.filter(({ param }) => call.scan.members.has(rootOf(param)));
-  if (candidates.some(({ param }) => rootOf(param) === param)) return true;
-  return candidates.length > 0 && mayNeedRepairs(call.body, candidates);
+function concerns({ body, scan }: Call, repairs: readonly Repair[]): boolean {
+  return mayNeedRepairs(body, scan.members, repairs);
 }
 
 function rootOf(param: string): string {

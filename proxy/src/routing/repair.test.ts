@@ -138,12 +138,27 @@ describe('vendor fields', () => {
     return { [name]: isArray ? [inner] : inner };
   }
 
+  function mayNeed(body: JsonObject, repairs: readonly Repair[]): boolean {
+    const text = JSON.stringify(body, undefined, 1);
+    return mayNeedRepairs(Buffer.from(text), new Map(Object.entries(body)), repairs);
+  }
+
   it.each(cases)('%s is removed from %s at %s', (name, operation, path) => {
     const body = bodyWith(path);
     const repairs = vendorRepairs([name], operation);
-    expect(mayNeedRepairs(Buffer.from(JSON.stringify(body)), repairs)).toBe(true);
+    expect(mayNeed(body, repairs)).toBe(true);
     expect(applyRepairs(body, repairs)).toEqual([`-${path}`]);
-    expect(mayNeedRepairs(Buffer.from(JSON.stringify(body)), repairs)).toBe(false);
+    expect(mayNeed(body, repairs)).toBe(false);
+  });
+
+  it('are not seen where only a text or a value names them', () => {
+    const repairs = vendorRepairs(Object.keys(vendorFields), 'chat');
+    const content = [{ type: 'reasoning', text: 'say "cache_control": 1 of größe' }];
+    expect(mayNeed({ messages: [{ role: 'user', content }] }, repairs)).toBe(false);
+    expect(mayNeed({ input: [{ reasoning_content: 'of another operation' }] }, repairs)).toBe(
+      false,
+    );
+    expect(mayNeed({ größe: [{ größe: 1 }] }, vendorRepairs(['größe[].größe'], 'chat'))).toBe(true);
   });
 
   it('may be named by their path in the configuration', () => {

@@ -50,11 +50,60 @@ export function applyRepairs(body: JsonObject, repairs: readonly Repair[]): stri
 }
 
 /**
- * False when none of the repairs can concern a body, found without parsing it: a parameter that occurs anywhere in a JSON
- * text is there in quotes, unless somebody escaped its letters, which no client does.
+ * False when none of the repairs can concern a body, found without parsing it. A parameter at the top level is known from the
+ * members; a deeper one is a key somewhere below its member, in quotes unless somebody escaped its letters, which no client does.
+ *
+ * @param members - the body's top level, by name
  */
-export function mayNeedRepairs(body: Buffer, repairs: readonly Repair[]): boolean {
-  return repairs.some(({ param }) => body.includes(`"${parsePath(param).at(-1) ?? param}"`));
+export function mayNeedRepairs(
+  body: Buffer,
+  members: ReadonlyMap<string, unknown>,
+  repairs: readonly Repair[],
+): boolean {
+  if (repairs.length === 0) return false;
+  const { topLevel, deeper } = searchFor(repairs);
+  for (const name of members.keys()) if (topLevel.has(name)) return true;
+  let text: string | undefined;
+  for (const [member, keys] of deeper) {
+    if (!members.has(member)) continue;
+    text ??= body.toString('latin1');
+    if (keys.test(text)) return true;
+  }
+  return false;
+}
+
+/** What to look for in a body: names of its top level, and per member the keys below it. */
+type Search = {
+  readonly topLevel: ReadonlySet<string>;
+  readonly deeper: ReadonlyMap<string, RegExp>;
+};
+
+const searches = new WeakMap<readonly Repair[], Search>();
+
+/** Made once for each list. One pattern for all keys: a search for each by itself takes ten times as long in source code. */
+function searchFor(repairs: readonly Repair[]): Search {
+  let search = searches.get(repairs);
+  if (search !== undefined) return search;
+  const topLevel = new Set<string>();
+  const keys = new Map<string, Set<string>>();
+  for (const { param } of repairs) {
+    const [member = param, ...rest] = parsePath(param);
+    const key = rest.findLast((segment) => segment !== '[]');
+    if (rest.length === 0) topLevel.add(member);
+    else if (key !== undefined)
+      keys.set(member, (keys.get(member) ?? new Set()).add(RegExp.escape(latin1Of(key))));
+  }
+  const deeper = [...keys].map(
+    ([member, names]) => [member, new RegExp(`(?:${[...names].join('|')})\\s*:`)] as const,
+  );
+  search = { topLevel, deeper: new Map(deeper) };
+  searches.set(repairs, search);
+  return search;
+}
+
+/** A key as JSON writes it, its bytes as characters. */
+function latin1Of(key: string): string {
+  return Buffer.from(JSON.stringify(key)).toString('latin1');
 }
 
 /** Path of a parameter as an upstream names it, with every array index replaced by `[]`. */
