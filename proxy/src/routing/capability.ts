@@ -252,14 +252,15 @@ function findRepairs(
 
 type Refusal = { kind: 'parameter' | 'value'; param: string | undefined };
 
+/** Only the beginning of a text is the upstream's own: further on it may quote the caller, who must not teach us anything. */
 function readRefusal(message: string): Refusal | undefined {
-  const named = /\b(?:Unsupported|Unknown) parameter: '([^']+)'/i.exec(message);
+  const named = /^(?:Unsupported|Unknown) parameter: '([^']+)'/i.exec(message);
   if (named !== null) return { kind: 'parameter', param: named[1] };
   // The older front end names several at once; the next refusal names the rest.
-  const unrecognised = /Unrecognized request arguments? supplied: ([\w.[\]]+)/i.exec(message);
+  const unrecognised = /^Unrecognized request arguments? supplied: ([\w.[\]]+)/i.exec(message);
   if (unrecognised !== null) return { kind: 'parameter', param: unrecognised[1] };
   const extra =
-    /Additional properties are not allowed \('([^']+)' was unexpected\)(?: - '([^']+)')?/i.exec(
+    /^Additional properties are not allowed \('([^']+)' was unexpected\)(?: - '([^']+)')?/i.exec(
       message,
     );
   if (extra !== null) {
@@ -270,7 +271,7 @@ function readRefusal(message: string): Refusal | undefined {
   if (/^Encrypted content is not supported with this model/i.test(message)) {
     return { kind: 'parameter', param: 'include' };
   }
-  const value = /Unsupported value: '([^']+)'/i.exec(message);
+  const value = /^Unsupported value: '([^']+)'/i.exec(message);
   return value === null ? undefined : { kind: 'value', param: value[1] };
 }
 

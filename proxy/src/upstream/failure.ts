@@ -347,7 +347,8 @@ function findMissingObject(message: string, code: string): FailureKind | undefin
   if (code === 'previous_response_not_found' || /^previous response with id/i.test(message)) {
     return 'previous_response_missing';
   }
-  return /^(?:item|response|conversation) with id .{1,200} not found/i.test(message)
+  // Files, vector stores, containers and prompts go by the same words.
+  return /^(?:[a-z]+ ){1,3}with id [^]{1,2000} not found/i.test(message)
     ? 'item_missing'
     : undefined;
 }
@@ -361,8 +362,10 @@ function isDeploymentRefusal(code: string): boolean {
   );
 }
 
+// What is learned from these texts is believed of the deployment for everyone. Upstreams quote a caller's values in their
+// refusals, so only the beginning of a text is the upstream's own.
 const operationText =
-  /operation does not work with the specified model|^model not supported|only supported in v1\/|not a chat model/i;
+  /^the \w{1,40} operation does not work with the specified model|^model not supported|^this model is only supported in v1\/|^this is not a chat model/i;
 
 function isOperationRefusal(message: string, code: string): boolean {
   return code === 'operationnotsupported' || operationText.test(message);
@@ -371,10 +374,10 @@ function isOperationRefusal(message: string, code: string): boolean {
 /** A path into the request such as `temperature` or `messages[0].cache_control`; anything else is not taken for one. */
 const paramName = /^[A-Za-z_][\w.[\]-]{0,127}$/;
 
-const unsupportedParameter = /unsupported parameter:\s{0,3}'([^']{1,128})'/i;
-const unsupportedValue = /unsupported value:\s{0,3}'([^']{1,128})'/i;
+const unsupportedParameter = /^unsupported parameter:\s{0,3}'([^']{1,128})'/i;
+const unsupportedValue = /^unsupported value:\s{0,3}'([^']{1,128})'/i;
 const unknownParameter =
-  /(?:unknown parameter:\s{0,3}'|unrecognized request arguments? supplied:\s{0,3}|additional properties are not allowed \('|'extra_forbidden', 'loc': \('body', ')([\w.[\]-]{1,128})/i;
+  /^(?:unknown parameter:\s{0,3}'|unrecognized request arguments? supplied:\s{0,3}|additional properties are not allowed \('|[[{]{0,2}'type': 'extra_forbidden', 'loc': \('body', ')([\w.[\]-]{1,128})/i;
 
 function findParameter(error: UpstreamError, code: string): Finding | undefined {
   const { message } = error;
