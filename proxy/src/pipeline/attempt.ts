@@ -35,6 +35,9 @@ const maxRefusalBytes = 262_144;
 /** A whole answer larger than this is passed on as it comes instead of being collected first. */
 const maxCollectedBytes = 8 * 1024 * 1024;
 
+/** No answer that must be held, because it will be rewritten or has not begun yet, is larger: it may repeat its request twice. */
+const maxHeldBytes = 160 * 1024 * 1024;
+
 /**
  * Receives one upstream answer and decides as early as possible what it is.
  *
@@ -124,6 +127,12 @@ export class Attempt implements TransportHandler {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
     if (this.#resolve === undefined) return;
+    if (this.#size > maxHeldBytes) {
+      this.#chunks = [];
+      this.#decide({ kind: 'lost', error: ended('protocol') });
+      this.#controls?.abort();
+      return;
+    }
     if (this.#parser !== undefined) {
       this.#parser.push(chunk);
     } else if (this.#status >= 300) {
@@ -210,6 +219,6 @@ function isJson(headers: UpstreamAnswerHeaders): boolean {
   return typeof type === 'string' && type.includes('json');
 }
 
-function ended(kind: 'aborted' | 'headers-timeout'): TransportError {
+function ended(kind: 'aborted' | 'headers-timeout' | 'protocol'): TransportError {
   return { kind, reusedSocket: false };
 }

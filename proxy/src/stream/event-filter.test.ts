@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventFilter } from './event-filter.ts';
+import { EventTooLongError, maxEventBytes } from './sse.ts';
 
 function run(filter: EventFilter, chunks: readonly Buffer[]): string {
   const written = chunks.map((chunk) => filter.push(chunk));
@@ -63,5 +64,21 @@ describe('EventFilter', () => {
     const end = (text: string) => run(new EventFilter([], () => undefined), [Buffer.from(text)]);
     expect(end('data: {"a":1}\n\ndata: [DONE]')).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
     expect(end('event: e\ndata: {"b":1}\n')).toBe('event: e\ndata: {"b":1}\n\n');
+  });
+
+  it('joins an event that comes in many pieces in one pass', () => {
+    const filter = new EventFilter([], () => undefined);
+    const piece = Buffer.alloc(4096, 'x');
+    for (let count = 0; count < 10_000; count += 1) expect(filter.push(piece)).toBeUndefined();
+    expect(filter.push(Buffer.from('\n'))).toBeUndefined();
+    expect(filter.push(Buffer.from('\n'))).toHaveLength(40_960_002);
+  });
+
+  it('gives an event up that never ends', () => {
+    const filter = new EventFilter([], () => undefined);
+    const piece = Buffer.from(`data: ${'x'.repeat(1_000_000)}\n`);
+    expect(() => {
+      for (let sent = 0; sent <= maxEventBytes; sent += piece.length) filter.push(piece);
+    }).toThrow(EventTooLongError);
   });
 });

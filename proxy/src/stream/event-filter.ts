@@ -1,5 +1,6 @@
 import type { SseEvent } from '../bridge/bridge.ts';
-import { formatSseEvent, SseParser } from './sse.ts';
+import { ChunkList } from './chunk-list.ts';
+import { EventTooLongError, formatSseEvent, maxEventBytes, SseParser } from './sse.ts';
 
 /**
  * What becomes of one event: the text to write instead (empty = drop it), or undefined to pass it on as it came.
@@ -7,6 +8,7 @@ import { formatSseEvent, SseParser } from './sse.ts';
 export type EventRewrite = (event: SseEvent) => string | undefined;
 
 const carriageReturn = 0x0d;
+const lineFeed = 0x0a;
 
 /**
  * Passes a stream on in whole events and rewrites the few that need it.
@@ -17,7 +19,8 @@ const carriageReturn = 0x0d;
 export class EventFilter {
   readonly #needles: readonly Buffer[] | 'every';
   readonly #rewrite: EventRewrite;
-  #rest: Buffer | undefined;
+  #rest: ChunkList | undefined;
+  #restEndsLine = false;
   #parser: SseParser | undefined;
   #out: string[] = [];
   #ended = false;
@@ -31,7 +34,11 @@ export class EventFilter {
     this.#rewrite = rewrite;
   }
 
-  /** Takes a chunk, gives what can be written now; undefined when nothing can. */
+  /**
+   * Takes a chunk, gives what can be written now; undefined when nothing can.
+   *
+   * @throws {EventTooLongError}
+   */
   push(chunk: Buffer): Buffer | undefined {
     // Other line ends than LF are foreign to Azure; such a stream is parsed throughout.
     if (this.#parser === undefined && chunk.includes(carriageReturn)) this.#parseThroughout();
@@ -39,13 +46,20 @@ export class EventFilter {
       this.#parser.push(chunk);
       return this.#take();
     }
-    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
-    const end = bytes.lastIndexOf('\n\n');
-    if (end === -1) {
-      this.#rest = bytes;
+    const joins = this.#restEndsLine && chunk[0] === lineFeed;
+    if (!joins && !chunk.includes('\n\n')) {
+      this.#keep(chunk);
       return undefined;
     }
-    this.#rest = end + 2 === bytes.length ? undefined : bytes.subarray(end + 2);
+    let bytes = chunk;
+    if (this.#rest !== undefined) {
+      this.#rest.push(chunk);
+      bytes = this.#rest.bytes();
+      this.#rest = undefined;
+    }
+    this.#restEndsLine = false;
+    const end = bytes.lastIndexOf('\n\n');
+    if (end + 2 < bytes.length) this.#keep(bytes.subarray(end + 2));
     return this.#block(bytes.subarray(0, end + 2));
   }
 
@@ -58,6 +72,15 @@ export class EventFilter {
     this.#ended = true;
     this.#parser?.end();
     return this.#take();
+  }
+
+  /** Holds the beginning of an event until its end is there. */
+  #keep(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.#rest ??= new ChunkList();
+    this.#rest.push(chunk);
+    this.#restEndsLine = chunk[chunk.length - 1] === lineFeed;
+    if (this.#rest.size > maxEventBytes) throw new EventTooLongError();
   }
 
   #block(block: Buffer): Buffer | undefined {
@@ -73,7 +96,7 @@ export class EventFilter {
   #parseThroughout(): void {
     this.#parser = new SseParser((event) => this.#event(event));
     if (this.#rest === undefined) return;
-    this.#parser.push(this.#rest);
+    this.#parser.push(this.#rest.bytes());
     this.#rest = undefined;
   }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SseEvent } from '../bridge/bridge.ts';
-import { formatSseEvent, SseParser } from './sse.ts';
+import { EventTooLongError, formatSseEvent, maxEventBytes, SseParser } from './sse.ts';
 
 function parse(chunks: Buffer[]): SseEvent[] {
   const events: SseEvent[] = [];
@@ -47,5 +47,27 @@ describe('SseParser', () => {
         },
       ),
     );
+  });
+
+  it('reads a line that comes in many pieces in one pass', () => {
+    const events: SseEvent[] = [];
+    const parser = new SseParser((event) => events.push(event));
+    const piece = Buffer.alloc(4096, 'x');
+    parser.push(Buffer.from('data: '));
+    for (let count = 0; count < 10_000; count += 1) parser.push(piece);
+    parser.push(Buffer.from('\n\n'));
+    expect(events.map(({ data }) => data.length)).toEqual([40_960_000]);
+  });
+
+  it.each([
+    ['one line', 'x'],
+    ['many lines', `data: ${'x'.repeat(100)}\n`],
+  ])('gives an event up that never ends: %s', (_, text) => {
+    const parser = new SseParser(() => {});
+    const piece = Buffer.from(text.repeat(1_000_000 / text.length));
+    const pushes = Math.ceil(maxEventBytes / piece.length) + 10;
+    expect(() => {
+      for (let count = 0; count < pushes; count += 1) parser.push(piece);
+    }).toThrow(EventTooLongError);
   });
 });

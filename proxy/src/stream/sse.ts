@@ -1,7 +1,20 @@
 import type { SseEvent } from '../bridge/bridge.ts';
+import { ChunkList } from './chunk-list.ts';
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+
+/** The largest events hold pictures and the request's own text; what is longer never ends. */
+export const maxEventBytes = 64 * 1024 * 1024;
+
+/** An event that is longer than `maxEventBytes`. */
+export class EventTooLongError extends Error {
+  override readonly name = 'EventTooLongError';
+
+  constructor() {
+    super(`an event is longer than ${maxEventBytes} bytes`);
+  }
+}
 
 /**
  * Parser of server-sent events that takes bytes split anywhere, also inside UTF-8 sequences and CRLF pairs.
@@ -12,7 +25,8 @@ const carriageReturn = 0x0d;
  */
 export class SseParser {
   readonly #onEvent: (event: SseEvent) => void;
-  #rest: Buffer | undefined;
+  #rest: ChunkList | undefined;
+  #eventBytes = 0;
   #afterCarriageReturn = false;
   #event = '';
   #data: string | undefined;
@@ -21,6 +35,7 @@ export class SseParser {
     this.#onEvent = onEvent;
   }
 
+  /** @throws {EventTooLongError} */
   push(chunk: Buffer): void {
     let bytes = chunk;
     if (this.#afterCarriageReturn && bytes.length > 0) {
@@ -28,7 +43,13 @@ export class SseParser {
       if (bytes[0] === lineFeed) bytes = bytes.subarray(1);
     }
     if (this.#rest !== undefined) {
-      bytes = Buffer.concat([this.#rest, bytes]);
+      this.#rest.push(bytes);
+      // Joined only where a line ends: to join a long line at every chunk of it takes quadratic time.
+      if (!bytes.includes(lineFeed) && !bytes.includes(carriageReturn)) {
+        if (this.#rest.size > maxEventBytes) throw new EventTooLongError();
+        return;
+      }
+      bytes = this.#rest.bytes();
       this.#rest = undefined;
     }
     let start = 0;
@@ -46,14 +67,17 @@ export class SseParser {
       else if (bytes[start] === lineFeed) start += 1;
       nextReturn = bytes.indexOf(carriageReturn, start);
     }
-    if (start < bytes.length) this.#rest = bytes.subarray(start);
+    if (start === bytes.length) return;
+    this.#rest = new ChunkList();
+    this.#rest.push(bytes.subarray(start));
   }
 
   /** The stream ended. An event whose closing blank line is missing is still given: upstreams do leave it out at the end. */
   end(): void {
     if (this.#rest !== undefined) {
-      this.#line(this.#rest, 0, this.#rest.length);
+      const bytes = this.#rest.bytes();
       this.#rest = undefined;
+      this.#line(bytes, 0, bytes.length);
     }
     this.#dispatch();
   }
@@ -63,6 +87,8 @@ export class SseParser {
       this.#dispatch();
       return;
     }
+    this.#eventBytes += end - start;
+    if (this.#eventBytes > maxEventBytes) throw new EventTooLongError();
     const line = bytes.toString('utf8', start, end);
     if (line.startsWith('data:')) {
       const value = line.startsWith('data: ') ? line.slice(6) : line.slice(5);
@@ -79,6 +105,7 @@ export class SseParser {
     const event = this.#event;
     this.#data = undefined;
     this.#event = '';
+    this.#eventBytes = 0;
     if (data !== undefined) this.#onEvent({ event, data });
   }
 }
