@@ -1,6 +1,6 @@
 import { lookUp } from '@aigateway/contract/prices';
 import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
-import type { AttemptRecord } from '@aigateway/contract/usage';
+import { noTokens, type AttemptRecord } from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { Tail } from '../accounting/tail.ts';
@@ -15,8 +15,10 @@ import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.t
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import type { Grant } from './authorize.ts';
+import { memberValue } from './body.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
+import type { Call } from './read.ts';
 import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
@@ -201,11 +203,11 @@ function usedBy(
   if (!grant.call.match.endpoint.metered) return {};
   const seen = usageFromTail(tail, prepared.upstream.name);
   if (seen === undefined) {
-    const tokens = estimateUsage({
-      inputTokens: admitted.estimate.input,
-      outputBytes: seenBytes,
-      stream,
-    });
+    const { input, output } = admitted.estimate;
+    // What passed of a background response is its envelope: it is generated after this request has ended.
+    const tokens = isBackground(grant.call)
+      ? { ...noTokens, input, output }
+      : estimateUsage({ inputTokens: input, outputBytes: seenBytes, stream });
     return { usage: { tokens, source: 'estimated' }, ...pricedBy(state.record, undefined) };
   }
   return {
@@ -214,6 +216,10 @@ function usedBy(
     ...(seen.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
     ...(seen.model !== undefined && { servedModel: seen.model }),
   };
+}
+
+function isBackground({ body, scan, operation }: Call): boolean {
+  return operation.name === 'responses' && memberValue(body, scan, 'background') === true;
 }
 
 /** The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. */

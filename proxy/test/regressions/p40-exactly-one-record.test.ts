@@ -133,6 +133,19 @@ describe('usage', () => {
     expect(gateway.usage[0]?.usageSource).toBe('estimated');
   });
 
+  it('of a response in the background is what it may take, for nothing of it has passed', async () => {
+    gateway = await startGatewayUnderTest({
+      deployments: [{ resourceName: 'simulator', deployment: 'gpt-5' }],
+    });
+    const body = responsesBody('gpt-5', 'x', { background: true, max_output_tokens: 5000 });
+    await (await gateway.call('/v1/responses', body)).text();
+    expect(gateway.usage[0]).toMatchObject({
+      outcome: 'completed',
+      usageSource: 'estimated',
+      tokens: { output: 5000 },
+    });
+  });
+
   it('keeps every kind of token that the upstream tells', async () => {
     await startAnswering({
       id: 'resp_1',
