@@ -155,5 +155,5 @@ it('docs/clients.md names the version of the SDK for Go that runs', () => {
   const modules = readFileSync(join(clientsFolder, 'go', 'go.mod'), 'utf8');
   const version = /openai-go\/v\d+ v(\S+)/.exec(modules)?.[1];
   const page = readFileSync(join(clientsFolder, '..', '..', 'docs', 'clients.md'), 'utf8');
-  expect(/OpenAI SDK for Go, version (\d\S+\d)/.exec(page)?.[1]).toBe(version);
+  expect(/^\| OpenAI SDK, Go \|[^|]*\|[^|]*\| (\S+) \|/m.exec(page)?.[1]).toBe(version);
 });

@@ -60,6 +60,7 @@ describe('docs/clients.md', () => {
       'Qwen Code': 'qwen-code.e2e.ts',
       'OpenAI SDK, Node': 'openai-node.e2e.ts',
       'OpenAI SDK, Python': 'openai-python.e2e.ts',
+      'OpenAI SDK, Go': 'openai-go.e2e.ts',
       'AI SDK': 'ai-sdk.e2e.ts',
       LangChain: 'langchain.e2e.ts',
       'Roo Code': 'replays/roo-code.ts',
