@@ -101,6 +101,14 @@ describe('usage in the tail', () => {
     expect(read(JSON.stringify(body, null, 2), 'embeddings')).toEqual(expected);
   });
 
+  it('is found between long texts with quotes in them', () => {
+    const text = JSON.stringify(`${'"usage":{}\\'.repeat(40)}","usage":${chatUsage}`);
+    for (const long of [text, JSON.stringify('x'.repeat(500)), JSON.stringify('\\'.repeat(300))]) {
+      const body = `{"model":"m","text":${long},"usage":${chatUsage},"more":${long},"service_tier":"flex"}`;
+      expect(read(body)).toEqual({ tokens: chatTokens, model: 'm', serviceTier: 'flex' });
+    }
+  });
+
   it('is the last one where every chunk has one', () => {
     const chunk = (output: number) =>
       `data: {"usage":{"prompt_tokens":5,"completion_tokens":${output}}}\n\n`;

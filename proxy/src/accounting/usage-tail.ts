@@ -221,6 +221,8 @@ function addText(
   key: { start: number; end: number },
   value: { start: number; end: number },
 ): void {
+  const length = key.end - key.start - 2;
+  if (length !== 'model'.length && length !== 'service_tier'.length) return;
   const name = tail.toString('latin1', key.start + 1, key.end - 1);
   if (name !== 'service_tier' && name !== 'model') return;
   const text = parse(tail, value.start, value.end);
@@ -246,7 +248,8 @@ function objectEnd(tail: Buffer, start: number): number | undefined {
   return undefined;
 }
 
-// Plain loops: most strings here are short, and a call into the runtime costs as much as a hundred bytes.
+// Plain loops for the start of a string: most are short, and a call into the runtime costs as much as a hundred bytes.
+const longString = 128;
 
 /** Position after the quote that closes the string opening at `start`. */
 function stringEnd(tail: Buffer, start: number): number | undefined {
@@ -254,13 +257,22 @@ function stringEnd(tail: Buffer, start: number): number | undefined {
     const byte = tail[at];
     if (byte === quote) return at + 1;
     if (byte === backslash) at += 1;
+    else if (at - start === longString) return endOfLongString(tail, at + 1);
   }
   return undefined;
+}
+
+function endOfLongString(tail: Buffer, from: number): number | undefined {
+  let at = tail.indexOf(quote, from);
+  while (at !== -1 && isEscaped(tail, at)) at = tail.indexOf(quote, at + 1);
+  return at === -1 ? undefined : at + 1;
 }
 
 /** Position of the quote that opens the string closing at `end`. */
 function stringStart(tail: Buffer, end: number, limit: number): number | undefined {
   for (let at = end - 1; at >= limit; at -= 1) {
+    if (end - at === longString) at = tail.lastIndexOf(quote, at);
+    if (at < limit) return undefined;
     if (tail[at] === quote && !isEscaped(tail, at)) return at;
   }
   return undefined;
