@@ -13,6 +13,7 @@ import type { Gateway } from './pipeline/gateway.ts';
 import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
 import { healthReport } from './routing/health.ts';
+import { mayUse } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 type View = (snapshot: Snapshot, caller: Caller, request: Request) => unknown;
@@ -103,7 +104,7 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
   return app;
 }
 
-/** LiteLLM's lists of endpoints, from what calls have shown: nothing is called for it. */
+/** LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. */
 function answerHealth(
   request: Request,
   response: Response,
@@ -116,13 +117,18 @@ function answerHealth(
     response.status(ready ? 200 : 503).json({ status: ready ? 'healthy' : 'unhealthy' });
     return;
   }
-  answerView(request, response, gateway, 'health', () => {
+  answerView(request, response, gateway, 'health', ({ models }, { key }) => {
     const now = gateway.clock.now();
-    const rows = [...gateway.deployments.all()].map((state) => ({
-      model: state.record.litellmModel,
-      model_id: state.record.id,
-      ...healthReport(state, now),
-    }));
+    const rows = [...gateway.deployments.all()]
+      .filter(({ record }) => {
+        const model = models.resolve(record.model);
+        return model !== undefined && mayUse(key, model);
+      })
+      .map((state) => ({
+        model: state.record.litellmModel,
+        model_id: state.record.id,
+        ...healthReport(state, now),
+      }));
     const healthy = rows.filter(({ standing }) => standing !== 'cooling');
     const unhealthy = rows.filter(({ standing }) => standing === 'cooling');
     return {

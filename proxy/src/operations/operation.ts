@@ -17,7 +17,7 @@ export type OperationFacts = {
   /** Path behind the `/v1` of OpenAI's API. */
   readonly path: string;
   readonly streams: boolean;
-  /** Members that hold the requested maximum of output tokens, the first one present counts. */
+  /** Members that hold the requested maximum of output tokens; of several the largest counts. */
   readonly outputLimits: readonly string[];
   /** Members whose number multiplies the output. */
   readonly choices: readonly string[];

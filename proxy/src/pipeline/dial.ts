@@ -168,7 +168,7 @@ export class Dial {
         ? credential
         : undefined;
     const mayRenew = renewable !== undefined && !this.#renewed.has(renewable);
-    const isTheirs = !mayRenew && !this.#gone;
+    const isTheirs = !mayRenew && !this.#gone && !(failure.kind === 'timeout' && this.#isHurried());
     gateway.deployments.finished(state, {
       ok: false,
       blame: failure.blame && isTheirs,
@@ -205,7 +205,7 @@ export class Dial {
     held?.settle({ tokens, costNanoUsd: cost });
     this.#gateway.deployments.finished(state, {
       ok: end.outcome === 'completed',
-      blame: isBroken,
+      blame: isBroken && !this.#isHurried(),
       ...(isBroken && { failureClass: 'InternalServerError' as const }),
       tokens,
       estimateTokens: this.#admitted.estimate.total,
@@ -215,6 +215,12 @@ export class Dial {
         end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
       ...quotaReport(result.headers),
     });
+  }
+
+  /** The time that the caller itself allowed is over. What was too slow for it says nothing to others about a deployment. */
+  #isHurried(): boolean {
+    const { timeoutMs } = this.#grant.call.extras;
+    return timeoutMs !== undefined && this.#gateway.clock.now() >= this.#deadline - deadlineSlackMs;
   }
 
   #dispatch(

@@ -309,15 +309,21 @@ function readText(name: string, value: unknown): string | undefined {
   });
 }
 
+/** Every name of the maximum, in any operation: upstreams refuse a foreign one, and a repair then makes it theirs. */
+const outputLimitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
+
+/** The largest counts: which of two an upstream goes by is not for a caller to know better than we do. */
 function readOutputLimit(
   operation: OperationFacts,
   get: (name: string) => unknown,
 ): number | undefined {
-  for (const name of operation.outputLimits) {
-    const value = readCount(name, get(name));
-    if (value !== undefined) return value;
+  let most: number | undefined;
+  for (const name of outputLimitMembers) {
+    const isOwn = operation.outputLimits.includes(name);
+    const value = isOwn ? readCount(name, get(name)) : get(name);
+    if (typeof value === 'number' && value >= 0) most = Math.max(most ?? 0, value);
   }
-  return undefined;
+  return most;
 }
 
 function readCount(name: string, value: unknown): number | undefined {
