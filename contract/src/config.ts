@@ -857,6 +857,11 @@ export const aigatewaySettings = z.object({
     '650',
   ),
   connect_timeout: effective(time(anyTime), 'Limit for connecting to an upstream', '10'),
+  stop_delay: effective(
+    time({ minMs: 0, maxMs: 300_000 }),
+    'How long calls are still taken after a stop signal, while the readiness probe already says no',
+    '5 in production, 0 in development',
+  ),
   drain_time: effective(
     time({ minMs: 0, maxMs: 3_600_000 }),
     'How long calls may go on after a stop signal',

@@ -18,6 +18,8 @@ export type ServerSettings = {
   bodyTimeoutMs: number;
   keepAliveTimeoutMs: number;
   connectTimeoutMs: number;
+  /** How long calls are still taken after a stop signal: load balancers need a moment to look elsewhere. */
+  stopDelayMs: number;
   /** How long calls may go on after a stop signal. */
   drainMs: number;
   /** How long a stream waits for first output before its status line is sent. */
@@ -64,6 +66,7 @@ export function serverSettings(config: Config, profile: ServerSettings['profile'
     bodyTimeoutMs: ours.body_timeout ?? 120_000,
     keepAliveTimeoutMs: ours.keep_alive_timeout ?? 650_000,
     connectTimeoutMs: ours.connect_timeout ?? 10_000,
+    stopDelayMs: ours.stop_delay ?? (profile === 'production' ? 5_000 : 0),
     drainMs: ours.drain_time ?? 120_000,
     firstOutputHoldMs: ours.first_output_hold ?? 15_000,
     heartbeatMs: ours.heartbeat ?? 15_000,

@@ -72,6 +72,7 @@ function proxyOptions(
     maxHeaderBytes: server.maxHeaderBytes,
     headersTimeoutMs: server.headersTimeoutMs,
     requestTimeoutMs: server.bodyTimeoutMs,
+    stopDelayMs: server.stopDelayMs,
     drainMs: server.drainMs,
     probeIntervalMs,
     corsOrigins: server.corsOrigins,

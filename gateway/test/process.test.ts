@@ -205,7 +205,8 @@ describe('a configuration file', () => {
 describe('stopping and reloading', () => {
   it('lets a running stream finish while it refuses to be ready, then ends with nothing unsettled', async () => {
     const folder = newFolder();
-    const file = configFile(folder, ['gpt-4o'], insecure);
+    const settings = 'aigateway_settings: { allow_insecure_upstream: true, stop_delay: 0.5 }\n';
+    const file = configFile(folder, ['gpt-4o'], settings);
     const gateway = start(['--config', file, '--port', '0'], production, folder);
     const url = await gateway.url();
     simulator.fault({ kind: 'stall', at: 'mid-body', ms: 700, times: 1 });
@@ -214,10 +215,13 @@ describe('stopping and reloading', () => {
       stream: true,
       messages: [{ role: 'user', content: 'a story that is interrupted by a stop' }],
     });
-    configFile(folder, ['gpt-4o', 'gpt-4o-mini'], insecure);
+    configFile(folder, ['gpt-4o', 'gpt-4o-mini'], settings);
     await gateway.until(/configuration reloaded/);
     gateway.child.kill('SIGTERM');
     await gateway.until(/stopping/);
+    expect((await fetch(`${url}/health/readiness`)).status).toBe(503);
+    const late = await ask(url, '/v1/models', production.LITELLM_MASTER_KEY);
+    expect(late.status).toBe(200);
     const text = await stream.text();
     expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
     expect(await gateway.ended()).toBe(0);

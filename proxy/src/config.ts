@@ -22,6 +22,8 @@ export type ProxyOptions = {
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to the last of its body. */
   readonly requestTimeoutMs: number;
+  /** How long requests are still taken after a stop was asked for, while readiness already says no. */
+  readonly stopDelayMs: number;
   /** How long requests under way may go on after a stop was asked for. */
   readonly drainMs: number;
   /** Between probes of a deployment that rests; 0 = none. */

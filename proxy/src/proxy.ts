@@ -173,6 +173,7 @@ export async function startProxy(
     if (draining) return;
     draining = true;
     prober.stop();
+    if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
     // Idle connections go at once; those with a request under way end with it.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();

@@ -121,6 +121,7 @@ const options: ProxyOptions = {
   maxHeaderBytes: 16_384,
   headersTimeoutMs: 60_000,
   requestTimeoutMs: 300_000,
+  stopDelayMs: 0,
   drainMs: 5_000,
   probeIntervalMs: 0,
   corsOrigins: [],

@@ -256,9 +256,7 @@ export class Dial {
         }),
         body: prepared.body,
         headersTimeoutMs,
-        bodyTimeoutMs: call.stream
-          ? Math.min(headersTimeoutMs, this.#gateway.options.bodyIdleMs)
-          : headersTimeoutMs,
+        bodyTimeoutMs: call.stream ? this.#gateway.options.bodyIdleMs : headersTimeoutMs,
       },
       attempt,
     );
