@@ -398,12 +398,15 @@ const infoRoutes = [
   '/v1/models/*',
 ];
 
+/** None of these is served in this release, so that a key for them alone may call nothing: an empty list would be every path. */
+const managementRoutes = ['/key/*', '/user/*', '/team/*', '/spend/*', '/global/*'];
+
 /** LiteLLM's groups of routes are spelled out; paths stay. */
 function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
   if (routes.includes('llm_api_routes')) return [];
   return routes.flatMap((route, index) => {
     if (route === 'info_routes') return infoRoutes;
-    if (route === 'management_routes') return [];
+    if (route === 'management_routes') return managementRoutes;
     if (route.startsWith('/')) return [route];
     report.problem(
       [...path, index],

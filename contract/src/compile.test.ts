@@ -502,6 +502,19 @@ describe('keys', () => {
       { KEY_1: 'sk-one-0123456789abcdef', KEY_2: 'sk-two-0123456789abcdef', ...environment },
     );
 
+  it.each([
+    ['management_routes', true],
+    ['info_routes', true],
+    ['llm_api_routes', false],
+  ])('restricts a key to %s where that is less than every path', (route, isRestricted) => {
+    const compiled = withKeys([
+      { key: 'os.environ/KEY_1', key_alias: 'routed', allowed_routes: [route] },
+    ]);
+    const { routes } = keyOf(compiled, 'routed');
+    expect(routes.length > 0).toBe(isRestricted);
+    expect(routes.filter((path) => path.includes('chat') || path === '*')).toEqual([]);
+  });
+
   it('carries limits in integers, with every holder in order', () => {
     const compiled = withKeys(
       [
