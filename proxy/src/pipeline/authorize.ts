@@ -37,6 +37,7 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   if (model === undefined)
     throw new GatewayError('model_not_found', { values: { model: asked }, param: 'model' });
   checkCaps(call, key);
+  let scopes = scopesOf(key, model.name, snapshot);
   for (const name of call.extras.fallbacks) {
     const fallback = snapshot.models.resolve(name, key);
     if (fallback === undefined || !mayUse(key, fallback)) {
@@ -45,6 +46,7 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
         param: 'fallbacks',
       });
     }
+    scopes = withModelLimits(scopes, scopesOf(key, fallback.name, snapshot));
   }
   return {
     call,
@@ -52,7 +54,7 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
     snapshot,
     model,
     asked,
-    scopes: scopesOf(key, model.name, snapshot),
+    scopes,
     tags: key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags],
   };
 }
@@ -84,6 +86,20 @@ function checkCaps(call: Call, key: KeyRecord): void {
       values: { reason: `This key may ask for at most ${maxChoices} answers at once` },
     });
   }
+}
+
+/**
+ * Limits of a key for a model hold for a fallback that the caller names itself, from the start: or else a model that is sure to
+ * fail would lead past them.
+ */
+function withModelLimits(
+  scopes: readonly LimitScope[],
+  ofFallback: readonly LimitScope[],
+): readonly LimitScope[] {
+  const own = ofFallback.filter(
+    ({ kind, id }) => kind === 'model_per_key' && !scopes.some((scope) => scope.id === id),
+  );
+  return own.length === 0 ? scopes : [...scopes, ...own];
 }
 
 type ScopeCache = Map<string, readonly LimitScope[]>;

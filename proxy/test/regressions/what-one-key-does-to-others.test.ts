@@ -70,3 +70,29 @@ describe('the most output that a key may ask for', () => {
     expect(await (await gateway.call(path, body, { key: otherKey })).text()).not.toContain(refusal);
   });
 });
+
+describe('the limits of a key for a model', () => {
+  it('hold where the caller names the model as its fallback', async () => {
+    const limited = await startGatewayUnderTest({
+      simulator: {
+        resources: [
+          { name: 'east', keys: ['k'], deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }] },
+        ],
+      },
+      deployments: [
+        { resourceName: 'east', deployment: 'missing', model: 'broken' },
+        { resourceName: 'east', deployment: 'gpt-4o', model: 'dear' },
+      ],
+      keys: [keyRecord({ modelLimits: { dear: { requestsPerMinute: 1 } } })],
+    });
+    const body = chatBody('broken', 'x', { fallbacks: ['dear'] });
+    const statuses: number[] = [];
+    for (let call = 0; call < 2; call += 1) {
+      const response = await limited.call('/v1/chat/completions', body);
+      await response.text();
+      statuses.push(response.status);
+    }
+    expect(statuses).toEqual([200, 429]);
+    await limited.close();
+  });
+});
