@@ -324,12 +324,8 @@ class Delivery {
         learnUnsupported(state, capability, now);
         return this.#capability(state, now) === undefined ? 'next' : 'same';
       }
-      if (
-        (failure.retry === 'repaired' || failure.kind === 'bad_request') &&
-        failure.kind !== 'encrypted_content' &&
-        snapshot.records.settings.repairParameters
-      ) {
-        const repair = repairFromRefusal(operationOf(capability), failure);
+      if (failure.refused !== undefined && snapshot.records.settings.repairParameters) {
+        const repair = repairFromRefusal(operationOf(capability), failure.refused);
         if (repair !== undefined && learnParameter(state, capability, repair, now)) return 'same';
         return 'stop';
       }

@@ -8,6 +8,8 @@ import {
   repairFromRefusal,
   repairsFor,
 } from './capability.ts';
+import { readErrorValue } from '../upstream/error-body.ts';
+import { readRefusedParameter } from '../upstream/refused-parameter.ts';
 import { deploymentRecord } from './records.fixture.ts';
 import { applyRepairs, type Repair } from './repair.ts';
 
@@ -200,8 +202,10 @@ describe('learned parameters', () => {
 });
 
 describe('a refusal', () => {
-  const read = (operation: Operation, message: string, param?: string): Repair | undefined =>
-    repairFromRefusal(operation, { message, ...(param !== undefined && { param }) });
+  const read = (operation: Operation, message: string, param?: string): Repair | undefined => {
+    const refused = readRefusedParameter(readErrorValue({ message, param }));
+    return refused === undefined ? undefined : repairFromRefusal(operation, refused);
+  };
 
   it.each<[string, Operation, string, string | undefined, Repair]>([
     [
@@ -295,7 +299,21 @@ describe('a refusal', () => {
     expect(read('chat', message, param)).toBeUndefined();
   });
 
-  it('without a message says nothing', () => {
-    expect(repairFromRefusal('chat', { code: 'x', param: null, message: null })).toBeUndefined();
+  it('of an upstream that validates by schema names the place', () => {
+    const issue = {
+      type: 'extra_forbidden',
+      loc: ['body', 'messages', 0, 'reasoning_content'],
+      msg: 'Extra inputs are not permitted',
+    };
+    const refused = readRefusedParameter(readErrorValue({ detail: [issue] }));
+    expect(refused && repairFromRefusal('chat', refused)).toEqual({
+      param: 'messages[].reasoning_content',
+      action: 'drop',
+    });
+  });
+
+  it('without a message or a code says nothing', () => {
+    expect(readRefusedParameter(readErrorValue({ code: 'x', param: null }))).toBeUndefined();
+    expect(readRefusedParameter(readErrorValue({ param: 'temperature' }))).toBeUndefined();
   });
 });

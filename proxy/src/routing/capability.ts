@@ -1,6 +1,7 @@
 import type { DeploymentRecord, Operation } from '@aigateway/contract/records';
 import { isPart, operationOf, suffixOf, type Capability } from '../operations/capability.ts';
 import { supports } from '../upstream/dialect.ts';
+import type { RefusedParameter } from '../upstream/refused-parameter.ts';
 import { outputLimitNames, reasoningRepairs } from './known-repairs.ts';
 import { normalisePath, type Repair } from './repair.ts';
 
@@ -118,25 +119,19 @@ export function repairsFor(
 }
 
 /**
- * Reads a refusal for the change that would have prevented it.
+ * The change that would have prevented a refusal.
  *
- * @param error - the upstream's error object with status 400
- * @returns undefined when the refusal is about something else
+ * @returns undefined when no change is known that leaves the question as it is
  */
 export function repairFromRefusal(
   operation: Operation,
-  error: { code?: unknown; param?: unknown; message?: unknown },
+  refused: RefusedParameter,
 ): Repair | undefined {
-  const message = typeof error.message === 'string' ? error.message : '';
-  const refusal = readRefusal(message);
-  if (refusal === undefined) return undefined;
-  const given = typeof error.param === 'string' && error.param !== '' ? error.param : refusal.param;
-  const param = normalisePath(given ?? '');
-  if (!/^[A-Za-z_][\w.[\]-]{0,120}$/.test(param)) return undefined;
-  if (refusal.kind === 'value') return repairOfValue(param, message);
-
-  const suggested = /\bUse '(\w+)' instead/.exec(message)?.[1];
-  if (suggested !== undefined) return { param, action: 'rename', to: suggested };
+  const param = normalisePath(refused.param);
+  if (refused.what === 'value') return repairOfValue(param, refused);
+  if (refused.replacement !== undefined) {
+    return { param, action: 'rename', to: refused.replacement };
+  }
   const allLimits = Object.values(outputLimitNames).flat();
   const sameMeaning = outputLimitNames[operation]?.find((name) => name !== param);
   if (allLimits.includes(param) && sameMeaning !== undefined) {
@@ -250,54 +245,23 @@ function findRepairs(
   return { until, repairs: [...byKey.values()] };
 }
 
-type Refusal = { kind: 'parameter' | 'value'; param: string | undefined };
-
-/** Only the beginning of a text is the upstream's own: further on it may quote the caller, who must not teach us anything. */
-function readRefusal(message: string): Refusal | undefined {
-  const named = /^(?:Unsupported|Unknown) parameter: '([^']+)'/i.exec(message);
-  if (named !== null) return { kind: 'parameter', param: named[1] };
-  // The older front end names several at once; the next refusal names the rest.
-  const unrecognised = /^Unrecognized request arguments? supplied: ([\w.[\]]+)/i.exec(message);
-  if (unrecognised !== null) return { kind: 'parameter', param: unrecognised[1] };
-  const extra =
-    /^Additional properties are not allowed \('([^']+)' was unexpected\)(?: - '([^']+)')?/i.exec(
-      message,
-    );
-  if (extra !== null) {
-    const [, name, parent] = extra;
-    return { kind: 'parameter', param: parent === undefined ? name : `${parent}.${name}` };
-  }
-  // Models that do not reason have nothing to encrypt.
-  if (/^Encrypted content is not supported with this model/i.test(message)) {
-    return { kind: 'parameter', param: 'include' };
-  }
-  const value = /^Unsupported value: '([^']+)'/i.exec(message);
-  return value === null ? undefined : { kind: 'value', param: value[1] };
-}
-
 /** Roles by what a model that does not know them takes instead. */
 const olderRole: { readonly [role: string]: string } = { developer: 'system', system: 'user' };
 
-function repairOfValue(param: string, message: string): Repair | undefined {
-  const onlyDefault = /Only the default \(([^)]*)\) value is supported/.exec(message);
-  if (onlyDefault !== null) {
-    const value = Number(onlyDefault[1]);
-    return Number.isFinite(value) && onlyDefault[1] !== ''
-      ? { param, action: 'default-only', default: value }
-      : { param, action: 'default-only' };
+function repairOfValue(
+  param: string,
+  { value, default: byDefault }: Extract<RefusedParameter, { what: 'value' }>,
+): Repair | undefined {
+  if (value === undefined) {
+    return {
+      param,
+      action: 'default-only',
+      ...(byDefault !== undefined && { default: byDefault }),
+    };
   }
-  const refused = /does not support (?:'([^']*)'|(-?\d|true|false))/.exec(message);
-  if (refused === null) return undefined;
-  const [, text, literal] = refused;
-  if (text !== undefined && param.endsWith('.role')) {
-    const to = olderRole[text];
-    return to === undefined ? undefined : { param, action: 'replace', from: text, to };
+  if (typeof value === 'boolean' || !param.endsWith('.role')) {
+    return { param, action: 'replace', from: value };
   }
-  if (text !== undefined) return { param, action: 'replace', from: text };
-  if (literal === undefined) return undefined;
-  if (literal === 'true' || literal === 'false') {
-    return { param, action: 'replace', from: literal === 'true' };
-  }
-  // One number refused, others would be too: each would cost a call to learn.
-  return { param, action: 'default-only' };
+  const to = olderRole[value];
+  return to === undefined ? undefined : { param, action: 'replace', from: value, to };
 }

@@ -9,8 +9,8 @@ import {
   toCallerError,
   type FailureContext,
   type FailureKind,
-  type Repair,
 } from './failure.ts';
+import type { RefusedParameter } from './refused-parameter.ts';
 import type { TransportErrorKind } from './transport.ts';
 
 type Answer = {
@@ -23,7 +23,7 @@ type Answer = {
   kind: FailureKind;
   waitMs?: number | null;
   renew?: boolean;
-  repair?: Repair;
+  refused?: RefusedParameter;
 };
 
 function fixture<T>(name: string): T[] {
@@ -72,7 +72,7 @@ describe('classifyFailure', () => {
       expect(failure.status).toBe(answer.status);
       if (answer.waitMs !== undefined) expect(failure.waitMs).toBe(answer.waitMs);
       expect(failure.renew).toBe(answer.renew);
-      expect(failure.repair).toEqual(answer.repair);
+      expect(failure.refused).toEqual(answer.refused);
     },
   );
 

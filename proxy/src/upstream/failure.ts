@@ -10,6 +10,7 @@ import { announcedWaitMs } from './announced-wait.ts';
 import { isObject, readErrorBody, readErrorValue, type UpstreamError } from './error-body.ts';
 import type { UpstreamAnswerHeaders } from './headers.ts';
 import { redact } from './redact.ts';
+import { readRefusedParameter, type RefusedParameter } from './refused-parameter.ts';
 import type { TransportError } from './transport.ts';
 
 /**
@@ -55,7 +56,7 @@ const failureKinds = {
     blame: false,
     failureClass: 'BadRequestError',
   },
-  /** A known parameter, or a value of it, that this model does not take; `repair` says what to do. */
+  /** A known parameter, or a value of it, that this model does not take; `refused` says which. */
   parameter_unsupported: { retry: 'repaired', blame: false, failureClass: 'BadRequestError' },
   /** A field that the upstream does not know. */
   unknown_parameter: { retry: 'repaired', blame: false, failureClass: 'BadRequestError' },
@@ -75,15 +76,6 @@ const failureKinds = {
 
 export type FailureKind = keyof typeof failureKinds;
 
-/** What to change in a request so that the same deployment takes it. Without more than `param`: leave that parameter out. */
-export type Repair = {
-  param: string;
-  /** The parameter that takes its place, with the same value. */
-  replacement?: string;
-  /** Only the model's default is taken: leaving it out means the same. */
-  value?: 'default-only';
-};
-
 /** One failed attempt, understood. `message`, `code`, `type` and `param` may be shown to the caller. */
 export type UpstreamFailure = {
   kind: FailureKind;
@@ -101,7 +93,7 @@ export type UpstreamFailure = {
   type: string | null;
   param: string | null;
   /** Present exactly for `parameter_unsupported` and `unknown_parameter`. */
-  repair?: Repair;
+  refused?: RefusedParameter;
   /** Only for `auth`: whether a new token could help. */
   renew?: boolean;
   /** Only for `content_filter`: Azure's categories and severities as they came. */
@@ -204,7 +196,7 @@ function failureOf(
     param: labelOf(error.param),
   };
   if (kind === 'deployment_missing' && context.isWildcard === true) failure.blame = false;
-  if (finding.repair !== undefined) failure.repair = finding.repair;
+  if (finding.refused !== undefined) failure.refused = finding.refused;
   if (finding.renew !== undefined) failure.renew = finding.renew;
   if (kind === 'content_filter' && error.filterDetails !== null) {
     failure.filterDetails = error.filterDetails;
@@ -224,7 +216,7 @@ function rulesOf(kind: FailureKind, status: number): KindRules {
   return status === 503 ? { ...rules, failureClass: 'ServiceUnavailableError' } : rules;
 }
 
-type Finding = { kind: FailureKind; repair?: Repair; renew?: boolean };
+type Finding = { kind: FailureKind; refused?: RefusedParameter; renew?: boolean };
 
 const filterCodes = new Set([
   'content_filter',
@@ -293,8 +285,11 @@ function findBadRequest(error: UpstreamError, code: string, context: FailureCont
   if (context.capability === 'responses.compaction_trigger' && /compaction_trigger/.test(message)) {
     return { kind: 'operation_unsupported' };
   }
-  const parameter = findParameter(error, code);
-  if (parameter !== undefined) return parameter;
+  const refused = readRefusedParameter(error);
+  if (refused !== undefined) {
+    const isUnknown = refused.what === 'parameter' && refused.isUnknown;
+    return { kind: isUnknown ? 'unknown_parameter' : 'parameter_unsupported', refused };
+  }
   if (
     code === 'unsupportedapiversion' ||
     /api version not supported|is enabled only for api versions/i.test(message)
@@ -369,45 +364,6 @@ const operationText =
 
 function isOperationRefusal(message: string, code: string): boolean {
   return code === 'operationnotsupported' || operationText.test(message);
-}
-
-/** A path into the request such as `temperature` or `messages[0].cache_control`; anything else is not taken for one. */
-const paramName = /^[A-Za-z_][\w.[\]-]{0,127}$/;
-
-const unsupportedParameter = /^unsupported parameter:\s{0,3}'([^']{1,128})'/i;
-const unsupportedValue = /^unsupported value:\s{0,3}'([^']{1,128})'/i;
-const unknownParameter =
-  /^(?:unknown parameter:\s{0,3}'|unrecognized request arguments? supplied:\s{0,3}|additional properties are not allowed \('|[[{]{0,2}'type': 'extra_forbidden', 'loc': \('body', ')([\w.[\]-]{1,128})/i;
-
-function findParameter(error: UpstreamError, code: string): Finding | undefined {
-  const { message } = error;
-  const unsupported = unsupportedParameter.exec(message);
-  if (code === 'unsupported_parameter' || unsupported !== null) {
-    const param = unsupported?.[1] ?? error.param;
-    if (param === null || !paramName.test(param)) return undefined;
-    const replacement = /\buse '([^']{1,128})' instead/i.exec(message)?.[1];
-    const isNamed = replacement !== undefined && paramName.test(replacement);
-    return {
-      kind: 'parameter_unsupported',
-      repair: isNamed ? { param, replacement } : { param },
-    };
-  }
-
-  const value = unsupportedValue.exec(message);
-  if (code === 'unsupported_value' || value !== null) {
-    const param = value?.[1] ?? error.param;
-    // Another value of the caller's choice cannot be guessed; only leaving out what must be the default changes nothing.
-    const isDefaultOnly = /only the default\b/i.test(message);
-    if (param === null || !paramName.test(param) || !isDefaultOnly) return undefined;
-    return { kind: 'parameter_unsupported', repair: { param, value: 'default-only' } };
-  }
-
-  const unknown = unknownParameter.exec(message)?.[1];
-  const isUnknown =
-    unknown !== undefined || code === 'unknown_parameter' || code === 'extra_forbidden';
-  const param = unknown ?? error.param;
-  if (!isUnknown || param === null || !paramName.test(param)) return undefined;
-  return { kind: 'unknown_parameter', repair: { param } };
 }
 
 function parsed(text: string): unknown {
