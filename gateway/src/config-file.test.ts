@@ -58,6 +58,16 @@ describe('readConfigFile', () => {
     expect(config.positionOf(['model_list', 0, 'n'])).toEqual({ file: path, line: 2 });
   });
 
+  it('reads JSON as the YAML that it is', () => {
+    const json = '{\n "a": {"x:": "\\"b\\": 1", "n": 1e3},\n "l": [{"c": [null, true]}]\n}';
+    const config = readConfigFile(file('config.json', json));
+    expect(config.raw).toEqual({ a: { 'x:': '"b": 1', n: 1000 }, l: [{ c: [null, true] }] });
+    expect(config.positionOf(['l', 0, 'c'])).toEqual({
+      file: join(directory, 'config.json'),
+      line: 3,
+    });
+  });
+
   it('refuses files that include themselves', () => {
     file('b.yaml', 'include: a.yaml\n');
     expect(() => readConfigFile(file('a.yaml', 'include: b.yaml\n'))).toThrow(/includes itself/);
@@ -69,6 +79,7 @@ describe('readConfigFile', () => {
 
   it.each([
     ['duplicate keys', 'a: 1\na: 2\n', /:2:1 is not valid YAML/],
+    ['duplicate keys of JSON', '{"l": [{"a": 1,\n"a": 2}]}', /:2:1 is not valid YAML/],
     ['broken syntax', 'a: [1\n', /not valid YAML/],
     ['unknown tags', 'a: !!js/function "x"\n', /not valid YAML/],
     ['a list at the top', '- a\n', /must be a map/],
