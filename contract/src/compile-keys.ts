@@ -7,6 +7,7 @@ import { nearestName } from './names.ts';
 import { optional } from './optional.ts';
 import type { KeyRecord, SecretReference } from './records.ts';
 import { normaliseRegion } from './regions.ts';
+import { createSharing } from './sharing.ts';
 
 /** LiteLLM's name for calls with the master key. */
 const masterKeyId = 'litellm_proxy_master_key';
@@ -70,6 +71,7 @@ export function compileKeys(
   const keys = master === undefined ? [] : [master];
   const seenIds = new Set(keys.map(({ keyId }) => keyId));
   const seenHashes = new Set(keys.flatMap(({ secrets }) => secrets.map(({ hash }) => hash)));
+  const share = createSharing();
   for (const entry of entries) {
     const record = compileKey(entry, context);
     if (record === undefined) continue;
@@ -81,10 +83,23 @@ export function compileKeys(
     } else {
       seenIds.add(record.keyId);
       for (const hash of hashes) seenHashes.add(hash);
-      keys.push(record);
+      keys.push(withSharedPolicy(record, share));
     }
   }
   return keys;
+}
+
+function withSharedPolicy(record: KeyRecord, share: ReturnType<typeof createSharing>): KeyRecord {
+  return {
+    ...record,
+    models: share(record.models),
+    aliases: share(record.aliases),
+    routes: share(record.routes),
+    scopes: record.scopes.map((scope) => ({ ...scope, limits: share(scope.limits) })),
+    modelLimits: share(record.modelLimits),
+    tags: share(record.tags),
+    regions: share(record.regions),
+  };
 }
 
 function masterKey(context: KeyContext): KeyRecord | undefined {
@@ -387,12 +402,12 @@ function modelLimits(key: VirtualKeyConfig, context: KeyContext): { [model: stri
   return limits;
 }
 
+/** Not `/models/*`: Foundry's paths to models begin so, too. */
 const infoRoutes = [
   '/health*',
   '/model/info',
   '/model_group/info',
   '/models',
-  '/models/*',
   '/v1/model/info',
   '/v1/models',
   '/v1/models/*',

@@ -29,6 +29,7 @@ export type Report = {
 export function createReport(from?: Report): Report {
   const problems: Problem[] = [...(from?.problems ?? [])];
   const notices: Notice[] = [...(from?.notices ?? [])];
+  const noticed = new Set(notices.map(textOf));
   return {
     problems,
     notices,
@@ -38,9 +39,10 @@ export function createReport(from?: Report): Report {
     notice: (code, path, message) => {
       const level =
         code === 'risk' || code === 'unknown' || code === 'no-keys' ? 'warning' : 'info';
-      const isSame = (one: Notice) =>
-        one.message === message && formatPath(one.path) === formatPath(path);
-      if (!notices.some(isSame)) notices.push({ level, code, path, message });
+      const text = textOf({ path, message });
+      if (noticed.has(text)) return;
+      noticed.add(text);
+      notices.push({ level, code, path, message });
     },
   };
 }
@@ -65,7 +67,11 @@ export function formatProblem(problem: Problem, line?: number): string {
 
 /** One notice in one line. */
 export function formatNotice(notice: Notice): string {
-  return `${formatPath(notice.path)}: ${notice.message}`;
+  return textOf(notice);
+}
+
+function textOf({ path, message }: Pick<Notice, 'path' | 'message'>): string {
+  return `${formatPath(path)}: ${message}`;
 }
 
 /**

@@ -114,17 +114,37 @@ function fileEnvironment(value: unknown, environment: Environment): { [name: str
 type Sources = { unset: Map<string, string>; sources: Map<string, string> };
 type Variables = Sources & { own: Environment; all: Environment };
 
-/** Replaces `os.environ/NAME` by its value, except in secrets; leaves out what is null or unset. */
-function resolveReferences(value: unknown, path: ConfigPath, variables: Variables): unknown {
+/**
+ * Replaces `os.environ/NAME` by its value, except in secrets; leaves out what is null or unset. What holds nothing of the kind
+ * is given back as it is: most of a file with many keys.
+ *
+ * @param path - of the value; changed on the way and the same again at the end
+ */
+function resolveReferences(
+  value: unknown,
+  path: (string | number)[],
+  variables: Variables,
+): unknown {
+  const inside = (key: string | number, item: unknown): unknown => {
+    path.push(key);
+    const result = resolveReferences(item, path, variables);
+    path.pop();
+    return result;
+  };
   if (Array.isArray(value)) {
-    return value.map((item, index) => resolveReferences(item, [...path, index], variables));
+    const items = value.map((item: unknown, index) => inside(index, item));
+    return items.every((item, index) => item === value[index]) ? value : items;
   }
   if (isMap(value)) {
-    const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
-      const result = resolveReferences(item, [...path, key], variables);
-      return result === undefined || result === null ? [] : [[key, result]];
-    });
-    return Object.fromEntries(entries);
+    let changed: Raw | undefined;
+    for (const [key, item] of Object.entries(value)) {
+      const result = inside(key, item);
+      if (result === item && result !== null && result !== undefined) continue;
+      changed ??= { ...value };
+      if (result === undefined || result === null) delete changed[key];
+      else changed[key] = result;
+    }
+    return changed ?? value;
   }
   const name = environmentReference(value);
   if (name === undefined) return value;
@@ -166,14 +186,14 @@ function walk(schema: z.ZodType, value: unknown, path: ConfigPath, report: Repor
   if (!(inner instanceof z.ZodObject) || !isMap(value)) return;
   const shape = inner.shape as { readonly [key: string]: z.ZodType };
   for (const [key, item] of Object.entries(value)) {
-    const here = [...path, key];
     const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    const meta = field && keyMeta(field);
+    const isEffective = meta === undefined || meta.status === 'effective';
+    if (field !== undefined && isEffective && typeof item !== 'object') continue;
+    const here = [...path, key];
     if (field === undefined) {
       reportUnknown(key, shape, here, report);
-      continue;
-    }
-    const meta = keyMeta(field);
-    if (meta === undefined || meta.status === 'effective') {
+    } else if (isEffective) {
       walk(field, item, here, report);
     } else if (!isHarmless(item, meta.harmless ?? [])) {
       if (meta.status === 'inert')
@@ -229,14 +249,15 @@ type Context = Sources & { report: Report };
  * be without them. What is left is checked further, so that everything is reported at once.
  */
 function validate(resolved: Raw, context: Context): Pick<ParsedConfig, 'config' | 'positions'> {
+  const first = configSchema.safeParse(resolved);
+  if (first.success) return { config: first.data, positions: positionsIn(resolved, new Set()) };
   const left = structuredClone(resolved);
-  const first = configSchema.safeParse(left);
-  for (const issue of first.error?.issues ?? []) {
+  for (const issue of first.error.issues) {
     const path = pathOf(issue);
     reportIssue(path, issue, resolved, context);
     removeValue(left, path);
   }
-  const second = first.success ? first : configSchema.safeParse(left);
+  const second = configSchema.safeParse(left);
   const incomplete = new Set<string>();
   for (const issue of second.error?.issues ?? []) {
     const [section, key] = pathOf(issue);
@@ -244,15 +265,30 @@ function validate(resolved: Raw, context: Context): Pick<ParsedConfig, 'config' 
       incomplete.add(formatPath([section ?? '', key ?? '']));
     else removeValue(left, pathOf(issue).slice(0, 2));
   }
-  const positions: { [list: string]: number[] } = {};
-  for (const list of lists) {
-    const entries = left[list];
-    if (!Array.isArray(entries)) continue;
-    const kept = [...entries.keys()].filter((index) => !incomplete.has(formatPath([list, index])));
-    positions[list] = kept;
-    left[list] = kept.map((index) => entries[index] as unknown);
+  const positions = positionsIn(left, incomplete);
+  for (const [list, kept] of Object.entries(positions)) {
+    const entries = left[list] as unknown[];
+    left[list] = kept.map((index) => entries[index]);
   }
   return { config: second.success ? second.data : configSchema.parse(left), positions };
+}
+
+/** Positions of the entries of each list, without those whose paths are in `incomplete`. */
+function positionsIn(
+  root: Raw,
+  incomplete: ReadonlySet<string>,
+): { readonly [list: string]: readonly number[] } {
+  const positions: { [list: string]: number[] } = {};
+  for (const list of lists) {
+    const entries = root[list];
+    if (!Array.isArray(entries)) continue;
+    const all = [...entries.keys()];
+    positions[list] =
+      incomplete.size === 0
+        ? all
+        : all.filter((index) => !incomplete.has(formatPath([list, index])));
+  }
+  return positions;
 }
 
 function pathOf(issue: z.core.$ZodIssue): (string | number)[] {
