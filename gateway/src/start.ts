@@ -43,6 +43,7 @@ function proxyOptions(
   return {
     port: server.port,
     host: server.host,
+    basePath: server.basePath,
     opsPort: server.opsPort,
     opsHost: server.opsHost,
     opsPortIsFlexible: server.profile === 'development',
@@ -56,7 +57,6 @@ function proxyOptions(
       },
       longestWaitMs,
       bodyIdleMs,
-      basePath: server.basePath,
       trustedHops: server.trustedHops,
     },
     transport: {

@@ -9,6 +9,7 @@ import { GatewayError } from './errors.ts';
 import { modelById, modelGroupInfo, modelInfo, modelsList } from './models-list.ts';
 import type { Readiness } from './ops.ts';
 import { authenticate, type Caller } from './pipeline/authenticate.ts';
+import { authorizeRoute } from './pipeline/authorize.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
@@ -163,6 +164,7 @@ function answerView(
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
     caller = authenticate(request.headers, snapshot, arrival.startedAt);
+    authorizeRoute(caller.key, request.url);
     const body = JSON.stringify(view(snapshot, caller, request));
     response.writeHead(200, [
       ...arrivalHeaders(arrival),

@@ -6,6 +6,8 @@ import type { TransportOptions } from './upstream/transport.ts';
 export type ProxyOptions = {
   readonly port: number;
   readonly host: string;
+  /** Path under which the gateway is published, e.g. behind API Management; empty or starting with a slash. */
+  readonly basePath: string;
   /** Port of `/livez`, `/readyz` and `/metrics`; absent = none. */
   readonly opsPort: number | undefined;
   readonly opsHost: string;

@@ -60,8 +60,10 @@ export type Proxy = {
 };
 
 /** Paths that go past Express. Any other spelling of them is found there. */
-const hotPaths = ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap(
-  (path) => ['/v1', '', '/openai/v1'].map((prefix) => prefix + path),
+const hotPaths: ReadonlySet<string> = new Set(
+  ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap((path) =>
+    ['/v1', '', '/openai/v1'].map((prefix) => prefix + path),
+  ),
 );
 
 /**
@@ -147,7 +149,7 @@ export async function startProxy(
   if (records !== undefined) update(records);
 
   const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
-  const answer = listener(app, gateway, options.pipeline.basePath);
+  const answer = listener(app, gateway, options.basePath);
   const server = createServer(serverOptions(options), answer);
   server.on('checkContinue', answer);
   server.on('clientError', answerMalformed);
@@ -200,25 +202,27 @@ export async function startProxy(
   };
 }
 
-/** Hot paths go straight to the pipeline; everything else through Express, to the same handlers. */
+/** Takes the base path off. Hot paths go straight to the pipeline; everything else through Express, to the same handlers. */
 function listener(
   app: (request: IncomingMessage, response: ServerResponse) => void,
   gateway: Gateway,
   basePath: string,
 ) {
-  const hot = new Set(hotPaths.map((path) => basePath + path));
   return (request: IncomingMessage, response: ServerResponse): void => {
-    const url = request.url ?? '';
+    let url = request.url ?? '';
+    if (basePath !== '' && url.startsWith(`${basePath}/`)) {
+      url = url.slice(basePath.length);
+      request.url = url;
+    }
     const query = url.indexOf('?');
     if (
       request.method === 'POST' &&
-      hot.has(query === -1 ? url : url.slice(0, query)) &&
+      hotPaths.has(query === -1 ? url : url.slice(0, query)) &&
       request.headers.origin === undefined
     ) {
       void handle(request, response, gateway);
       return;
     }
-    if (basePath !== '' && url.startsWith(`${basePath}/`)) request.url = url.slice(basePath.length);
     app(request, response);
   };
 }

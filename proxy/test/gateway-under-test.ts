@@ -102,6 +102,7 @@ const settingsRecord: SettingsRecord = {
 const options: ProxyOptions = {
   port: 0,
   host: '127.0.0.1',
+  basePath: '',
   opsPort: 0,
   opsHost: '127.0.0.1',
   opsPortIsFlexible: false,
@@ -111,7 +112,6 @@ const options: ProxyOptions = {
     timing: { holdMs: 15_000, commentMs: 15_000, whitespaceMs: 180_000 },
     longestWaitMs: 2_000,
     bodyIdleMs: 300_000,
-    basePath: '',
     trustedHops: 0,
   },
   transport: { keepAliveMs: 4_000, connectTimeoutMs: 5_000 },

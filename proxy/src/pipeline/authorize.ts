@@ -1,5 +1,6 @@
 import type { LimitScope } from '@aigateway/contract/limits';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { canonicalPath } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
 import { mayUse, type ResolvedModel } from '../routing/models.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -59,13 +60,17 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   };
 }
 
-/** @throws GatewayError 403 for a path that the key's list of routes does not hold; an empty list holds none */
-export function authorizeRoute(key: KeyRecord, path: string): void {
-  const isAllowed = key.routes.some(
-    (route) =>
-      route === path ||
-      route === 'llm_api_routes' ||
-      (route.endsWith('*') && path.startsWith(route.slice(0, -1))),
+/**
+ * Holds a key to its list of paths; a key without one may call every path.
+ *
+ * @param url - the request target, without the base path
+ * @throws GatewayError 403 for a path that the list does not hold
+ */
+export function authorizeRoute({ routes }: KeyRecord, url: string): void {
+  if (routes.length === 0) return;
+  const path = canonicalPath(url) ?? '';
+  const isAllowed = routes.some(
+    (route) => route === path || (route.endsWith('*') && path.startsWith(route.slice(0, -1))),
   );
   if (!isAllowed) throw new GatewayError('endpoint_access_denied', { values: { route: path } });
 }

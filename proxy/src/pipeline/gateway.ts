@@ -22,8 +22,6 @@ export type PipelineOptions = {
   readonly longestWaitMs: number;
   /** Longest silence of an upstream in the middle of an answer. */
   readonly bodyIdleMs: number;
-  /** Path under which the gateway is published, e.g. behind API Management; empty or starting with a slash. */
-  readonly basePath: string;
   /** How many proxies before this one are ours: only what they wrote into `x-forwarded-for` is believed. */
   readonly trustedHops: number;
 };

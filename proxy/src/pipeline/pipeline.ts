@@ -54,8 +54,7 @@ export async function handle(
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
     caller = authenticate(request.headers, snapshot, arrival.startedAt);
-    if (caller.key.routes.length > 0)
-      authorizeRoute(caller.key, canonicalPath(request.url ?? '') ?? '');
+    authorizeRoute(caller.key, request.url ?? '');
     checkBodyHeaders(request, gateway.options);
     const body = await receiveBody(request, response, gateway.options);
     const { settings } = snapshot.records;
@@ -130,22 +129,20 @@ async function serve(
 }
 
 function route(request: IncomingMessage, gateway: Gateway): Match {
-  const { basePath } = gateway.options;
-  const url = request.url ?? '';
-  const path = basePath !== '' && url.startsWith(`${basePath}/`) ? url.slice(basePath.length) : url;
-  const lookup = rememberedEndpoint(request.method ?? '', path);
+  const { method = '', url = '' } = request;
+  const lookup = rememberedEndpoint(method, url);
   switch (lookup.kind) {
     case 'found':
       return lookup.match;
     case 'wrong-method': {
       const allowed = lookup.allowed.join(', ');
       throw new GatewayError('method_not_allowed', {
-        values: { method: request.method ?? '', allowed },
+        values: { method, allowed },
         headers: { allow: allowed },
       });
     }
     case 'unknown':
-      return extraRoute(request.method ?? '', path, gateway);
+      return extraRoute(method, url, gateway);
   }
 }
 

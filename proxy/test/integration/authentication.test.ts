@@ -224,6 +224,13 @@ describe('what a key may do', () => {
       const answer = await gateway.call(path, { model: 'gpt-4o', input: 'x' }, { key: routedKey });
       expect(answer.status).toBe(403);
     }
+    for (const path of ['/v1/models', '/v1/models/gpt-4o', '/model/info', '/health']) {
+      const answer = await gateway.call(path, undefined, { key: routedKey });
+      expect([answer.status, await answer.json()]).toMatchObject([
+        403,
+        { error: { code: 'endpoint_access_denied' } },
+      ]);
+    }
   });
 
   it.each([

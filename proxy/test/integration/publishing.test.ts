@@ -1,6 +1,7 @@
 import OpenAI, { AzureOpenAI } from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
+  keyRecord,
   callerKey,
   chatBody,
   startGatewayUnderTest,
@@ -73,7 +74,15 @@ describe('browsers', () => {
 
 describe('a base path', () => {
   it('stands before every path, for OpenAI and Azure clients', async () => {
-    gateway = await startGatewayUnderTest({ deployments, pipeline: { basePath: '/ai/gateway' } });
+    const routedKey = 'sk-routed-0123456789abcdef';
+    gateway = await startGatewayUnderTest({
+      deployments,
+      keys: [
+        keyRecord(),
+        keyRecord({ keyId: 'routed', secret: routedKey, routes: ['/v1/chat/*'] }),
+      ],
+      options: { basePath: '/ai/gateway' },
+    });
     const base = `${gateway.url}/ai/gateway`;
     const openai = new OpenAI({ baseURL: `${base}/v1`, apiKey: callerKey, maxRetries: 0 });
     const azure = new AzureOpenAI({
@@ -90,6 +99,14 @@ describe('a base path', () => {
       expect(answer.choices[0]?.message.content).toContain('based');
     }
     expect((await openai.models.list()).data).toHaveLength(1);
+    for (const [path, status] of [
+      ['/v1/chat/completions', 200],
+      ['/v1/responses', 403],
+    ] as const) {
+      const body = chatBody('gpt-4o', 'a list of paths does not hold the base path');
+      const answer = await gateway.call(`/ai/gateway${path}`, body, { key: routedKey });
+      expect(answer.status).toBe(status);
+    }
     expect((await fetch(`${base}/health/liveliness`)).status).toBe(200);
     expect((await gateway.call('/ai/gatewayx/v1/models')).status).toBe(404);
   });
