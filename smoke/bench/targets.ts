@@ -172,7 +172,7 @@ function gatewayConfig(upstreamPort: number, keys: number): string {
       models: [benchModel],
       ...limits,
     })),
-    aigateway_settings: { allow_insecure_upstream: true },
+    aigateway_settings: { allow_insecure_upstream: true, stop_delay: 0 },
   });
 }
 

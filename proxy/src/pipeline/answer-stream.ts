@@ -52,8 +52,9 @@ class ChatStream implements AnswerStream {
 
   constructor(options: AnswerStreamOptions) {
     this.#options = options;
-    this.#filter = new EventFilter(options.model === undefined ? emptyChoices : 'every', (event) =>
-      this.#rewrite(event),
+    this.#filter = new EventFilter(
+      options.model === undefined ? mayHaveNoChoices : always,
+      (event) => this.#rewrite(event),
     );
   }
 
@@ -63,11 +64,11 @@ class ChatStream implements AnswerStream {
 
   end(tail: Buffer): Buffer | undefined {
     const rest = this.#filter.end();
-    const text = tail.toString('latin1');
-    if (text.includes('data: [DONE]') || text.includes('data:[DONE]')) {
+    if (doneAtEnd.test(tail.toString('latin1', Math.max(0, tail.length - 64)))) {
       this.ending = 'complete';
       return rest;
     }
+    const text = tail.toString('latin1');
     if (errorMember.test(text)) {
       this.ending = 'failed';
       return rest;
@@ -80,6 +81,8 @@ class ChatStream implements AnswerStream {
   }
 
   #rewrite(event: SseEvent): string | undefined {
+    const { model } = this.#options;
+    if (model === undefined && !noChoices.test(event.data)) return undefined;
     const chunk = eventObject(event);
     if (chunk === undefined) return undefined;
     const choices = chunk['choices'];
@@ -87,13 +90,20 @@ class ChatStream implements AnswerStream {
       const isUsage = typeof chunk['usage'] === 'object' && chunk['usage'] !== null;
       if (isUsage ? !this.#options.usageWanted : this.#options.clean) return '';
     }
-    if (this.#options.model === undefined || typeof chunk['model'] !== 'string') return undefined;
-    chunk['model'] = this.#options.model;
+    if (model === undefined || typeof chunk['model'] !== 'string') return undefined;
+    chunk['model'] = model;
     return formatSseEvent({ event: event.event, data: JSON.stringify(chunk) });
   }
 }
 
-const emptyChoices = [Buffer.from('"choices":[]'), Buffer.from('"choices": []')];
+const always = (): boolean => true;
+
+/** An empty list is rare in a stream, and so is its bracket: one search for it is far quicker than one for the member's name. */
+const emptyList = Buffer.from('[]');
+const mayHaveNoChoices = (block: Buffer): boolean => block.includes(emptyList);
+const noChoices = /"choices"\s*:\s*\[\s*\]/;
+
+const doneAtEnd = /(?:^|\n)data: ?\[DONE\]\s*$/;
 const finishReason = /"finish_reason"\s*:\s*"/g;
 /** Quotes in text are escaped, so this is a member and not something the model wrote. */
 const errorMember = /"error"\s*:\s*\{/;
@@ -107,9 +117,7 @@ class ResponsesStream implements AnswerStream {
   constructor(options: AnswerStreamOptions) {
     this.#options = options;
     const every = options.rewriteEvery || options.model !== undefined;
-    this.#filter = new EventFilter(every ? 'every' : responsesNeedles, (event) =>
-      this.#rewrite(event),
-    );
+    this.#filter = new EventFilter(every ? always : mayMatter, (event) => this.#rewrite(event));
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -131,13 +139,22 @@ class ResponsesStream implements AnswerStream {
   }
 }
 
-const responsesNeedles = [
-  '"encrypted_content":"',
-  'response.completed',
-  'response.incomplete',
-  'response.failed',
-  'event: error',
-].map((needle) => Buffer.from(needle));
+const blankLine = Buffer.from('\n\n');
+
+/** Events that carry pieces of text and nothing else; nearly all events of a stream are of these kinds. */
+const pieceOfText =
+  /^event: response\.(?:output_text|function_call_arguments|reasoning_(?:summary_)?text|custom_tool_call_input|refusal)\.delta\n/;
+
+/** Whether a block holds any event that may end the stream, fail it, or carry encrypted content: any that is no piece of text. */
+function mayMatter(block: Buffer): boolean {
+  for (let at = 0; at < block.length;) {
+    if (!pieceOfText.test(block.toString('latin1', at, at + 64))) return true;
+    const end = block.indexOf(blankLine, at);
+    if (end === -1) return false;
+    at = end + blankLine.length;
+  }
+  return false;
+}
 
 /** The flat error event is taken for an ordinary one by some SDK versions; the nested one is raised by all. */
 function nestedError(data: string): string {

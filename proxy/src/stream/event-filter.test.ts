@@ -15,16 +15,22 @@ function bytewise(text: string): Buffer[] {
 
 describe('EventFilter', () => {
   it('passes blocks without a needle on as the very bytes that came', () => {
-    const filter = new EventFilter([Buffer.from('drop')], () => '');
+    const filter = new EventFilter(
+      (block) => block.includes('drop'),
+      () => '',
+    );
     const chunk = Buffer.from(': comment\ndata:  odd  spacing\n\n');
     expect(filter.push(chunk)).toEqual(chunk);
   });
 
   it('drops and replaces only the events that its rewrite names', () => {
-    const filter = new EventFilter([Buffer.from('"usage"')], (event) => {
-      if (event.data.includes('"usage"')) return '';
-      return undefined;
-    });
+    const filter = new EventFilter(
+      (block) => block.includes('"usage"'),
+      (event) => {
+        if (event.data.includes('"usage"')) return '';
+        return undefined;
+      },
+    );
     const text = 'data: {"a":1}\n\ndata: {"usage":1}\n\ndata: [DONE]\n\n';
     expect(run(filter, [Buffer.from(text)])).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
   });
@@ -35,8 +41,9 @@ describe('EventFilter', () => {
       .join('');
     const expected = text.replace('event: e\ndata: needle\n\n', 'data: found\n\n');
     const filter = () =>
-      new EventFilter([Buffer.from('needle')], (event) =>
-        event.data === 'needle' ? 'data: found\n\n' : undefined,
+      new EventFilter(
+        (block) => block.includes('needle'),
+        (event) => (event.data === 'needle' ? 'data: found\n\n' : undefined),
       );
     expect(run(filter(), bytewise(text))).toBe(expected);
     expect(run(filter(), bytewise(text.replaceAll('\n', '\r\n')))).toBe(expected);
@@ -55,19 +62,36 @@ describe('EventFilter', () => {
   });
 
   it('leaves out an event that the end of the stream cut', () => {
-    const filter = (line: string) => run(new EventFilter([], () => undefined), bytewise(line));
+    const filter = (line: string) =>
+      run(
+        new EventFilter(
+          () => false,
+          () => undefined,
+        ),
+        bytewise(line),
+      );
     expect(filter('data: {"a":1}\n\ndata: {"b"')).toBe('data: {"a":1}\n\n');
     expect(filter('data: {"a":1}\r\n\r\ndata: {"b"')).toBe('data: {"a":1}\n\n');
   });
 
   it('closes a whole event whose blank line is missing at the end', () => {
-    const end = (text: string) => run(new EventFilter([], () => undefined), [Buffer.from(text)]);
+    const end = (text: string) =>
+      run(
+        new EventFilter(
+          () => false,
+          () => undefined,
+        ),
+        [Buffer.from(text)],
+      );
     expect(end('data: {"a":1}\n\ndata: [DONE]')).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
     expect(end('event: e\ndata: {"b":1}\n')).toBe('event: e\ndata: {"b":1}\n\n');
   });
 
   it('joins an event that comes in many pieces in one pass', () => {
-    const filter = new EventFilter([], () => undefined);
+    const filter = new EventFilter(
+      () => false,
+      () => undefined,
+    );
     const piece = Buffer.alloc(4096, 'x');
     for (let count = 0; count < 10_000; count += 1) expect(filter.push(piece)).toBeUndefined();
     expect(filter.push(Buffer.from('\n'))).toBeUndefined();
@@ -75,7 +99,10 @@ describe('EventFilter', () => {
   });
 
   it('gives an event up that never ends', () => {
-    const filter = new EventFilter([], () => undefined);
+    const filter = new EventFilter(
+      () => false,
+      () => undefined,
+    );
     const piece = Buffer.from(`data: ${'x'.repeat(1_000_000)}\n`);
     expect(() => {
       for (let sent = 0; sent <= maxEventBytes; sent += piece.length) filter.push(piece);

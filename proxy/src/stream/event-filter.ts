@@ -9,15 +9,16 @@ export type EventRewrite = (event: SseEvent) => string | undefined;
 
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
+const blankLine = Buffer.from('\n\n');
 
 /**
  * Passes a stream on in whole events and rewrites the few that need it.
  *
- * Blocks of events in which none of `needles` occurs are passed on as the bytes they came in, unparsed: looking for a
- * needle is one native search. An incomplete event waits for its end, which no reader of server-sent events could use before.
+ * Blocks of whole events that do not concern the rewrite are passed on as the bytes they came in, unparsed. An incomplete
+ * event waits for its end, which no reader of server-sent events could use before.
  */
 export class EventFilter {
-  readonly #needles: readonly Buffer[] | 'every';
+  readonly #concerns: (block: Buffer) => boolean;
   readonly #rewrite: EventRewrite;
   #rest: ChunkList | undefined;
   #restEndsLine = false;
@@ -26,11 +27,11 @@ export class EventFilter {
   #ended = false;
 
   /**
-   * @param needles - bytes that an event to rewrite holds, or `every` to rewrite all
-   * @param rewrite - called for each event of a block that holds a needle
+   * @param concerns - whether a block of whole events may hold one to rewrite; asked for every block, so it must be quick
+   * @param rewrite - called for each event of a block that does
    */
-  constructor(needles: readonly Buffer[] | 'every', rewrite: EventRewrite) {
-    this.#needles = needles;
+  constructor(concerns: (block: Buffer) => boolean, rewrite: EventRewrite) {
+    this.#concerns = concerns;
     this.#rewrite = rewrite;
   }
 
@@ -47,18 +48,20 @@ export class EventFilter {
       return this.#take();
     }
     const joins = this.#restEndsLine && chunk[0] === lineFeed;
-    if (!joins && !chunk.includes('\n\n')) {
+    const chunkEnd = chunk.lastIndexOf(blankLine);
+    if (!joins && chunkEnd === -1) {
       this.#keep(chunk);
       return undefined;
     }
     let bytes = chunk;
+    let end = chunkEnd;
     if (this.#rest !== undefined) {
       this.#rest.push(chunk);
       bytes = this.#rest.bytes();
+      end = bytes.lastIndexOf(blankLine);
       this.#rest = undefined;
     }
     this.#restEndsLine = false;
-    const end = bytes.lastIndexOf('\n\n');
     if (end + 2 < bytes.length) this.#keep(bytes.subarray(end + 2));
     return this.#block(bytes.subarray(0, end + 2));
   }
@@ -84,9 +87,7 @@ export class EventFilter {
   }
 
   #block(block: Buffer): Buffer | undefined {
-    if (this.#needles !== 'every' && !this.#needles.some((needle) => block.includes(needle))) {
-      return block;
-    }
+    if (!this.#concerns(block)) return block;
     const parser = new SseParser((event) => this.#event(event));
     parser.push(block);
     parser.end();
