@@ -95,9 +95,13 @@ function part(total: number, values: readonly unknown[]): number {
   return Math.min(total, firstCount(values) ?? 0);
 }
 
+/** No model reads or writes nearly as much in one call: a larger figure is a mistake, and would lock its key for a window. */
+const mostTokens = 100_000_000;
+
 function firstCount(values: readonly unknown[]): number | undefined {
   for (const value of values) {
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+    const isCount = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+    if (isCount && value <= mostTokens) return value;
   }
   return undefined;
 }

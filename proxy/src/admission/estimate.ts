@@ -7,6 +7,10 @@ import { bytesPerToken } from '../accounting/usage-reader.ts';
  */
 const tokensPerMedia = 765;
 
+/** Asked for more than this, an upstream refuses anyway; unclamped, one absurd request would hold a shared limit for itself. */
+const mostOutputTokens = 1_000_000;
+const mostChoices = 128;
+
 /** Least output expected of a call that sets no maximum. */
 const leastOutputTokens = 1024;
 
@@ -45,9 +49,8 @@ export function estimateTokens(call: ExpectedCall): TokenEstimate {
   if (operation === 'embeddings') return { input, output: 0, total: input };
 
   const expected = Math.max(leastOutputTokens, Math.ceil(2 * (call.meanOutput ?? 0)));
-  const perChoice =
-    call.requestedOutput ?? Math.min(call.maxOutput ?? Number.POSITIVE_INFINITY, expected);
-  const output = perChoice * Math.max(1, choices);
+  const perChoice = Math.min(call.requestedOutput ?? expected, call.maxOutput ?? mostOutputTokens);
+  const output = perChoice * Math.min(Math.max(1, choices), mostChoices);
   return { input, output, total: input + output };
 }
 

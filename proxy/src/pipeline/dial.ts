@@ -155,6 +155,11 @@ export class Dial {
         attempts: this.attempts,
         fallbacks: to.fallbacks,
         stateChanges: stateful?.changes ?? [],
+      }).catch((error: unknown) => {
+        // It never should; if it does, neither a slot nor a reservation may stay behind.
+        held?.settle({ tokens: 0, costNanoUsd: 0 });
+        gateway.deployments.finished(state, { ok: false, blame: false });
+        throw error;
       });
       this.#finish(state, delivered.end, result, held, started);
       return delivered;
