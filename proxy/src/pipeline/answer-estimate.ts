@@ -8,7 +8,7 @@ import type { Gateway } from './gateway.ts';
 import { estimateInput, type Admitted } from './limit.ts';
 import type { Call } from './read.ts';
 import { jsonHeaders, type Reply } from './reply.ts';
-import { whenClosed } from './respond.ts';
+import { headerValue, whenClosed } from './respond.ts';
 
 export type AnswerEstimateInput = {
   readonly grant: Grant;
@@ -40,7 +40,7 @@ export async function answerEstimate(input: AnswerEstimateInput): Promise<Reques
       ...jsonHeaders,
       ...Object.entries(rateLimitHeaders(admitted.reservation.standing)).flat(),
       'x-litellm-model-group',
-      grant.model.name,
+      headerValue(grant.model.name),
       'x-aigateway-changes',
       'estimated',
     ],

@@ -127,7 +127,7 @@ function parseAnswer(body: Buffer): JsonObject {
   }
 }
 
-function respondStream(
+async function respondStream(
   input: RespondInput,
   result: Extract<Answered, { kind: 'stream' }>,
 ): Promise<Delivered> {
@@ -176,7 +176,8 @@ function respondStream(
   const closed = whenClosed(reply);
   for (const chunk of result.held) data(chunk);
   attempt.follow({ data, end });
-  return closed.then((finished) => ({
+  const finished = await closed;
+  return {
     kind: 'delivered',
     end: {
       ...baseEnd(input),
@@ -185,7 +186,7 @@ function respondStream(
       status: reply.status,
       firstOutputAt,
     },
-  }));
+  };
 }
 
 /**
@@ -281,7 +282,8 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
     String(input.fallbacks),
   );
   if (prepared.changes.length + input.stateChanges.length > 0) {
-    headers.push('x-aigateway-changes', [...prepared.changes, ...input.stateChanges].join(', '));
+    const changes = [...prepared.changes, ...input.stateChanges].map(headerValue);
+    headers.push('x-aigateway-changes', changes.join(', '));
   }
   if (expose) {
     headers.push(
@@ -297,7 +299,7 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
 }
 
 /** Names come from the configuration and, behind a wildcard, from callers: what a header may not hold is percent-encoded. */
-function headerValue(text: string): string {
+export function headerValue(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 

@@ -12,7 +12,14 @@ beforeAll(async () => {
     },
     deployments: [
       { resourceName: 'east', deployment: '*', model: '*', id: 'any' },
-      { resourceName: 'east', deployment: 'gpt-4o', model: 'größtes Modell', id: 'größe' },
+      {
+        resourceName: 'east',
+        deployment: 'gpt-4o',
+        model: 'größtes Modell',
+        id: 'größe',
+        operations: ['chat'],
+        drop: ['metadata.größe→'],
+      },
     ],
   });
 });
@@ -29,6 +36,28 @@ describe('a name that no header may hold', () => {
       encodeURIComponent('größtes Modell'),
     );
     expect(response.headers.get('x-litellm-model-id')).toBe(encodeURIComponent('größe'));
+  });
+
+  it.each([false, true])('may be that of a parameter, stream %s', async (stream) => {
+    const response = await gateway.call('/v1/chat/completions', {
+      model: 'größtes Modell',
+      messages: [{ role: 'user', content: 'hi' }],
+      metadata: { 'größe→': '1' },
+      stream,
+    });
+    await response.text();
+    expect(response.status).toBe(200);
+    const change = encodeURIComponent('-metadata.größe→');
+    expect(response.headers.get('x-aigateway-changes')).toContain(change);
+  });
+
+  it('may be that of a model whose input is counted', async () => {
+    const path = '/v1/responses/input_tokens';
+    const response = await gateway.call(path, { model: 'größtes Modell', input: 'hi' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('x-litellm-model-group')).toBe(
+      encodeURIComponent('größtes Modell'),
+    );
   });
 
   it('splits no answer and no log line when a caller makes it up', async () => {
