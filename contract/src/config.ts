@@ -218,7 +218,7 @@ const litellmParams = z.looseObject({
   ),
   spillover_deployment: effective(
     text(),
-    'Deployment of the same resource that Azure itself spills over to',
+    'Standard deployment of the same resource that Azure itself spills over to; sent as `x-ms-spillover-deployment`',
   ),
   drop_params: effective(flag(), 'Repairs parameters the model does not take', "litellm_settings'"),
   additional_drop_params: effective(texts(), 'Parameters always dropped'),

@@ -147,7 +147,13 @@ function forwardableHeaders(settings: SettingsRecord): readonly string[] {
 function configuredHeaders(deployment: DeploymentRecord): readonly Header[] {
   let headers = configured.get(deployment);
   if (headers === undefined) {
-    headers = Object.entries(deployment.headers)
+    const { spilloverDeployment } = deployment;
+    headers = Object.entries({
+      ...(spilloverDeployment !== undefined && {
+        'x-ms-spillover-deployment': spilloverDeployment,
+      }),
+      ...deployment.headers,
+    })
       .map(([name, value]) => ({ name: name.toLowerCase(), value }))
       .filter(({ name, value }) => !framing.has(name) && isPlainValue(value));
     configured.set(deployment, headers);

@@ -1,3 +1,4 @@
+import type { DeploymentRecord } from '@aigateway/contract/records';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   chatBody,
@@ -10,7 +11,7 @@ let gateway: GatewayUnderTest;
 let clock: ReturnType<typeof stillClock>;
 afterEach(() => gateway.close());
 
-function start(deployments: { east: object; west: object }) {
+function start(deployments: { east: object; west: object }, ptu: Partial<DeploymentRecord> = {}) {
   clock = stillClock();
   return startGatewayUnderTest({
     simulator: {
@@ -19,7 +20,10 @@ function start(deployments: { east: object; west: object }) {
           name: 'east',
           region: 'swedencentral',
           keys: ['east-key'],
-          deployments: [{ name: 'ptu', model: 'gpt-4o', provisioned: {}, ...deployments.east }],
+          deployments: [
+            { name: 'ptu', model: 'gpt-4o', provisioned: {}, ...deployments.east },
+            { name: 'beside', model: 'gpt-4o' },
+          ],
         },
         {
           name: 'west',
@@ -30,7 +34,14 @@ function start(deployments: { east: object; west: object }) {
       ],
     },
     deployments: [
-      { resourceName: 'east', deployment: 'ptu', model: 'gpt-4o', capacity: 'ptu', priority: 0 },
+      {
+        resourceName: 'east',
+        deployment: 'ptu',
+        model: 'gpt-4o',
+        capacity: 'ptu',
+        priority: 0,
+        ...ptu,
+      },
       { resourceName: 'west', deployment: 'standard', model: 'gpt-4o' },
     ],
     ports: { clock },
@@ -73,6 +84,26 @@ describe('provisioned capacity', () => {
     // What the upstream last said of its utilisation is believed for a while longer.
     clock.advance(10_000);
     expect(await servedBy()).toBe('east');
+  });
+
+  it("spills within its resource by Azure's own doing, where a deployment for that is named", async () => {
+    const full = { contextWindow: 50 };
+    gateway = await start({ east: full, west: {} }, { spilloverDeployment: 'beside' });
+    expect(await servedBy('word '.repeat(200))).toBe('east');
+    expect(gateway.usage[0]?.attempts).toMatchObject([{ deploymentId: 'east-ptu', status: 200 }]);
+    expect(gateway.simulator.requests().at(-1)?.headers).toMatchObject({
+      'x-ms-spillover-deployment': 'beside',
+    });
+  });
+
+  it('does not let callers choose where a call spills', async () => {
+    gateway = await start({ east: { contextWindow: 50 }, west: {} });
+    const response = await gateway.call(
+      '/v1/chat/completions',
+      chatBody('gpt-4o', 'word '.repeat(200)),
+      { headers: { 'x-ms-spillover-deployment': 'beside' } },
+    );
+    expect(await response.text()).toContain('[west/');
   });
 
   it('spills a call that is too long for it, and keeps serving the others', async () => {
