@@ -25,8 +25,12 @@ export type OperationFacts = {
   readonly usageOnRequest: boolean;
   /** Meaning of one event of a stream. */
   meaning(event: SseEvent): EventMeaning;
-  /** The SSE text by which a failure reaches a caller whose stream has begun. */
-  errorEvent(error: JsonObject): string;
+  /**
+   * The SSE text by which a failure reaches a caller whose stream has begun.
+   *
+   * @param before - the last bytes that the upstream sent, as text; events are numbered on from there
+   */
+  errorEvent(error: JsonObject, before: string): string;
 };
 
 /** Parses an event's data; undefined when it is not a JSON object. */

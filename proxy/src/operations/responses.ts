@@ -19,8 +19,10 @@ function meaning(event: SseEvent): EventMeaning {
 }
 
 /** Nested: the flat form of the OpenAPI document is taken for an ordinary event by some SDK versions. */
-function errorEvent(error: JsonObject): string {
-  const data = JSON.stringify({ type: 'error', error, sequence_number: 0 });
+function errorEvent(error: JsonObject, before: string): string {
+  const last = [...before.matchAll(/"sequence_number"\s*:\s*(\d{1,9})/g)].at(-1)?.[1];
+  const sequence = last === undefined ? 0 : Number(last) + 1;
+  const data = JSON.stringify({ type: 'error', error, sequence_number: sequence });
   return `event: error\ndata: ${data}\n\n`;
 }
 

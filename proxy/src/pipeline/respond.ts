@@ -146,7 +146,7 @@ async function respondStream(
     interrupted = true;
     const { error } = new GatewayError('stream_interrupted').envelope();
     if (stream === undefined) reply.destroy();
-    else reply.end(operation.errorEvent({ ...error }));
+    else reply.end(operation.errorEvent({ ...error }, tail.bytes().toString('latin1')));
   };
   // What an upstream sends is not ours to trust: a stream that cannot be read ends like one that was cut.
   const guarded = (step: () => void) => {
@@ -399,6 +399,6 @@ function sendError(
   body: { error: { message: string; type: string; param: string | null; code: string | null } },
 ): void {
   if (!reply.committed) reply.send(status, headers, JSON.stringify(body));
-  else if (grant.call.stream) reply.end(grant.call.operation.errorEvent({ ...body.error }));
+  else if (grant.call.stream) reply.end(grant.call.operation.errorEvent({ ...body.error }, ''));
   else reply.destroy();
 }
