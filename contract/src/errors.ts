@@ -233,13 +233,6 @@ export const errorDefinitions = {
     layer: 'upstream',
     message: 'The upstream failed: {reason}.',
   },
-  upstream_rate_limited: {
-    status: 429,
-    type: 'throttling_error',
-    layer: 'upstream',
-    message:
-      'Every deployment of the model "{model}" is at its limit upstream. Try again in {seconds} seconds.',
-  },
   stream_interrupted: {
     status: 502,
     type: 'internal_server_error',

@@ -28,7 +28,7 @@ export function estimateInput(call: Call): number {
   return estimateTokens(sizeOf(call)).input;
 }
 
-/** What the call is expected to use, by the rule of design D11. */
+/** What the call is expected to use, see {@link estimateTokens}. */
 function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
   if (!call.match.endpoint.metered) return nothing;
