@@ -147,7 +147,7 @@ function masterKey(context: KeyContext): KeyRecord | undefined {
     aliases: {},
     routes: [],
     blocked: false,
-    scopes: [],
+    scopes: [keyScope(masterKeyId, {}, config)],
     modelLimits: {},
     tags: [],
     regions: [],
@@ -175,17 +175,10 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
 
   const models = keyModels(key, project);
   checkModels(models, [...path, 'models'], context);
-  const limits = limitsOf(key);
-  const parallel = limits.parallelRequests ?? config.general_settings?.max_parallel_requests;
   const scopes: LimitScope[] = [
     ...teamScope(project),
     ...userScope(key, teamId, context),
-    {
-      kind: 'api_key',
-      id: keyId,
-      label: keyId,
-      limits: { ...limits, ...optional('parallelRequests', parallel) },
-    },
+    keyScope(keyId, limitsOf(key), config),
   ];
   return {
     keyId,
@@ -357,6 +350,21 @@ function limitsOf(fields: LimitFields): Limits {
 /** A budget limit; without a window it never resets. */
 export function budget(maxNanoUsd: number, window: string | undefined): BudgetLimit {
   return { maxNanoUsd, ...optional('window', window) };
+}
+
+/** The key itself, with the number of calls in flight of keys that have none of their own. */
+function keyScope(
+  keyId: string,
+  limits: Limits,
+  { general_settings: general }: Config,
+): LimitScope {
+  const parallel = limits.parallelRequests ?? general?.max_parallel_requests;
+  return {
+    kind: 'api_key',
+    id: keyId,
+    label: keyId,
+    limits: { ...limits, ...optional('parallelRequests', parallel) },
+  };
 }
 
 function teamScope(project: ProjectConfig | undefined): LimitScope[] {

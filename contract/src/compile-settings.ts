@@ -27,7 +27,6 @@ export function settingsRecord(config: Config): SettingsRecord {
     ...optional('keyHeader', general.litellm_key_header_name?.toLowerCase()),
     ...optional('userHeader', (general.user_header_name ?? customer?.header_name)?.toLowerCase()),
     spendTagHeaders: (litellm.extra_spend_tag_headers ?? []).map((name) => name.toLowerCase()),
-    defaultKeyLimits: { ...optional('parallelRequests', general.max_parallel_requests) },
     ...optional('globalScope', global),
     timezone: litellm.timezone ?? 'UTC',
     budgetResetTime: litellm.budget_reset_time ?? '00:00',

@@ -518,6 +518,21 @@ describe('keys', () => {
     expect(reached).toEqual([]);
   });
 
+  it('gives keys without a number of calls in flight the general one, the master key too', () => {
+    const compiled = withKeys(
+      [
+        { key: 'os.environ/KEY_1', key_alias: 'own', max_parallel_requests: 2 },
+        { key: 'os.environ/KEY_2', key_alias: 'none' },
+      ],
+      { general_settings: { max_parallel_requests: 9, master_key: 'os.environ/MASTER' } },
+      { MASTER: 'sk-master-0123456789abcdef' },
+    );
+    const inFlight = ['own', 'none', 'litellm_proxy_master_key'].map(
+      (keyId) => keyOf(compiled, keyId).scopes.at(-1)?.limits.parallelRequests,
+    );
+    expect(inFlight).toEqual([2, 9, 9]);
+  });
+
   it('carries limits in integers, with every holder in order', () => {
     const compiled = withKeys(
       [

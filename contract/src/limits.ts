@@ -14,7 +14,7 @@ export type ScopeKind =
 /** A money limit. Without `window` it never resets. */
 export type BudgetLimit = {
   maxNanoUsd: number;
-  /** LiteLLM's duration grammar: `<n>` + s, m, h, d, w, mo, or hourly, daily, weekly, monthly. Calendar-aligned, UTC. */
+  /** LiteLLM's duration grammar: `<n>` + s, m, h, d, w, mo, or hourly, daily, weekly, monthly. On the calendar of the configured time zone. */
   window?: string;
 };
 

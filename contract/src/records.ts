@@ -191,7 +191,7 @@ export type RouterRecord = {
   aliases: { readonly [alias: string]: { readonly model: string; readonly hidden: boolean } };
   /** Asked for when a request names no model. */
   defaultModels: { readonly [operation in Operation]?: string };
-  /** Any model asked for is tried as a deployment of this resource (the three-setting set-up): a wildcard group named `*`. */
+  /** Deployments' own requests and tokens per minute are hard limits, and not only shares for routing. */
   enforceRateLimits: boolean;
 };
 
@@ -248,9 +248,8 @@ export type SettingsRecord = {
   keyHeader?: string;
   userHeader?: string;
   spendTagHeaders: readonly string[];
-  defaultKeyLimits: Limits;
   globalScope?: LimitScope;
-  /** Minutes ahead of UTC and `HH:MM` of budget resets, LiteLLM's `timezone` and `budget_reset_time`. */
+  /** IANA zone and `HH:MM` of budget resets, LiteLLM's `timezone` and `budget_reset_time`. */
   timezone: string;
   budgetResetTime: string;
   /** Further paths for POST, besides the table's, and what each of them means. */

@@ -93,7 +93,6 @@ const settingsRecord: SettingsRecord = {
     'tool_call_index',
   ],
   spendTagHeaders: [],
-  defaultKeyLimits: {},
   timezone: 'UTC',
   budgetResetTime: '00:00',
   extraRoutes: [],

@@ -131,23 +131,11 @@ export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): rea
 }
 
 function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
-  const { globalScope, defaultKeyLimits } = snapshot.records.settings;
-  const hasOwnParallel = key.scopes.some(({ limits }) => limits.parallelRequests !== undefined);
-  const parallelRequests = hasOwnParallel ? undefined : defaultKeyLimits.parallelRequests;
+  const { globalScope } = snapshot.records.settings;
   const own = Object.hasOwn(key.modelLimits, model) ? key.modelLimits[model] : undefined;
   return [
     ...(globalScope === undefined ? [] : [globalScope]),
     ...key.scopes,
-    ...(parallelRequests === undefined
-      ? []
-      : [
-          {
-            kind: 'api_key' as const,
-            id: `${key.keyId}:default`,
-            label: key.alias ?? key.keyId,
-            limits: { parallelRequests },
-          },
-        ]),
     ...(own === undefined
       ? []
       : [
