@@ -65,6 +65,12 @@ export class Reply implements Silent {
     this.#headers = headers;
     this.#startedAt = startedAt;
     this.#lastWriteAt = startedAt;
+    // The caller may have left while its limits were asked: then nothing will tell of it any more.
+    if (response.closed) {
+      this.#ended = true;
+      this.closed = false;
+      return;
+    }
     response.on('close', () => this.#closed());
     heartbeat.add(this);
   }

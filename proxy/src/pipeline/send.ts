@@ -86,6 +86,7 @@ class Delivery {
     this.#deadline = input.grant.call.startedAt + totalMs;
     this.#dial = new Dial(input, this.#deadline);
     input.reply.onGone = () => this.#leave();
+    if (input.reply.closed !== undefined) this.#leave();
   }
 
   async run(): Promise<RequestEnd> {
