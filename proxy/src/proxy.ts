@@ -83,16 +83,9 @@ export async function startProxy(
     ports.writeLog === undefined ? undefined : writeLog,
   );
   const accessLog = new AccessLog(writeLog);
-  const settings = records?.settings;
+  let snapshot: Snapshot | undefined;
   const limiter =
-    ports.limiter ??
-    createMemoryLimiter({
-      clock,
-      ...(settings !== undefined && {
-        timezone: settings.timezone,
-        budgetResetTime: settings.budgetResetTime,
-      }),
-    });
+    ports.limiter ?? createMemoryLimiter({ clock, calendar: () => snapshot?.records.settings });
   const outputMeans = new OutputMeans();
   const meter = new Meter({
     clock,
@@ -101,7 +94,6 @@ export async function startProxy(
   });
   const deployments = new Deployments(clock);
   const transport = createTransport(options.transport);
-  let snapshot: Snapshot | undefined;
   let draining = false;
   const readiness = (): Readiness => {
     if (draining) return { ready: false, reason: 'draining' };
@@ -171,8 +163,8 @@ export async function startProxy(
   const prober = new Prober(gateway, options.probeIntervalMs);
   prober.start();
 
-  const drain = async (): Promise<void> => {
-    if (draining) return;
+  let drained: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
     draining = true;
     prober.stop();
     if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
@@ -198,7 +190,7 @@ export async function startProxy(
     setLogLevel: (level) => {
       logger.level = level;
     },
-    drain,
+    drain: () => (drained ??= stop()),
   };
 }
 

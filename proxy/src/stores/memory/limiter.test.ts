@@ -78,12 +78,17 @@ describe('memory limiter', () => {
 
   it('resets budgets at the configured time of the configured zone', () => {
     const clock = new ManualClock(noon);
-    const options = { clock, timezone: 'Europe/Berlin', budgetResetTime: '15:30' };
-    const limiter = createMemoryLimiter(options);
+    let calendar = { timezone: 'Europe/Berlin', budgetResetTime: '15:30' };
+    const limiter = createMemoryLimiter({ clock, calendar: () => calendar });
     const key = scope('api_key', 'k', { budgets: [{ maxNanoUsd: 5, window: '1d' }] });
     const call = { scopes: [key], tokens: 0, costNanoUsd: 5 };
     limiter.reserve(call);
     expect(limiter.reserve(call)).toMatchObject({ retryAfterMs: 2.5 * 3_600_000 });
+    // A configuration read anew holds from the next window on.
+    calendar = { timezone: 'UTC', budgetResetTime: '00:00' };
+    clock.advance(2.5 * 3_600_000);
+    limiter.reserve(call);
+    expect(limiter.reserve(call)).toMatchObject({ retryAfterMs: 9.5 * 3_600_000 });
   });
 
   it('forgets a holder when told to, and its calls in flight do no harm later', () => {

@@ -10,13 +10,21 @@ import type {
   Spent,
 } from '../../ports.ts';
 
+/** When budget windows of days and months begin. */
+export type BudgetCalendar = {
+  /** IANA zone. */
+  timezone: string;
+  /** `HH:MM`. */
+  budgetResetTime: string;
+};
+
 export type MemoryLimiterOptions = {
   clock: Clock;
-  /** IANA zone in which budget windows of days and months begin. Default `UTC`. */
-  timezone?: string;
-  /** `HH:MM` at which they begin. Default `00:00`. */
-  budgetResetTime?: string;
+  /** Asked at the start of each window; undefined, like the option left out, is midnight UTC. */
+  calendar?: () => BudgetCalendar | undefined;
 };
+
+const utcMidnight: BudgetCalendar = { timezone: 'UTC', budgetResetTime: '00:00' };
 
 /** Spend of one budget window; without `window` it is the spend that never resets. */
 export type BudgetStanding = {
@@ -114,8 +122,7 @@ class ScopeState {
 
 class InProcessLimiter implements MemoryLimiter {
   readonly #clock: Clock;
-  readonly #timezone: string;
-  readonly #budgetResetTime: string;
+  readonly #calendar: () => BudgetCalendar | undefined;
   // Two maps rather than one with joined keys: ids keep their hash, a joined text is hashed at every look-up.
   readonly #kinds = new Map<ScopeKind, Map<string, ScopeState>>();
   readonly #sweeps = new Map<ScopeKind, Iterator<[string, ScopeState]>>();
@@ -123,8 +130,7 @@ class InProcessLimiter implements MemoryLimiter {
 
   constructor(options: MemoryLimiterOptions) {
     this.#clock = options.clock;
-    this.#timezone = options.timezone ?? 'UTC';
-    this.#budgetResetTime = options.budgetResetTime ?? '00:00';
+    this.#calendar = options.calendar ?? (() => undefined);
   }
 
   get size(): number {
@@ -238,7 +244,8 @@ class InProcessLimiter implements MemoryLimiter {
   enter(counter: BudgetCounter, nowMs: number): void {
     if (counter.window === undefined || (counter.startMs <= nowMs && nowMs < counter.endMs)) return;
     const { window } = counter;
-    const bounds = budgetWindow(nowMs, window, this.#timezone, this.#budgetResetTime);
+    const { timezone, budgetResetTime } = this.#calendar() ?? utcMidnight;
+    const bounds = budgetWindow(nowMs, window, timezone, budgetResetTime);
     counter.startMs = bounds.startMs;
     counter.endMs = bounds.endMs;
     counter.used = 0;
