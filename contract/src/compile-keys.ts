@@ -8,6 +8,7 @@ import { optional } from './optional.ts';
 import type { KeyRecord, SecretReference } from './records.ts';
 import { normaliseRegion } from './regions.ts';
 import { createSharing } from './sharing.ts';
+import { matchesPattern } from './wildcard.ts';
 
 /** LiteLLM's name for calls with the master key. */
 const masterKeyId = 'litellm_proxy_master_key';
@@ -303,7 +304,7 @@ function checkModels(models: readonly string[], path: ConfigPath, context: KeyCo
   for (const model of models) {
     if (model === 'no-default-models' || model.includes('*') || context.modelNames.has(model))
       continue;
-    if ([...context.modelNames].some((name) => name.includes('*') && matches(name, model)))
+    if ([...context.modelNames].some((name) => name.includes('*') && matchesPattern(name, model)))
       continue;
     const near = nearestName(model, context.modelNames);
     context.report.notice(
@@ -312,13 +313,6 @@ function checkModels(models: readonly string[], path: ConfigPath, context: KeyCo
       `names a model that is not configured${near === undefined ? '' : `; did you mean ${near}?`}`,
     );
   }
-}
-
-/** Tells whether a name fits a pattern with one `*`. */
-export function matches(pattern: string, name: string): boolean {
-  const [head = '', tail] = pattern.split('*');
-  if (tail === undefined) return pattern === name;
-  return name.length >= head.length + tail.length && name.startsWith(head) && name.endsWith(tail);
 }
 
 type LimitFields = Pick<

@@ -1,9 +1,9 @@
-import { matches } from './compile-keys.ts';
 import type { Config } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { defaultResponsesModel } from './environment-config.ts';
 import { nearestName } from './names.ts';
 import type { FailureClass, ModelRecord, Operation, RouterRecord } from './records.ts';
+import { matchesPattern } from './wildcard.ts';
 
 /** Ten minutes, as the SDKs wait. */
 const defaultTimeoutMs = 600_000;
@@ -104,7 +104,7 @@ function defaultModels(
 ): RouterRecord['defaultModels'] {
   const ours = config.aigateway_settings?.default_models ?? {};
   const general = config.general_settings?.completion_model;
-  const isKnown = (model: string) => names.some((name) => matches(name, model));
+  const isKnown = (model: string) => names.some((name) => matchesPattern(name, model));
   const fallback = isKnown(defaultResponsesModel) ? defaultResponsesModel : undefined;
   const chosen: { [operation in Operation]: string | undefined } = {
     chat: ours.chat ?? general ?? fallback,
@@ -128,7 +128,7 @@ function defaultModels(
 
 /** Names that lead nowhere are told, but do not stop the start: LiteLLM's files hold them too. */
 function checkNames(router: RouterRecord, names: readonly string[], report: Report): void {
-  const isKnown = (model: string) => names.some((name) => matches(name, model));
+  const isKnown = (model: string) => names.some((name) => matchesPattern(name, model));
   const check = (model: string, path: ConfigPath) => {
     if (!isKnown(model)) report.notice('risk', path, notConfigured(model, names));
   };

@@ -10,7 +10,6 @@ import {
   type ResolvedModel,
 } from './models.ts';
 import { deploymentRecord, routerRecord } from './records.fixture.ts';
-import { filledBy, matchesPattern } from './wildcard.ts';
 
 function indexOf(
   deployments: readonly Partial<DeploymentRecord>[],
@@ -215,32 +214,6 @@ describe('fallbacks', () => {
         expect(new Set(chain).size).toBe(chain.length);
         expect(chain).not.toContain('a');
         expect(chain.length).toBeLessThanOrEqual(maxFallbacks);
-      }),
-    );
-  });
-});
-
-describe('patterns', () => {
-  const text = fc.stringMatching(/^[ab/.*]{0,12}$/);
-
-  it('match as the equivalent regular expression does', () => {
-    fc.assert(
-      fc.property(text, fc.stringMatching(/^[ab/.]{0,12}$/), (pattern, name) => {
-        const source = pattern
-          .split('*')
-          .map((part) => part.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
-          .join('.*');
-        expect(matchesPattern(pattern, name)).toBe(new RegExp(`^${source}$`).test(name));
-      }),
-      { numRuns: 2_000 },
-    );
-  });
-
-  it('are filled so that the name comes out again', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), fc.string(), (head, tail, middle) => {
-        fc.pre(!head.includes('*') && !tail.includes('*'));
-        expect(filledBy(`${head}*${tail}`, head + middle + tail)).toBe(middle);
       }),
     );
   });

@@ -6,7 +6,7 @@ import type {
   RouterRecord,
   StrategyName,
 } from '@aigateway/contract/records';
-import { filledBy, matchesPattern } from './wildcard.ts';
+import { filledBy, matchesPattern } from '@aigateway/contract/wildcard';
 
 /** A name that a caller asked for, led to what serves it. */
 export type ResolvedModel = {
