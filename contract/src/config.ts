@@ -844,7 +844,7 @@ export const aigatewaySettings = z.object({
   ),
   data_dir: effective(
     text(),
-    'Directory of the spool and of secrets made in development',
+    'Directory of the secrets that development makes by itself',
     './.aigateway',
   ),
   max_body: effective(bytes({ min: 1024, max: 1_073_741_824 }), 'Largest request body', '64MiB'),

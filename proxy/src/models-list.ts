@@ -1,4 +1,4 @@
-import type { KeyRecord, SettingsRecord } from '@aigateway/contract/records';
+import type { KeyRecord } from '@aigateway/contract/records';
 import { visibleModels, type VisibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -42,7 +42,7 @@ export function modelInfo(snapshot: Snapshot, key: KeyRecord) {
   const rows = visibleModels(snapshot.models, key).flatMap(({ id, model }) =>
     snapshot.models.deployments(model.group).map((record) => {
       const { facts, prices } = record;
-      const showsHost = exposesUpstream(snapshot.records.settings, key);
+      const showsHost = snapshot.exposesUpstream(key);
       return {
         model_name: id,
         litellm_params: {
@@ -123,12 +123,4 @@ function supports(names: readonly string[]): Record<string, boolean> {
 
 function usdPerToken(picoUsd: number | undefined): number | null {
   return picoUsd === undefined ? null : picoUsd / 1e12;
-}
-
-/** Whether a key may learn hosts and deployment names. */
-function exposesUpstream(settings: SettingsRecord, key: KeyRecord): boolean {
-  return (
-    settings.exposeUpstream === 'all' ||
-    (settings.exposeUpstream === 'admin' && key.role === 'admin')
-  );
 }

@@ -38,4 +38,10 @@ export class Snapshot {
   credential(id: string): CredentialRecord | undefined {
     return this.#credentials.get(id);
   }
+
+  /** Whether a key may learn hosts and deployment names. */
+  exposesUpstream({ role }: Pick<KeyRecord, 'role'>): boolean {
+    const { exposeUpstream } = this.records.settings;
+    return exposeUpstream === 'all' || (exposeUpstream === 'admin' && role === 'admin');
+  }
 }

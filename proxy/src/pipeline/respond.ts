@@ -268,8 +268,7 @@ function baseEnd(
 /** Headers of an answered call, beside those that every reply has. */
 function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   const { grant, result, state, prepared, admitted, model } = input;
-  const { settings } = grant.snapshot.records;
-  const expose = exposes(settings.exposeUpstream, grant.key.role);
+  const expose = grant.snapshot.exposesUpstream(grant.key);
   const headers = upstreamPart(result.headers, expose, isOwn, admitted);
   headers.push(
     'x-litellm-model-id',
@@ -301,10 +300,6 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
 /** Names come from the configuration and, behind a wildcard, from callers: what a header may not hold is percent-encoded. */
 export function headerValue(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
-}
-
-function exposes(setting: 'admin' | 'all' | 'none', role: 'model' | 'admin'): boolean {
-  return setting === 'all' || (setting === 'admin' && role === 'admin');
 }
 
 /** The upstream's headers; its rate limits only where this gateway has none of its own for the caller. */
