@@ -126,7 +126,7 @@ function answerHealth(
         return model !== undefined && mayUse(key, model);
       })
       .map((state) => ({
-        model: state.record.litellmModel,
+        model: state.record.litellmModel.replace('*', () => state.filled ?? '*'),
         model_id: state.record.id,
         ...healthReport(state, now),
       }));

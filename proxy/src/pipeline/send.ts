@@ -245,7 +245,7 @@ class Delivery {
     const { key, snapshot, tags } = this.#grant;
     const credential =
       key.credential === undefined ? undefined : snapshot.credential(key.credential);
-    return filterDeployments(this.#gateway.deployments.group(model.group), {
+    return filterDeployments(this.#gateway.deployments.serving(model), {
       key,
       router: snapshot.records.router,
       ...(key.credential !== undefined && { credentialOrigins: credential?.origins ?? [] }),

@@ -488,3 +488,29 @@ describe('statistics', () => {
     expect(state('a').latencies.perToken.mean(clock.now(), 1_000)).toBe(50);
   });
 });
+
+describe('names behind a wildcard', () => {
+  const wildcard = deploymentRecord({ id: 'any', model: '*', deployment: '*' });
+
+  it('have a state each, which stays while the configuration points to the same upstream', () => {
+    const deployments = deploymentsOf(new TestClock(), [wildcard]);
+    const [first] = deployments.serving({ group: '*', filled: 'gpt-4o' });
+    const [other] = deployments.serving({ group: '*', filled: 'gpt-5' });
+    expect(first).not.toBe(other);
+    deployments.update({ deployments: [{ ...wildcard, weight: 2 }], router: routerRecord() });
+    const [again] = deployments.serving({ group: '*', filled: 'gpt-4o' });
+    expect(again).toBe(first);
+    expect(again?.record.weight).toBe(2);
+  });
+
+  it('are forgotten beyond a bound, the longest unused first', () => {
+    const deployments = deploymentsOf(new TestClock(), [wildcard]);
+    const [kept] = deployments.serving({ group: '*', filled: 'kept' });
+    for (let index = 0; index < 5_000; index += 1) {
+      deployments.serving({ group: '*', filled: `made-up-${index}` });
+      deployments.serving({ group: '*', filled: 'kept' });
+    }
+    expect([...deployments.all()].length).toBeLessThan(2_100);
+    expect(deployments.serving({ group: '*', filled: 'kept' })[0]).toBe(kept);
+  });
+});

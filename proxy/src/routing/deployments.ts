@@ -48,6 +48,8 @@ export type UpstreamQuota = {
 /** The living side of one deployment. `record` is replaced by a newer one on a snapshot change; the rest stays. */
 export type DeploymentState = {
   record: DeploymentRecord;
+  /** What the `*` of the deployment's name stands for, behind a wildcard. */
+  readonly filled: string | undefined;
   inFlight: number;
   readonly health: Health;
   readonly latencies: {
@@ -88,6 +90,9 @@ export type AttemptResult = {
   utilisation?: number;
 };
 
+/** Names are the callers' to choose: what is remembered of them is bounded. */
+const maxNamed = 2_000;
+
 const noStates: readonly DeploymentState[] = Object.freeze([]);
 
 /** Every deployment's living state: what the strategies, the health rules and the metrics read. One per proxy. */
@@ -96,6 +101,8 @@ export class Deployments {
   #router: RouterRecord | undefined;
   #states = new Map<string, DeploymentState>();
   #groups = new Map<string, DeploymentState[]>();
+  /** Behind wildcards: by id and name, the longest unused first. */
+  #named = new Map<string, DeploymentState>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -120,6 +127,11 @@ export class Deployments {
       if (group === undefined) groups.set(record.model, [state]);
       else group.push(state);
     }
+    for (const [key, state] of this.#named) {
+      const record = states.get(state.record.id)?.record;
+      if (record !== undefined && isSameUpstream(state.record, record)) state.record = record;
+      else this.#named.delete(key);
+    }
     this.#router = records.router;
     this.#states = states;
     this.#groups = groups;
@@ -134,8 +146,21 @@ export class Deployments {
     return this.#groups.get(name) ?? noStates;
   }
 
-  all(): IterableIterator<DeploymentState> {
-    return this.#states.values();
+  /**
+   * The deployments that serve a model. Behind a wildcard each name that is asked for has a state of its own: quota, faults
+   * and abilities are those of Azure's deployment of that name, not of the pattern.
+   */
+  serving(model: { group: string; filled?: string }): readonly DeploymentState[] {
+    const group = this.group(model.group);
+    const { filled } = model;
+    if (filled === undefined || !group.some(isPattern)) return group;
+    return group.map((state) => (isPattern(state) ? this.#namedState(state, filled) : state));
+  }
+
+  /** Every configured deployment, then those that were asked for behind wildcards. */
+  *all(): Generator<DeploymentState> {
+    yield* this.#states.values();
+    yield* this.#named.values();
   }
 
   /** An attempt leaves for the upstream. Every call is followed by exactly one `finished`. */
@@ -170,6 +195,19 @@ export class Deployments {
     recordProbe(state.health, ok, coolDownMs, this.#clock.now());
   }
 
+  #namedState({ record }: DeploymentState, filled: string): DeploymentState {
+    const key = `${record.id}\n${filled}`;
+    const known = this.#named.get(key);
+    if (known !== undefined) this.#named.delete(key);
+    const state = known ?? newState(record, filled);
+    this.#named.set(key, state);
+    if (this.#named.size > maxNamed) {
+      const unused = this.#named.entries().find(([, { inFlight }]) => inFlight === 0);
+      if (unused !== undefined && unused[1] !== state) this.#named.delete(unused[0]);
+    }
+    return state;
+  }
+
   #recordHealth(state: DeploymentState, result: AttemptResult, now: number): void {
     const { health } = state;
     if (result.ok) {
@@ -183,7 +221,11 @@ export class Deployments {
       else recordNothing(health);
       return;
     }
-    const others = this.group(state.record.model);
+    const { filled } = state;
+    const others = this.serving({
+      group: state.record.model,
+      ...(filled !== undefined && { filled }),
+    });
     recordFailure(
       health,
       {
@@ -209,9 +251,14 @@ function isSameUpstream(a: DeploymentRecord, b: DeploymentRecord): boolean {
   return a.resource.id === b.resource.id && a.deployment === b.deployment;
 }
 
-function newState(record: DeploymentRecord): DeploymentState {
+function isPattern({ record }: DeploymentState): boolean {
+  return record.deployment.includes('*');
+}
+
+function newState(record: DeploymentRecord, filled?: string): DeploymentState {
   return {
     record,
+    filled,
     inFlight: 0,
     health: newHealth(),
     latencies: { perToken: new LatencyWindow(), firstOutput: new LatencyWindow() },

@@ -122,8 +122,12 @@ export class Metrics {
       registers: [this.registry],
       collect: () => {
         gauge.reset();
+        const worst = new Map<string, number>();
         for (const { id, model, region, state } of deployments()) {
-          gauge.set({ deployment: id, model, region }, stateValue[state]);
+          // Behind a wildcard one deployment has several states; its names are no labels.
+          const value = Math.max(stateValue[state], worst.get(id) ?? 0);
+          worst.set(id, value);
+          gauge.set({ deployment: id, model, region }, value);
         }
       },
     });
