@@ -3,7 +3,7 @@ import type { DeploymentContext } from './compile-context.ts';
 import type { Provider } from './compile-model-name.ts';
 import type { UpstreamConfig } from './config.ts';
 import { type ConfigPath, formatPath } from './config-problems.ts';
-import { azureVersionNames, firstSet } from './environment-config.ts';
+import { azureVersionNames, firstSet, unsetVariable } from './environment-config.ts';
 import type { DialectName } from './records.ts';
 
 /** Api-version of a deployment address that names none: the last dated one, which has everything that classic has. */
@@ -32,16 +32,19 @@ export function readAddress(
     ])
     .map((at) => unset.get(formatPath(at)))
     .find((variableName) => variableName !== undefined);
+  if (missing !== undefined) {
+    const { message, hint } = unsetVariable(missing, environment);
+    report.problem(place, message, hint);
+    return undefined;
+  }
   const text =
     written ??
     (variable === undefined ? undefined : environment[variable]) ??
-    (provider === 'openai' && missing === undefined ? 'https://api.openai.com/v1' : undefined);
+    (provider === 'openai' ? 'https://api.openai.com/v1' : undefined);
   if (text === undefined) {
     report.problem(
       place,
-      missing === undefined
-        ? 'is missing'
-        : `refers to the environment variable ${missing}, which is not set`,
+      'is missing',
       'Give the address of the resource, for example https://my-resource.openai.azure.com',
     );
     return undefined;

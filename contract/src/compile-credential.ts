@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { identityKinds, type UpstreamConfig } from './config.ts';
-import type { ConfigPath, Report } from './config-problems.ts';
-import { azureKeyNames, type Environment, firstSet, isSet } from './environment-config.ts';
+import { isAzureHost, parseAzureUrl } from './azure-url.ts';
+import { type ConfigPath, formatPath, type Report } from './config-problems.ts';
+import {
+  azureKeyNames,
+  azureUrlNames,
+  type Environment,
+  firstSet,
+  isSet,
+} from './environment-config.ts';
 import { optional } from './optional.ts';
 import type {
   CredentialMethod,
@@ -42,6 +49,31 @@ export type CredentialTarget = {
   readonly isAzure: boolean;
 };
 
+const credentialFields = [
+  'api_key',
+  'azure_ad_token',
+  'tenant_id',
+  'client_id',
+  'client_secret',
+  'certificate_path',
+  'federated_token_file',
+  'azure_credential',
+  'azure_scope',
+] as const satisfies readonly (keyof CredentialFields)[];
+
+/**
+ * Whether what stands at `path` names a credential by a variable that is not set. It has been reported where it was read;
+ * nothing may take its place.
+ */
+export function namesUnsetCredential(
+  path: ConfigPath,
+  unset: ReadonlyMap<string, string>,
+): boolean {
+  return [...credentialFields, 'litellm_credential_name'].some((field) =>
+    unset.has(formatPath([...path, field])),
+  );
+}
+
 type Found = { readonly method: CredentialMethod; readonly field: string };
 
 /**
@@ -80,11 +112,11 @@ function explicitMethods(
 ): Found[] | undefined {
   const { environment, report } = context;
   const found: Found[] = [];
-  const key = usable(fields.api_key, [...path, 'api_key'], context);
+  const key = usable(fields.api_key, context);
   const named =
     fields.azure_credential === undefined ? undefined : identityKinds[fields.azure_credential];
-  const secret = usable(fields.client_secret, [...path, 'client_secret'], context);
-  const token = usable(fields.azure_ad_token, [...path, 'azure_ad_token'], context);
+  const secret = usable(fields.client_secret, context);
+  const token = usable(fields.azure_ad_token, context);
 
   if (key !== undefined) {
     // LiteLLM's files write this for servers that want no key at all.
@@ -230,6 +262,15 @@ function ambientMethod(
     report.notice('decision', path, 'names no credential: the server is called without one');
     return { kind: 'none' };
   }
+  if (!isOwnHost(target.origin, environment)) {
+    const { hostname } = new URL(target.origin);
+    report.problem(
+      path,
+      `names no credential, and ${hostname} is no host of Azure: what the environment holds is not sent there`,
+      'Set api_key: os.environ/NAME, or azure_credential.',
+    );
+    return undefined;
+  }
   const keyName = firstSet(environment, azureKeyNames);
   if (
     keyName !== undefined &&
@@ -250,6 +291,17 @@ function ambientMethod(
   const method = ambientIdentity(context, {});
   report.notice('decision', path, `names no credential: signs in by ${describeMethod(method)}`);
   return method;
+}
+
+/** Hosts that the environment's own credential is meant for: Azure's, and the one that the environment names beside it. */
+function isOwnHost(origin: string, environment: Environment): boolean {
+  const read = (text: string) => parseAzureUrl(text, { allowInsecure: true });
+  const url = read(origin);
+  if (url.ok && isAzureHost(url)) return true;
+  return azureUrlNames.some((name) => {
+    const own = read(environment[name] ?? '');
+    return own.ok && own.origin === origin;
+  });
 }
 
 const identityVariables = [
@@ -356,22 +408,11 @@ export function describeMethod(method: CredentialMethod): string {
   }
 }
 
-/** A secret that can be used: references to unset variables count as not given, and are told. */
 function usable(
   secret: SecretReference | undefined,
-  path: ConfigPath,
   context: CredentialContext,
 ): SecretReference | undefined {
-  if (secret?.kind !== 'env') return secret;
-  if (!isSet(context.environment, secret.name)) {
-    context.report.notice(
-      'unknown',
-      path,
-      `refers to the environment variable ${secret.name}, which is not set`,
-    );
-    return undefined;
-  }
-  return reference(secret.name, context);
+  return secret?.kind === 'env' ? reference(secret.name, context) : secret;
 }
 
 function environmentSecret(name: string, context: CredentialContext): SecretReference | undefined {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type AzureUrl, isAzureHost } from './azure-url.ts';
 import { chooseDialect, deploymentName, readAddress } from './compile-address.ts';
 import type { DeploymentContext } from './compile-context.ts';
-import { credentialMethod, credentialRecord } from './compile-credential.ts';
+import { credentialMethod, credentialRecord, namesUnsetCredential } from './compile-credential.ts';
 import {
   capacityOf,
   declaredOperations,
@@ -74,6 +74,9 @@ export function compileDeployment(
     dialect: dialect.name,
     isAzure: name.provider === 'azure' || isAzureHost(address),
   };
+  const named = context.credentials.get(params.litellm_credential_name ?? '');
+  const places = named === undefined ? [paramsPath] : [paramsPath, named.path];
+  if (places.some((place) => namesUnsetCredential(place, context.unset))) return undefined;
   const method = credentialMethod(upstream, target, paramsPath, context);
   if (method === undefined) return undefined;
   const credential = credentialRecord(

@@ -1,6 +1,6 @@
 import type { Config, ProjectConfig, VirtualKeyConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
-import { type Environment, firstSet, masterKeyNames } from './environment-config.ts';
+import { type Environment, firstSet, masterKeyNames, unsetVariable } from './environment-config.ts';
 import { hashSecret } from './key.ts';
 import type { BudgetLimit, Limits, LimitScope } from './limits.ts';
 import { nearestName } from './names.ts';
@@ -278,7 +278,8 @@ function resolve(
   if (secret.kind === 'inline') return secret.value;
   const value = environment[secret.name]?.trim();
   if (value) return value;
-  report.problem(path, `refers to the environment variable ${secret.name}, which is not set`);
+  const { message, hint } = unsetVariable(secret.name, environment);
+  report.problem(path, message, hint);
   return undefined;
 }
 

@@ -409,9 +409,72 @@ describe('each deployment signs in in exactly one way', () => {
     ],
     ['an OIDC source', { api_key: null, azure_ad_token: 'oidc/google/x' }, 'OIDC source'],
     ['a password', { api_key: null, azure_password: 'x' }, 'passwords of people'],
-    ['an unset variable', { api_key: 'os.environ/UNSET' }, 'names no credential'],
   ])('refuses %s', (_, params, reason) => {
     expect(problems(one(params)).join('\n')).toContain(reason);
+  });
+
+  it.each<[string, object]>([
+    ['api_key', {}],
+    ['api_key', { model: 'openai/x', api_base: 'https://llm.example/v1' }],
+    ['azure_ad_token', {}],
+    ['client_secret', { tenant_id: 't', client_id: 'c' }],
+    ['tenant_id', { client_secret: 'x', client_id: 'c' }],
+    ['client_id', {}],
+    ['certificate_path', {}],
+    ['federated_token_file', {}],
+    ['azure_credential', {}],
+    ['litellm_credential_name', {}],
+    ['api_base', { api_key: 'os.environ/KEY_A' }],
+  ])('puts nothing in the place of an unset variable for %s', (field, params) => {
+    const compiled = one(
+      { api_key: null, ...params, [field]: 'os.environ/UNSET' },
+      {},
+      {},
+      {
+        AZURE_OPENAI_API_KEY: 'x',
+        OPENAI_API_KEY: 'y',
+        AZURE_API_BASE: 'https://b.openai.azure.com',
+      },
+    );
+    expect(problems(compiled)).toEqual([
+      `model_list[0].litellm_params.${field}: refers to the environment variable UNSET, which is not set. Set it.`,
+    ]);
+    expect(compiled.records.credentials).toEqual([]);
+  });
+
+  it('tells an unset variable of a named credential once, where it stands', () => {
+    const entry = {
+      model_name: 'm',
+      litellm_params: { model: 'azure/d', litellm_credential_name: 'n' },
+    };
+    const values = { api_base: 'https://res.openai.azure.com', api_key: 'os.environ/NORTH_KYE' };
+    const compiled = configure(
+      {
+        credential_list: [{ credential_name: 'n', credential_values: values }],
+        model_list: [entry, { ...entry, model_name: 'm2' }],
+        virtual_keys: [{ key: 'os.environ/PROXY_API_KEY', alias: 'a', credential: 'n' }],
+      },
+      { AZURE_API_KEY: 'x', NORTH_KEY: 'y', PROXY_API_KEY: callerKey },
+    );
+    expect(problems(compiled).filter((text) => text.includes('credential_list'))).toEqual([
+      'credential_list[0].credential_values.api_key: refers to the environment variable NORTH_KYE, which is not set. Did you mean NORTH_KEY, which is set?',
+    ]);
+    expect(compiled.records.credentials).toEqual([]);
+  });
+
+  it("sends the environment's credential to Azure and to the address of the environment alone", () => {
+    const key = { AZURE_OPENAI_API_KEY: 'x' };
+    const foreign = { api_key: null, api_base: 'https://llm.example/openai/v1' };
+    const refused = expect.stringContaining(
+      'names no credential, and llm.example is no host of Azure',
+    );
+    expect(problems(one(foreign, {}, {}, key))).toEqual([refused]);
+    expect(problems(one(foreign, {}, {}, { AZURE_CREDENTIAL: 'managed-identity' }))).toEqual([
+      refused,
+    ]);
+    const own = { ...key, AZURE_API_BASE: 'https://llm.example' };
+    expect(problems(one(foreign, {}, {}, own))).toEqual([]);
+    expect(problems(one({ api_key: null }, {}, {}, key))).toEqual([]);
   });
 
   it('never sends a key of Azure to another server by default', () => {

@@ -26,7 +26,7 @@ import {
   schemaVersion,
 } from './records.ts';
 import { serverSettings, type ServerSettings } from './server-settings.ts';
-import { credentialMethod, credentialRecord } from './compile-credential.ts';
+import { credentialMethod, credentialRecord, namesUnsetCredential } from './compile-credential.ts';
 
 /** A configuration ready to run, or everything that keeps it from running. */
 export type Compiled = {
@@ -289,7 +289,7 @@ function keyCredentials(
   const used = new Set(keys.flatMap((key) => key.credential ?? []));
   const origins = [...new Set(deployments.map(({ resource }) => resource.origin))];
   return [...credentials].flatMap(([name, { values, path }]) => {
-    if (!used.has(name)) return [];
+    if (!used.has(name) || namesUnsetCredential(path, context.unset)) return [];
     const address = values.api_base ?? values.base_url;
     const url =
       address === undefined

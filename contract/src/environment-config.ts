@@ -76,7 +76,11 @@ export const variables: readonly VariableDescription[] = [
   { name: 'LITELLM_LOG', description: 'Level of the log, as LiteLLM names it' },
 ];
 
-const urlNames = ['AZURE_OPENAI_URL', 'AZURE_OPENAI_ENDPOINT', 'AZURE_API_BASE'] as const;
+export const azureUrlNames = [
+  'AZURE_OPENAI_URL',
+  'AZURE_OPENAI_ENDPOINT',
+  'AZURE_API_BASE',
+] as const;
 export const azureKeyNames = ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY'] as const;
 export const azureVersionNames = [
   'AZURE_OPENAI_API_VERSION',
@@ -100,6 +104,20 @@ export function firstSet(environment: Environment, names: readonly string[]): st
 
 export function isSet(environment: Environment, name: string): boolean {
   return (environment[name] ?? '').trim() !== '';
+}
+
+/** What is wrong with a reference to a variable that is not set, and which name may have been meant: one that is set first. */
+export function unsetVariable(
+  name: string,
+  environment: Environment,
+): { readonly message: string; readonly hint: string } {
+  const message = `refers to the environment variable ${name}, which is not set`;
+  const present = Object.keys(environment).filter((other) => isSet(environment, other));
+  const meant = nearestName(name, present);
+  if (meant !== undefined) return { message, hint: `Did you mean ${meant}, which is set?` };
+  const known = variables.flatMap((variable) => (variable.name === name ? [] : [variable.name]));
+  const near = nearestName(name, known);
+  return { message, hint: near === undefined ? 'Set it.' : `Set it, or did you mean ${near}?` };
 }
 
 type Raw = { [key: string]: unknown };
@@ -186,7 +204,7 @@ function modelsFromEnvironment(
   report: Report,
   allowInsecure: boolean,
 ): { variable: string; models: Raw[]; defaults: Raw } | undefined {
-  const urlName = firstSet(environment, urlNames);
+  const urlName = firstSet(environment, azureUrlNames);
   if (urlName === undefined) return undefined;
   const url = parseAzureUrl(environment[urlName] ?? '', { allowInsecure });
   if (!url.ok) {

@@ -8,7 +8,7 @@ import {
   type Report,
   showFound,
 } from './config-problems.ts';
-import { type Environment, isSet, withEnvironment } from './environment-config.ts';
+import { type Environment, isSet, unsetVariable, withEnvironment } from './environment-config.ts';
 import { nearestName } from './names.ts';
 
 /** A configuration as read: valid parts only, with what is to be said about the rest in `report`. */
@@ -37,6 +37,20 @@ const secretKeys: ReadonlySet<string> = new Set([
   'previous_key',
   'proxy',
 ]);
+
+/**
+ * Values that decide which credential goes to whom. Unlike other settings they are never left out when their variable is not
+ * set: the call would go out with another credential, or without one. Keys of callers are checked where they are compiled.
+ */
+const credentialReference = new RegExp(
+  [
+    /^(model_list\[\d+\]\.litellm_params|credential_list\[\d+\]\.credential_values)\.(api_key|azure_ad_token|tenant_id|client_id|client_secret|certificate_path|federated_token_file|azure_credential|azure_scope|litellm_credential_name)$/,
+    /^(virtual_keys|projects)\[\d+\]\.(virtual_keys\[\d+\]\.)?(credential|litellm_credential_name)$/,
+    /^aigateway_settings\.proxy$/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+);
 
 /** Our own sections hold nothing but what we know: a key not known there is a mistake. */
 const ownSections: ReadonlySet<string | number> = new Set([
@@ -75,6 +89,11 @@ export function parseConfig(raw: unknown, environment: Environment = {}): Parsed
     const meta = decidingMeta(path);
     if (meta?.status === 'inert') {
       report.notice('inert', [path], `has no effect: ${meta.description}`);
+      continue;
+    }
+    if (credentialReference.test(path)) {
+      const { message, hint } = unsetVariable(name, merged);
+      report.problem([path], message, hint);
       continue;
     }
     const isReported = report.problems.some((problem) => formatPath(problem.path) === path);
@@ -152,9 +171,12 @@ function resolveReferences(
   const where = formatPath(path);
   sources.set(where, name);
   // Variables that only the file sets are in no process's environment: their values stand for themselves.
-  if (secretKeys.has(String(path.at(-1)))) return isSet(own, name) ? own[name] : value;
+  const isSecret = secretKeys.has(String(path.at(-1)));
+  if (isSecret && isSet(own, name)) return own[name];
+  const isKept = isSecret && !credentialReference.test(where);
+  if (!isSet(all, name) && !isKept) unset.set(where, name);
+  if (isSecret) return value;
   if (isSet(all, name)) return all[name];
-  unset.set(where, name);
   return undefined;
 }
 

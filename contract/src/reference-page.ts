@@ -30,7 +30,8 @@ The gateway reads a LiteLLM \`config.yaml\` (\`--config FILE\`, \`AIGATEWAY_CONF
 \`PROXY_API_KEY\`. \`npm start -- --check\` shows what was understood, and every problem at once.
 
 - \`os.environ/NAME\` as a whole value stands for that variable, anywhere. Secrets stay references and are resolved where they are
-  used; other values are taken over at the start. An unset variable counts as no value.
+  used; other values are taken over at the start. An unset variable counts as no value, but where it names a key, a credential or
+  an upstream address it is a problem: nothing takes its place.
 - Of two values for one setting the environment variable counts before the file, and a variable of the process before \`.env\`.
 - Keys of LiteLLM that have no effect here are accepted and listed at the start with the reason. Keys are refused only where
   ignoring them would weaken safety or spend money, and only when they ask for something.
