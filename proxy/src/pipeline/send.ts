@@ -21,7 +21,7 @@ import {
 import type { UpstreamFailure } from '../upstream/failure.ts';
 import { answerEstimate, canEstimate } from './answer-estimate.ts';
 import type { Grant } from './authorize.ts';
-import { Dial, type DialInput } from './dial.ts';
+import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
 import { answerError, type Delivered } from './respond.ts';
@@ -141,6 +141,9 @@ class Delivery {
     // The shortest wait that a deployment at its own limits named since the last try.
     let busyMs: number | undefined;
     let sticky: DeploymentState | undefined;
+    /** Those whose bridge cannot carry the request, and what the first of them said. */
+    const unfit = new Set<DeploymentState>();
+    let unfitError: GatewayError | undefined;
     for (;;) {
       if (this.#gone) return aborted;
       const filtered = this.#filter(model);
@@ -152,8 +155,17 @@ class Delivery {
       }
       if (this.#dial.attempts.length >= router.maxAttempts)
         return last === undefined ? aborted : { kind: 'failure', ...last };
+      const fit =
+        unfit.size === 0
+          ? filtered.candidates
+          : filtered.candidates.filter((state) => !unfit.has(state));
+      if (unfitError !== undefined && fit.length === 0) {
+        return last === undefined
+          ? { kind: 'error', error: unfitError }
+          : { kind: 'failure', ...last };
+      }
       const now = this.#gateway.clock.now();
-      const order = sticky === undefined ? this.#order(filtered.candidates, model, now) : [sticky];
+      const order = sticky === undefined ? this.#order(fit, model, now) : [sticky];
       sticky = undefined;
       const untried = mayRetry(last, tried, this.#grant)
         ? order.filter((candidate) => !tried.has(candidate))
@@ -194,13 +206,22 @@ class Delivery {
       }
       const capability =
         this.#capability(state, this.#gateway.clock.now()) ?? this.#grant.call.capability;
-      const outcome = await this.#dial.try({
-        state,
-        model,
-        capability,
-        stateful: this.#stateful,
-        fallbacks: this.#fallbacks,
-      });
+      let outcome: DialResult;
+      try {
+        outcome = await this.#dial.try({
+          state,
+          model,
+          capability,
+          stateful: this.#stateful,
+          fallbacks: this.#fallbacks,
+        });
+      } catch (error) {
+        // One that needs no bridge may take what this one's cannot carry.
+        if (!(error instanceof GatewayError) || error.code !== 'bridge_unsupported') throw error;
+        unfit.add(state);
+        unfitError ??= error;
+        continue;
+      }
       if (outcome.kind === 'delivered') return outcome;
       if (outcome.kind === 'busy') {
         tried.add(state);
