@@ -46,7 +46,7 @@ export type RespondInput = {
 export type Delivered = { readonly kind: 'delivered'; readonly end: RequestEnd };
 
 /** Hands a deployment's answer to the caller and waits until all is written or the caller is gone. Never throws. */
-export function respond(input: RespondInput): Promise<Delivered> {
+export async function respond(input: RespondInput): Promise<Delivered> {
   return input.result.kind === 'whole'
     ? respondWhole(input, input.result)
     : respondStream(input, input.result);
