@@ -246,7 +246,7 @@ function modelRecords(compiled: readonly Entry[]): ModelRecord[] {
   const groups = Map.groupBy(compiled, ({ deployment }) => deployment.model);
   return [...groups].map(([name, entries]) => ({
     name,
-    hidden: name.includes('*') || entries.some(({ entry }) => entry.model_info?.hidden === true),
+    hidden: entries.some(({ entry }) => entry.model_info?.hidden === true),
     accessGroups: [
       ...new Set(entries.flatMap(({ entry }) => entry.model_info?.access_groups ?? [])),
     ],

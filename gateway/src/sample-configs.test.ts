@@ -79,7 +79,7 @@ describe('a LiteLLM file with regions, levels and fallbacks', () => {
       deployment: '*',
       resource: { origin: 'https://south.openai.azure.com', basePath: '' },
     });
-    expect(compiled.records.models.find(({ name }) => name === 'lab/*')?.hidden).toBe(true);
+    expect(compiled.records.models.find(({ name }) => name === 'lab/*')?.hidden).toBe(false);
   });
 
   it('routes as the file says', () => {

@@ -64,6 +64,27 @@ describe('three settings and no file', () => {
     expect(upstreamUrls()).toEqual(['/openai/v1/responses', '/openai/v1/embeddings']);
   });
 
+  it.each<[string, (resource: string) => Environment, string[]]>([
+    ['the model of calls without one', () => ({}), ['gpt-5.3-codex']],
+    [
+      'embeddings',
+      () => ({ AIGATEWAY_EMBEDDINGS_DEPLOYMENT: 'text-embedding-3-small' }),
+      ['text-embedding-3-small', 'gpt-5.3-codex'],
+    ],
+    [
+      'the deployment of the address',
+      (resource) => ({ AZURE_OPENAI_URL: `${resource}/openai/deployments/gpt-4o` }),
+      ['gpt-4o'],
+    ],
+  ])('list what is known by name: %s', async (_, more, names) => {
+    const url = await start(more(simulator.resourceUrl('simulator')));
+    const response = await fetch(`${url}/v1/models`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    const list = (await response.json()) as { data: { id: string }[] };
+    expect(list.data.map(({ id }) => id)).toEqual(names);
+  });
+
   it('call responses and embeddings each by its own dated version, on the classic paths', async () => {
     const url = await start({
       AIGATEWAY_RESPONSES_MODEL: 'gpt-5.3-codex',

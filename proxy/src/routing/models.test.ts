@@ -173,6 +173,24 @@ describe('the list of models', () => {
   it('shows the names that the key’s list spells out for a wildcard group', () => {
     expect(list(['wild/x', 'a'])).toEqual(['a', 'shown', 'wild/x']);
   });
+
+  it('shows default models that a wildcard group serves, unless it is hidden or the key may not use them', () => {
+    const defaultModels = { chat: 'five', responses: 'five', embeddings: 'vectors' };
+    const list = (hidden: boolean, models: string[]): string[] => {
+      const group = { name: '*', hidden, accessGroups: [] };
+      const wild = indexOf([{ id: 'd1', model: '*' }], { defaultModels }, [group]);
+      return visibleModels(wild, { models }).map(({ id }) => id);
+    };
+    expect(list(false, [])).toEqual(['five', 'vectors']);
+    expect(list(false, ['five'])).toEqual(['five']);
+    expect(list(true, [])).toEqual([]);
+  });
+
+  it('does not show a default model that only a default fallback answers for', () => {
+    const router = { defaultModels: { chat: 'gone' }, defaultFallbacks: ['a'] };
+    const visible = visibleModels(indexOf([{ id: 'd1', model: 'a' }], router), { models: [] });
+    expect(visible.map(({ id }) => id)).toEqual(['a']);
+  });
 });
 
 describe('fallbacks', () => {

@@ -177,7 +177,8 @@ export type VisibleModel = {
 
 /**
  * What a key may see, in the order of the configuration: groups and public aliases it may use. Hidden ones work but are not
- * listed. A wildcard group is not a name; the names that the key's own list spells out for it are.
+ * listed. A wildcard group is not a name; what is known of it by name is: the router's default models, and the names that the
+ * key's own list spells out.
  */
 export function visibleModels(
   index: ModelIndex,
@@ -192,7 +193,7 @@ export function visibleModels(
     if (!name.includes('*') && index.model(name)?.hidden !== true) add(name);
   }
   for (const [alias, { hidden }] of Object.entries(index.router.aliases)) if (!hidden) add(alias);
-  for (const name of key.models) {
+  for (const name of [...Object.values(index.router.defaultModels), ...key.models]) {
     if (name.includes('*') || visible.has(name)) continue;
     const model = index.resolve(name);
     if (
