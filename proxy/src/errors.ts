@@ -27,6 +27,8 @@ export class GatewayError extends Error {
   readonly param: string | null;
   readonly retryAfterMs: number | undefined;
   readonly headers: Record<string, string>;
+  /** What the message was filled with. */
+  readonly values: Readonly<Record<string, string | number>>;
 
   constructor(code: ErrorCode, options: GatewayErrorOptions = {}) {
     super(errorMessage(code, options.values), { cause: options.cause });
@@ -36,6 +38,7 @@ export class GatewayError extends Error {
     this.param = options.param ?? null;
     this.retryAfterMs = options.retryAfterMs;
     this.headers = options.headers ?? {};
+    this.values = options.values ?? {};
   }
 
   get layer(): string {

@@ -26,6 +26,7 @@ import { Snapshot } from './snapshot.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
 import { createMemoryUsageSink } from './stores/memory/usage-sink.ts';
 import { AccessLog } from './telemetry/access-log.ts';
+import { DeploymentLog } from './telemetry/deployment-log.ts';
 import { createLogger, type Logger, type LogLevel } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { createCredentials } from './upstream/credential.ts';
@@ -128,6 +129,7 @@ export async function startProxy(
     heartbeat: new Heartbeat(() => clock.now(), options.heartbeatTickMs),
     metrics,
     accessLog,
+    deploymentLog: new DeploymentLog(logger, clock),
     logger,
     options: options.pipeline,
   };

@@ -9,6 +9,7 @@ import type { Capability } from '../operations/capability.ts';
 import type { Reservation } from '../ports.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { upstreamName, type ResolvedModel } from '../routing/models.ts';
+import type { Cause } from '../telemetry/logger.ts';
 import type { Credential } from '../upstream/credential.ts';
 import { upstreamPath } from '../upstream/dialect.ts';
 import {
@@ -20,6 +21,7 @@ import {
 } from '../upstream/failure.ts';
 import { upstreamHeaders, type Header } from '../upstream/headers.ts';
 import { Attempt, type AttemptResult } from './attempt.ts';
+import { attemptCause, isOwnFault } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
@@ -124,6 +126,7 @@ export class Dial {
     // From here to `finished` nothing may throw: the deployment counts the call as running.
     let attempt: Attempt | undefined;
     let result: AttemptResult;
+    gateway.deploymentLog.observe(state);
     gateway.deployments.started(state, this.#admitted.estimate.total);
     const credential = this.#credential(record, key.credential);
     const given = credential === undefined ? undefined : headerOf(credential);
@@ -145,6 +148,7 @@ export class Dial {
     if (attempt !== undefined && (result.kind === 'stream' || result.kind === 'whole')) {
       this.#noteAttempt(record, result.status, 'answered', started);
       gateway.deployments.answered(state);
+      gateway.deploymentLog.observe(state);
       const delivered = await respond({
         ...this.#input,
         attempt,
@@ -159,6 +163,7 @@ export class Dial {
         // It never should; if it does, neither a slot nor a reservation may stay behind.
         held?.settle({ tokens: 0, costNanoUsd: 0 });
         gateway.deployments.finished(state, { ok: false, blame: false });
+        gateway.deploymentLog.observe(state);
         throw error;
       });
       this.#finish(state, delivered.end, result, held, started);
@@ -183,6 +188,16 @@ export class Dial {
       estimateTokens: this.#admitted.estimate.total,
       ...('headers' in failed && quotaReport(failed.headers)),
     });
+    const isConcern = failure.blame || failure.kind === 'api_version' || isOwnFault(failed);
+    if (isConcern && isTheirs) {
+      gateway.deploymentLog.failed(state, {
+        requestId: call.requestId,
+        status: failure.status,
+        reason: failure.kind,
+        cause: failed === noCredential ? nothingToSend : attemptCause(failed, failure),
+      });
+    }
+    gateway.deploymentLog.observe(state);
     if (mayRenew) {
       // A token that ended early is no fault of the deployment: a new one, and once more.
       this.#renewed.add(renewable);
@@ -220,6 +235,7 @@ export class Dial {
         end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
       ...quotaReport(result.headers),
     });
+    this.#gateway.deploymentLog.observe(state);
   }
 
   /** The time that the caller itself allowed is over. What was too slow for it says nothing to others about a deployment. */
@@ -346,6 +362,9 @@ const noCredential: AttemptResult = {
   headers: {},
   body: Buffer.alloc(0),
 };
+
+/** What failed then is told by the credential's own lines. */
+const nothingToSend: Cause = { name: 'no_credential', message: 'the gateway has none to send' };
 
 /** Nor is it for a caller who is not there any more. */
 const left: AttemptResult = { kind: 'lost', error: { kind: 'aborted', reusedSocket: false } };

@@ -5,6 +5,7 @@ import type { IdTagger } from '../routing/affinity.ts';
 import type { Deployments } from '../routing/deployments.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
+import type { DeploymentLog } from '../telemetry/deployment-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Credentials } from '../upstream/credential.ts';
@@ -43,6 +44,7 @@ export type Gateway = {
   readonly heartbeat: Heartbeat;
   readonly metrics: Metrics;
   readonly accessLog: AccessLog;
+  readonly deploymentLog: DeploymentLog;
   readonly logger: Logger;
   readonly options: PipelineOptions;
 };

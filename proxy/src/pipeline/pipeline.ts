@@ -11,6 +11,7 @@ import type { Gateway } from './gateway.ts';
 import { limit } from './limit.ts';
 import { readCall } from './read.ts';
 import { checkBodyHeaders, receiveBody } from './receive.ts';
+import { refusalFacts } from './refusal-facts.ts';
 import { asGatewayError, refuse } from './refuse.ts';
 import { Reply, type FlatHeaders } from './reply.ts';
 import { send } from './send.ts';
@@ -181,6 +182,7 @@ export function refuseArrival(
     endpoint,
     status: error.status,
     code: error.code,
+    ...refusalFacts(error, request.url ?? ''),
     ...(caller !== undefined && { keyId: caller.key.keyId }),
   });
   if (error.cause !== undefined) {

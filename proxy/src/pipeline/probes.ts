@@ -31,6 +31,7 @@ export class Prober {
   #tick(): void {
     const now = this.#gateway.clock.now();
     for (const state of this.#gateway.deployments.all()) {
+      this.#gateway.deploymentLog.observe(state);
       // A rest for a rate limit ends by the clock: a list of models says nothing about quota.
       const isOpen = state.health.open && standing(state, now) !== 'healthy';
       if (isOpen && !this.#running.has(state)) void this.#probe(state);
@@ -51,6 +52,7 @@ export class Prober {
       this.#gateway.logger.debug({ error, deployment: state.record.id }, 'probe failed');
       this.#gateway.deployments.recordProbe(state, false);
     } finally {
+      this.#gateway.deploymentLog.observe(state);
       this.#running.delete(state);
     }
   }

@@ -1,7 +1,20 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 
+/** What a refusal was about; which of it there is depends on the code. */
+export type RefusalFacts = {
+  /** For a path that nothing answers, without its query. */
+  path?: string;
+  /** The name that was asked for. */
+  model?: string;
+  /** Kind of the holder of a limit that has no room, e.g. `key`. */
+  scope?: string;
+  limitType?: string;
+  /** Of a budget in USD. */
+  limit?: number;
+};
+
 /** What is logged of a call that was refused before it was admitted. */
-export type RefusedCall = {
+export type RefusedCall = RefusalFacts & {
   requestId: string;
   startedAt: number;
   durationMs: number;

@@ -22,10 +22,23 @@ export function createLogger(level: LogLevel, write?: (line: string) => void): L
   return write === undefined ? pino(options) : pino(options, { write });
 }
 
-/** What may be logged of a cause: its name, message and code, without query strings. */
-function describeError(error: unknown): { name: string; message: string; code?: string } {
+/** What may be logged of a cause. */
+export type Cause = { name: string; message: string; code?: string };
+
+/** Name, message and code of an error, without query strings. */
+export function describeError(error: unknown): Cause {
   if (!(error instanceof Error)) return { name: 'unknown', message: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  const message = error.message.replace(/\?[^\s"']*/g, '?…').slice(0, 500);
+  const message = messageOf(error)
+    .replace(/\?[^\s"']*/g, '?…')
+    .slice(0, 500);
   return code === undefined ? { name: error.name, message } : { name: error.name, message, code };
+}
+
+/** A connection that failed at every address of a host says why in its parts alone. */
+function messageOf(error: Error): string {
+  if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
+  return error.errors
+    .map((part: unknown) => (part instanceof Error ? part.message : ''))
+    .join('; ');
 }
