@@ -78,11 +78,13 @@ describe('readConfigFile', () => {
   });
 
   it.each([
-    ['duplicate keys', 'a: 1\na: 2\n', /:2:1 is not valid YAML/],
+    ['duplicate keys', 'a: 1\na: 2\n', /:2:1 is not valid YAML: Map keys must be unique$/],
     ['duplicate keys of JSON', '{"l": [{"a": 1,\n"a": 2}]}', /:2:1 is not valid YAML/],
     ['broken syntax', 'a: [1\n', /not valid YAML/],
     ['unknown tags', 'a: !!js/function "x"\n', /not valid YAML/],
     ['a list at the top', '- a\n', /must be a map/],
+    ['a lost quote', 'a: 1\nb: "sk-quoted-secret\n', /:3:1 is not valid YAML: Missing closing$/],
+    ['what is quoted', 'a: 1\n"sk-quoted-secret" "x"\n', /^((?!sk-).)* is not valid YAML: [^"]+$/],
     ['two documents', 'a: 1\n---\nb: 2\n', /not valid YAML/],
     ['bytes that are no text', new Uint8Array([0x61, 0x3a, 0xff]), /UTF-8/],
     ['an include that is no name', 'include: {a: 1}\n', /include must be/],

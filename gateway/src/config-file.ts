@@ -1,7 +1,7 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type ConfigPath, formatPath } from '@aigateway/contract/config-problems';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLError } from 'yaml';
 
 export type Position = { readonly file: string; readonly line: number };
 
@@ -127,7 +127,7 @@ function parse(text: string, file: string, wanted: Wanted): Loaded {
   const error = document.errors[0] ?? document.warnings[0];
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
-    throw new ConfigFileError(`${file}:${line}:${col} is not valid YAML (${error.code})`);
+    throw new ConfigFileError(`${file}:${line}:${col} is not valid YAML: ${sentenceOf(error)}`);
   }
   let raw: unknown;
   try {
@@ -140,6 +140,13 @@ function parse(text: string, file: string, wanted: Wanted): Loaded {
     throw new ConfigFileError(`${file} must be a map of sections such as model_list`);
   if (wanted !== 'values') collect(document.contents, [], { file, lines, positions, document });
   return { raw, positions };
+}
+
+/** What the parser says, without what it quotes of the source: that may be a key. */
+function sentenceOf({ code, message }: YAMLError): string {
+  // These name what was written in the middle of the sentence.
+  if (code === 'TAG_RESOLVE_FAILED' || code === 'BAD_DIRECTIVE') return code;
+  return message.split(/(?<=\S): |["\\]/, 1)[0]?.trim() || code;
 }
 
 /**
