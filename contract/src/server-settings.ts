@@ -42,6 +42,40 @@ export type ServerSettings = {
   previousSecret?: SecretReference;
 };
 
+/** What of it the gateway takes once, at its start, by the name of the setting. */
+const startSettings = {
+  host: 'host',
+  port: 'port',
+  opsHost: 'ops_host',
+  opsPort: 'ops_port',
+  basePath: 'base_path',
+  maxBodyBytes: 'max_body',
+  maxHeaderBytes: 'max_header_bytes',
+  maxConnections: 'max_connections',
+  headersTimeoutMs: 'headers_timeout',
+  bodyTimeoutMs: 'body_timeout',
+  keepAliveTimeoutMs: 'keep_alive_timeout',
+  connectTimeoutMs: 'connect_timeout',
+  stopDelayMs: 'stop_delay',
+  drainMs: 'drain_time',
+  firstOutputHoldMs: 'first_output_hold',
+  heartbeatMs: 'heartbeat',
+  silentAnswerMs: 'silent_answer',
+  trustedHops: 'trusted_hops',
+  proxy: 'proxy',
+  noProxy: 'no_proxy',
+  caFile: 'ca_file',
+  corsOrigins: 'cors_origins',
+} as const satisfies { readonly [setting in keyof ServerSettings]?: string };
+
+/** Names of the settings that differ and that a running process cannot change. */
+export function settingsForRestart(running: ServerSettings, next: ServerSettings): string[] {
+  return Object.entries(startSettings).flatMap(([setting, name]) => {
+    const key = setting as keyof typeof startSettings;
+    return JSON.stringify(running[key]) === JSON.stringify(next[key]) ? [] : [name];
+  });
+}
+
 const MiB = 1_048_576;
 
 /** Settings of the process with their defaults, which the reference page states as well. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { readFileSync, watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
+import { settingsForRestart } from '@aigateway/contract/server-settings';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import { problemLines, type Configuration } from './configuration.ts';
 
@@ -9,7 +10,8 @@ const settleMs = 100;
 
 /**
  * Puts a changed configuration in force: when one of its files has other content than before, and on SIGHUP. One that cannot
- * be used changes nothing. Requests under way keep what they began with.
+ * be used changes nothing. Requests under way keep what they began with. Settings that only a restart can change are named in a
+ * warning.
  *
  * @param reread - reads the configuration as it stands now
  * @returns what ends the watching
@@ -37,6 +39,9 @@ export function reloadOnChange(
       proxy.update(next.compiled.records);
       proxy.setLogLevel(next.compiled.server.logLevel);
       proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
+      const settings = settingsForRestart(first.compiled.server, next.compiled.server);
+      if (settings.length > 0)
+        proxy.logger.warn({ settings }, `needs a restart: ${settings.join(', ')}`);
     } catch (error) {
       refused(proxy, [error instanceof Error ? error.message : 'it cannot be read']);
     }

@@ -55,6 +55,17 @@ describe('a gateway with nothing configured', () => {
     );
   });
 
+  it('says that the file lists no models when it offers simulated ones', async () => {
+    const folder = newFolder();
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, 'router_settings: { num_retries: 1 }\n');
+    const gateway = start(['--config', file, '--port', '0'], development, folder);
+    await gateway.url();
+    await gateway.until(/model {5}/);
+    expect(gateway.output).toContain('config.yaml lists no models: these models are SIMULATED');
+    expect(gateway.output).not.toContain('--config');
+  });
+
   it('fails in production instead of inventing models, keys or secrets', async () => {
     const gateway = start(['--port', '0']);
     expect(await gateway.ended()).toBe(1);
@@ -192,6 +203,13 @@ describe('a configuration file', () => {
     configFile(folder, ['gpt-4o', 'gpt-4o-mini'], insecure);
     await gateway.until(/configuration reloaded/);
     expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    configFile(
+      folder,
+      ['gpt-4o', 'gpt-4o-mini'],
+      'aigateway_settings: { allow_insecure_upstream: true, port: 1, cors_origins: ["https://a.example"], heartbeat: 9, log_level: warn }\n',
+    );
+    // The port of the command line counts before that of the file.
+    await gateway.until(/"needs a restart: heartbeat, cors_origins"/);
     writeFileSync(file, 'model_list: [{ model_name: 7 }]\n');
     await gateway.until(/stays in force/);
     expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
