@@ -241,8 +241,8 @@ function readExtras(
   strip: readonly string[],
 ): CallExtras {
   const fallbacks = get('fallbacks');
-  const seconds = Number(get('timeout') ?? headers['x-litellm-timeout']);
-  const retries = Number(get('num_retries') ?? headers['x-litellm-num-retries']);
+  const seconds = numberOf(get('timeout') ?? headers['x-litellm-timeout']);
+  const retries = numberOf(get('num_retries') ?? headers['x-litellm-num-retries']);
   return {
     fallbacks: Array.isArray(fallbacks)
       ? fallbacks.flatMap((name) =>
@@ -254,6 +254,11 @@ function readExtras(
     timeoutMs: seconds > 0 && seconds <= 86_400 ? seconds * 1000 : undefined,
     strip,
   };
+}
+
+/** NaN for what is no number nor the text of one: `Number` throws on some objects and takes lists and booleans. */
+function numberOf(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN;
 }
 
 function scanBody(body: Buffer): Scan {
