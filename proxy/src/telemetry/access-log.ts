@@ -6,7 +6,7 @@ export type RefusalFacts = {
   path?: string;
   /** The name that was asked for. */
   model?: string;
-  /** Kind of the holder of a limit that has no room, e.g. `key`. */
+  /** Kind of the holder of a limit that has no room, e.g. `team`. */
   scope?: string;
   limitType?: string;
   /** Of a budget in USD. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -23,6 +24,8 @@ afterEach(async () => {
 });
 
 type Line = Record<string, unknown>;
+
+const page = readFileSync(new URL('../../../docs/reference/logs.md', import.meta.url), 'utf8');
 
 const canary = 'canary-of-a-prompt';
 const upstreamKey = 'canary-upstream-key';
@@ -77,17 +80,20 @@ async function ask(under: GatewayUnderTest, model = 'gpt-4o'): Promise<Response>
   return response;
 }
 
-/** Ends the gateway, so that everything is written, and gives its lines of one event. */
+/** Ends the gateway, so that everything is written, checks every line, and gives those of one event. */
 async function linesOf(under: GatewayUnderTest, event: string): Promise<Line[]> {
   gateway = undefined;
   await under.close();
   const text = under.log();
   for (const secret of [canary, upstreamKey]) expect(text.includes(secret)).toBe(false);
-  return text
+  const lines = text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Line)
-    .filter((line) => line['event'] === event);
+    .map((line) => JSON.parse(line) as Line);
+  for (const name of lines.flatMap((line) => Object.keys(line))) {
+    expect(page).toContain(`\`${name}\``);
+  }
+  return lines.filter((line) => line['event'] === event);
 }
 
 describe('a failed attempt', () => {
