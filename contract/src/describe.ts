@@ -1,22 +1,17 @@
 import { describeAzureUrl } from './azure-url.ts';
 import type { Compiled } from './compile.ts';
 import { describeMethod } from './compile-credential.ts';
-import { type ConfigPath, formatNotice, formatProblem } from './config-problems.ts';
+import { formatNotice } from './config-problems.ts';
 import type { Limits } from './limits.ts';
 import { priceDate } from './prices.ts';
 import type { DeploymentRecord, KeyRecord, PriceRecord } from './records.ts';
 
-/** Where a value stands in a file; see `gateway/src/config-file.ts`. */
-export type LineOf = (
-  path: ConfigPath,
-) => { readonly file: string; readonly line: number } | undefined;
-
 /**
  * What was understood of a configuration, for people: models with their deployments, ways to sign in, routing, keys
- * without their secrets, keys without effect, and every problem. Holds no secret value.
+ * without their secrets, keys without effect, warnings. Problems are not in it. Holds no secret value.
  */
-export function describe(compiled: Compiled, lineOf?: LineOf): string {
-  const { records, server, notices, problems } = compiled;
+export function describe(compiled: Compiled): string {
+  const { records, server, notices } = compiled;
   const sections = [
     section('Models', models(compiled)),
     section('Ways to sign in', credentials(compiled)),
@@ -29,10 +24,6 @@ export function describe(compiled: Compiled, lineOf?: LineOf): string {
     section('Decided', texts(compiled, 'decision')),
     section('Without effect', texts(compiled, 'inert')),
     section('Warnings', notices.filter(({ level }) => level === 'warning').map(formatNotice)),
-    section(
-      'Problems',
-      problems.map((problem) => formatProblem(problem, lineOf?.(problem.path)?.line)),
-    ),
   ];
   return `${sections.filter((text) => text !== '').join('\n\n')}\n`;
 }

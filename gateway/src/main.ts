@@ -1,5 +1,6 @@
 import './garbage-collection.ts';
 import { describe } from '@aigateway/contract/describe';
+import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { routeList } from '@aigateway/proxy/app';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import manifest from '../package.json' with { type: 'json' };
@@ -39,6 +40,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     case 'routes':
       for (const { method, path } of routeList()) print(`${method.padEnd(7)}${path}`);
+      print(
+        '\nIn front of a path: /v1, nothing, /openai/v1, or /openai/deployments/{model}, which names the model.',
+      );
       return;
     case 'check':
     case 'start':
@@ -59,9 +63,7 @@ async function run(command: Command): Promise<void> {
     fail([error.message]);
     return;
   }
-  if (isCheck) {
-    print(describe(configuration.compiled, (path) => configuration.file?.positionOf(path)));
-  }
+  if (isCheck) print(describe(configuration.compiled));
   const problems = problemLines(configuration);
   if (problems.length > 0) {
     fail(['The configuration cannot be used:', ...problems.map((line) => `  ${line}`)]);
@@ -102,6 +104,12 @@ async function serve(
     environment,
     secret: { current, ...(previous !== undefined && { previous }) },
     version,
+  }).catch((error: unknown) => {
+    const reason = listenProblem(error as NodeJS.ErrnoException, server);
+    if (reason === undefined) throw error;
+    fail([reason]);
+    // Part of the gateway may be up already, which would keep the process alive without the rest.
+    process.exit(1);
   });
   for (const { level, code, path, message } of compiled.notices) {
     if (level === 'warning') proxy.logger.warn({ code, setting: path.join('.') }, message);
@@ -127,20 +135,18 @@ function stopOnSignal(proxy: Proxy, stopWatching: () => void): void {
   process.on('SIGINT', () => void stop('SIGINT'));
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  const { code, port, address } = error as NodeJS.ErrnoException & {
-    port?: number;
-    address?: string;
-  };
+/** Why a port cannot be had, and what chooses another in its place; undefined for any other error. */
+function listenProblem(
+  { code, port, address }: NodeJS.ErrnoException & { port?: number; address?: string },
+  server: ServerSettings,
+): string | undefined {
+  const isOps = port === server.opsPort && port !== server.port;
+  const choice = isOps ? 'AIGATEWAY_OPS_PORT or ops_port' : '--port or PORT';
   if (code === 'EADDRINUSE')
-    fail([
-      `${address}:${port} is in use by another program: choose another with --port, PORT or ops_port.`,
-    ]);
-  else if (code === 'EACCES')
-    fail([`This user may not listen on ${address}:${port}: choose a port above 1023.`]);
-  else throw error;
-  // Part of the gateway may be up already, which would keep the process alive without the rest.
-  process.exit(1);
+    return `${address}:${port} is in use by another program: choose another with ${choice}.`;
+  if (code === 'EACCES')
+    return `This user may not listen on ${address}:${port}: choose a port above 1023 with ${choice}.`;
+  return undefined;
 }
+
+await main(process.argv.slice(2));

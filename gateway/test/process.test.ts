@@ -188,6 +188,18 @@ describe('a configuration file', () => {
     expect(gateway.output).not.toContain(production.LITELLM_MASTER_KEY);
   });
 
+  it('is explained by --check with each problem once', async () => {
+    const folder = newFolder();
+    const file = configFile(
+      folder,
+      ['gpt-4o'],
+      `${insecure}router_settings: { num_retries: -1 }\n`,
+    );
+    const gateway = start(['--config', file, '--check'], production, folder);
+    expect(await gateway.ended()).toBe(1);
+    expect((gateway.output + gateway.errors).match(/num_retries \(line \d+\)/g)).toHaveLength(1);
+  });
+
   it('is put in force when it changes or on SIGHUP; a bad one leaves the old one in force', async () => {
     const folder = newFolder();
     const file = configFile(folder, ['gpt-4o'], insecure);
@@ -217,6 +229,22 @@ describe('a configuration file', () => {
     gateway.child.kill('SIGHUP');
     await gateway.until(/stays in force/);
     expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+  });
+});
+
+describe('a port that is taken', () => {
+  it.each([
+    ['AIGATEWAY_PORT', /--port or PORT\.$/m],
+    ['AIGATEWAY_OPS_PORT', /AIGATEWAY_OPS_PORT or ops_port\.$/m],
+  ])('is told with what chooses another: %s', async (setting, choice) => {
+    const { port } = new URL(simulator.url);
+    const folder = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const ports = { AIGATEWAY_PORT: '0', AIGATEWAY_OPS_PORT: '0', [setting]: port };
+    const environment = { ...production, ...ports, AIGATEWAY_HOST: '127.0.0.1' };
+    const gateway = start(['--config', file], environment, folder);
+    expect(await gateway.ended()).toBe(1);
+    expect(gateway.errors).toMatch(choice);
   });
 });
 
