@@ -5,7 +5,7 @@ import { startSimulator } from './simulator.ts';
 
 const HELP = `Simulator of Azure OpenAI
 
-Usage: node smoke/simulator/main.ts [options]
+Usage: npm run simulator -- [options]
 
   --port NUMBER   port to listen on (default 9100; 0 takes any free one)
   --host ADDRESS  address to listen on (default 127.0.0.1)
