@@ -7,6 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { shot } from './connection.ts';
+import { goals, verdict } from './goals.ts';
 import { type Cost, type Latency, measureCosts, measureLatency, type Plan } from './measure.ts';
 import { residentBytes } from './process-usage.ts';
 import { saturate } from './saturate.ts';
@@ -145,10 +146,30 @@ function printCosts(workload: Workload, costs: readonly Cost[]): void {
         ]
       : []),
     String(cost.failures),
+    costVerdict(workload, cost, costs),
   ]);
   const perEvent = workload.events > 0 ? ['µs/event', 'events/s'] : [];
-  const head = ['target', 'ratio', 'µs CPU/call', 'range', 'calls/s', ...perEvent, 'failed'];
+  const head = [
+    'target',
+    'ratio',
+    'µs CPU/call',
+    'range',
+    'calls/s',
+    ...perEvent,
+    'failed',
+    'goal',
+  ];
   console.log(table([head, ...rows]));
+}
+
+/** The bounds of the gateway's costs: ratios mean what they say only where the first target is the bare one. */
+function costVerdict({ name, goal }: Workload, cost: Cost, costs: readonly Cost[]): string {
+  if (cost.target !== 'gateway' || goal === undefined || costs[0]?.target !== 'bare') return '-';
+  const nginx = costs.find(({ target }) => target === 'nginx')?.ratio;
+  const toNginx = nginx === undefined ? undefined : (cost.ratio ?? Number.NaN) / nginx;
+  return name === 'chat-1k' && toNginx !== undefined
+    ? verdict([cost.ratio, goal.must], [toNginx, goals.chatToNginx])
+    : verdict([cost.ratio, goal.must]);
 }
 
 async function printLatencies(
@@ -166,8 +187,13 @@ async function printLatencies(
       one.target,
       ...[one.p50, one.p99, one.addedP50, one.addedP99].map((value) => value.toFixed(2)),
       String(one.failures),
+      one.target === 'gateway'
+        ? verdict([one.addedP50, goals.addedP50Ms], [one.addedP99, goals.addedP99Ms])
+        : '-',
     ]);
-    console.log(table([['target', 'p50', 'p99', 'added p50', 'added p99', 'failed'], ...rows]));
+    console.log(
+      table([['target', 'p50', 'p99', 'added p50', 'added p99', 'failed', 'goal'], ...rows]),
+    );
   }
   return latencies;
 }
@@ -190,8 +216,9 @@ async function printStarts(names: readonly string[], surroundings: Surroundings)
     target,
     readyMs.toFixed(0),
     `${Math.min(...runs).toFixed(0)}–${Math.max(...runs).toFixed(0)}`,
+    target === 'gateway' ? verdict([readyMs, goals.readyMs]) : '-',
   ]);
-  console.log(table([['target', 'median', 'range'], ...rows]));
+  console.log(table([['target', 'median', 'range', 'goal'], ...rows]));
   return starts;
 }
 
@@ -208,7 +235,7 @@ async function printMemory(
   const warmBytes = residentBytes(pidOf(target));
   await target.stop();
   console.log(
-    `\ngateway with ${manyKeys} keys: ${megabytes(idleBytes)} when ready, ${megabytes(warmBytes)} after 5000 calls`,
+    `\ngateway with ${manyKeys} keys: ${megabytes(idleBytes)} when ready, ${megabytes(warmBytes)} after 5000 calls: ${verdict([warmBytes, goals.warmBytes])}`,
   );
   return { keys: manyKeys, idleBytes, warmBytes };
 }
