@@ -39,7 +39,8 @@ export function isOwnFault(result: AttemptResult): boolean {
   );
 }
 
-function lostCause({ kind, cause }: TransportError): Cause {
+/** What an operator may read of why a connection or an answer was lost. */
+export function lostCause({ kind, cause }: TransportError): Cause {
   if (cause === undefined) return { name: kind, message: '' };
   const described = describeError(cause);
   // A fault while an answer was read may show a piece of it.

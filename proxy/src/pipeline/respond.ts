@@ -12,8 +12,10 @@ import type { DeploymentState } from '../routing/deployments.ts';
 import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
 import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
+import type { TransportError } from '../upstream/transport.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
+import { lostCause } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { memberValue } from './body.ts';
 import type { Gateway } from './gateway.ts';
@@ -164,12 +166,20 @@ async function respondStream(
       const bytes = stream === undefined ? chunk : stream.push(chunk);
       if (bytes !== undefined && !reply.write(bytes, gateway.clock.now())) attempt.pause();
     });
-  const end = (error?: unknown) =>
+  const end = (error?: TransportError) =>
     guarded(() => {
       const rest = stream?.end(tail.bytes());
       if (rest !== undefined) reply.write(rest, gateway.clock.now());
       const ending = stream?.ending ?? (error === undefined ? 'complete' : 'cut');
       interrupted = ending !== 'complete';
+      if (interrupted) {
+        gateway.deploymentLog.failed(input.state, {
+          requestId: grant.call.requestId,
+          status: result.status,
+          reason: 'interrupted',
+          cause: error === undefined ? undefined : lostCause(error),
+        });
+      }
       if (ending === 'cut') breakOff();
       else reply.end();
     });

@@ -35,8 +35,12 @@ export function describeError(error: unknown): Cause {
   return code === undefined ? { name: error.name, message } : { name: error.name, message, code };
 }
 
-/** A connection that failed at every address of a host says why in its parts alone. */
+/**
+ * A connection that failed at every address of a host says why in its parts alone; what cannot be parsed is quoted in the error,
+ * and may be content.
+ */
 function messageOf(error: Error): string {
+  if (error instanceof SyntaxError) return error.message.replace(/["'][^]*["']/, '…');
   if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
   return error.errors
     .map((part: unknown) => (part instanceof Error ? part.message : ''))

@@ -153,6 +153,18 @@ describe('a failed attempt', () => {
     expect(lines[1]).toMatchObject({ omitted: 19 });
   });
 
+  it('has the cause for which a stream broke off', async () => {
+    const under = await start();
+    const content = `${canary} [SIM:fault cut 2]`;
+    const body = chatBody('gpt-4o', content, { stream: true });
+    const response = await under.call('/v1/chat/completions', body);
+    expect(await response.text()).toContain('stream_interrupted');
+    const lines = await linesOf(under, 'attempt');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ status: 200, reason: 'interrupted' });
+    expect(lines[0]?.['cause']).toMatchObject({ code: expect.any(String) });
+  });
+
   it('has no line for a mistake of the caller, nor a word that quotes it', async () => {
     const answers = [
       { status: 400, message: `Invalid '${canary}'` },
