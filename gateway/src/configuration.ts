@@ -11,7 +11,8 @@ import type { ProcessEnvironment } from './environment.ts';
 export type Configuration = {
   readonly compiled: Compiled;
   readonly environment: Environment;
-  readonly file: ConfigFile | undefined;
+  /** Without its values, which are compiled. */
+  readonly file: Omit<ConfigFile, 'raw'>;
   /** Where the master key is kept, when this machine made it itself. */
   readonly masterKey: KeptSecret | undefined;
   /** True when nothing upstream is configured and simulated models take its place. */
@@ -39,14 +40,14 @@ const simulatedKeyVariable = 'SIMULATED_AZURE_KEY';
 export async function readConfiguration(input: ConfigurationInput): Promise<Configuration> {
   const { command, process } = input;
   const path = command.configFile ?? process.configFile;
-  const file = path === undefined ? undefined : readConfigFile(path);
+  const { raw, ...file } = path === undefined ? noFile : readConfigFile(path);
   const isDevelopment = process.profile === 'development';
   const given: Environment = {
     ...process.variables,
     ...(command.port !== undefined && { PORT: command.port }),
     ...(command.host !== undefined && { HOST: command.host }),
   };
-  let compiled = configure(file?.raw, given);
+  let compiled = configure(raw, given);
   if (!isDevelopment)
     return { compiled, environment: given, file, masterKey: undefined, simulated: false };
 
@@ -64,16 +65,18 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
       AIGATEWAY_SECRET: keepSecret(directory, 'secret', newRootSecret).value,
     }),
   };
-  compiled = configure(file?.raw, environment);
+  compiled = configure(raw, environment);
   const isEmpty = compiled.records.deployments.length === 0 && compiled.problems.length === 0;
   if (!isEmpty || input.simulatorUrl === undefined) {
     return { compiled, environment, file, masterKey, simulated: false };
   }
   const models = simulatedModels(await input.simulatorUrl());
   const withModels: Environment = { ...environment, [simulatedKeyVariable]: 'simulated-key' };
-  compiled = configure({ ...file?.raw, model_list: models }, withModels);
+  compiled = configure({ ...raw, model_list: models }, withModels);
   return { compiled, environment: withModels, file, masterKey, simulated: true };
 }
+
+const noFile: ConfigFile = { raw: {}, files: [], positionOf: () => undefined };
 
 /** Models of the simulator's default resource. */
 function simulatedModels(url: string) {
@@ -100,7 +103,7 @@ function simulatedModels(url: string) {
 /** Everything that keeps the gateway from running, one a line, with its place in the file where that is known. */
 export function problemLines({ compiled, file }: Configuration): string[] {
   const lines = compiled.problems.map((problem) => {
-    const position = file?.positionOf(problem.path);
+    const position = file.positionOf(problem.path);
     return formatProblem(problem, position?.line);
   });
   const { profile, secret } = compiled.server;

@@ -1,4 +1,4 @@
-import './garbage-collection.ts';
+import { releaseMemory } from './garbage-collection.ts';
 import { describe } from '@aigateway/contract/describe';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { routeList } from '@aigateway/proxy/app';
@@ -91,6 +91,7 @@ async function serve(
   configuration: Configuration,
   reread: () => Promise<Configuration>,
 ): Promise<void> {
+  releaseMemory();
   const { compiled, environment } = configuration;
   const { server } = compiled;
   if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');

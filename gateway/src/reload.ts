@@ -21,7 +21,8 @@ export function reloadOnChange(
   reread: () => Promise<Configuration>,
   proxy: Proxy,
 ): () => void {
-  let files = first.file?.files ?? [];
+  let { files } = first.file;
+  const { server } = first.compiled;
   let known = contentOf(files);
   let timer: NodeJS.Timeout | undefined;
 
@@ -34,12 +35,12 @@ export function reloadOnChange(
         refused(proxy, problems);
         return;
       }
-      files = next.file?.files ?? files;
+      files = next.file.files;
       known = contentOf(files);
       proxy.update(next.compiled.records);
       proxy.setLogLevel(next.compiled.server.logLevel);
       proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
-      const settings = settingsForRestart(first.compiled.server, next.compiled.server);
+      const settings = settingsForRestart(server, next.compiled.server);
       if (settings.length > 0)
         proxy.logger.warn({ settings }, `needs a restart: ${settings.join(', ')}`);
     } catch (error) {
