@@ -82,18 +82,15 @@ async function respondWhole(
       ? 0
       : costNanoUsd(used.usage.tokens, used.price, used.serviceTier);
   const isOwn = typeof body === 'string';
-  reply.send(
-    result.status,
-    [
-      ...answerHeaders(input, isOwn),
-      ...(isOwn ? jsonHeaders : []),
-      'x-litellm-response-cost',
-      String(cost / 1e9),
-      'x-litellm-response-duration-ms',
-      String(gateway.clock.now() - grant.call.startedAt),
-    ],
-    body,
+  const headers = answerHeaders(input, isOwn);
+  if (isOwn) headers.push(...jsonHeaders);
+  headers.push(
+    'x-litellm-response-cost',
+    String(cost / 1e9),
+    'x-litellm-response-duration-ms',
+    String(gateway.clock.now() - grant.call.startedAt),
   );
+  reply.send(result.status, headers, body);
   const finished = await closed;
   return { kind: 'delivered', end: finished ? end : { ...end, outcome: 'aborted' } };
 }
@@ -139,10 +136,9 @@ async function respondStream(
   const stream = result.events ? answerStream(input) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
-  reply.begin(result.status, [
-    ...answerHeaders(input, result.events),
-    ...(result.events ? streamHeaders : []),
-  ]);
+  const headers = answerHeaders(input, result.events);
+  if (result.events) headers.push(...streamHeaders);
+  reply.begin(result.status, headers);
   reply.onDrain = () => attempt.resume();
   const breakOff = () => {
     interrupted = true;
