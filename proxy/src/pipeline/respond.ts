@@ -82,15 +82,18 @@ async function respondWhole(
       ? 0
       : costNanoUsd(used.usage.tokens, used.price, used.serviceTier);
   const isOwn = typeof body === 'string';
-  const headers = answerHeaders(input, isOwn);
-  if (isOwn) headers.push(...jsonHeaders);
-  headers.push(
-    'x-litellm-response-cost',
-    String(cost / 1e9),
-    'x-litellm-response-duration-ms',
-    String(gateway.clock.now() - grant.call.startedAt),
+  reply.send(
+    result.status,
+    [
+      ...answerHeaders(input, isOwn),
+      ...(isOwn ? jsonHeaders : []),
+      'x-litellm-response-cost',
+      String(cost / 1e9),
+      'x-litellm-response-duration-ms',
+      String(gateway.clock.now() - grant.call.startedAt),
+    ],
+    body,
   );
-  reply.send(result.status, headers, body);
   const finished = await closed;
   return { kind: 'delivered', end: finished ? end : { ...end, outcome: 'aborted' } };
 }
@@ -136,9 +139,10 @@ async function respondStream(
   const stream = result.events ? answerStream(input) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
-  const headers = answerHeaders(input, result.events);
-  if (result.events) headers.push(...streamHeaders);
-  reply.begin(result.status, headers);
+  reply.begin(result.status, [
+    ...answerHeaders(input, result.events),
+    ...(result.events ? streamHeaders : []),
+  ]);
   reply.onDrain = () => attempt.resume();
   const breakOff = () => {
     interrupted = true;
