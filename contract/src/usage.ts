@@ -45,34 +45,34 @@ export type AttemptRecord = {
   durationMs: number;
 };
 
-/** What is accounted for one admitted request, exactly once. Holds no content. */
+/** What is accounted for one admitted request, exactly once. Holds no content. A member that does not apply is absent or undefined. */
 export type UsageRecord = {
   version: 1;
   requestId: string;
   startedAt: number;
   durationMs: number;
   /** Milliseconds to the first byte of output; absent when there was none. */
-  firstOutputMs?: number;
+  firstOutputMs?: number | undefined;
   keyId: string;
-  keyAlias?: string;
+  keyAlias?: string | undefined;
   /** The tenant: team, else user, else key. */
   ownerId: string;
-  teamId?: string;
-  userId?: string;
-  organizationId?: string;
+  teamId?: string | undefined;
+  userId?: string | undefined;
+  organizationId?: string | undefined;
   /** The end user that the caller named. */
-  customerId?: string;
+  customerId?: string | undefined;
   tags: readonly string[];
   /** The name the caller asked for, after the key's aliases. */
   model: string;
   /** What the caller spoke. */
   operation: string;
   /** What the deployment was spoken to in; differs from `operation` when bridged. */
-  upstreamOperation?: string;
-  deploymentId?: string;
-  region?: string;
+  upstreamOperation?: string | undefined;
+  deploymentId?: string | undefined;
+  region?: string | undefined;
   /** The upstream's own name of the model that answered. */
-  servedModel?: string;
+  servedModel?: string | undefined;
   stream: boolean;
   /** Status the caller saw; 499 when it left before any. */
   status: number;
@@ -83,6 +83,6 @@ export type UsageRecord = {
   costNanoUsd: number;
   /** True when no price is known: the cost is then 0. */
   unpriced: boolean;
-  serviceTier?: string;
+  serviceTier?: string | undefined;
   attempts: readonly AttemptRecord[];
 };

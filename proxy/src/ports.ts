@@ -19,10 +19,12 @@ export type LimitRequest = {
 /** What it really took. */
 export type Spent = { tokens: number; costNanoUsd: number };
 
-/** The tightest limits after a reservation, for the `x-ratelimit-*` headers. Absent = no such limit. */
+export type LimitStanding = { limit: number; remaining: number; resetMs: number };
+
+/** The tightest limits after a reservation, for the `x-ratelimit-*` headers. Absent or undefined = no such limit. */
 export type RateStanding = {
-  requests?: { limit: number; remaining: number; resetMs: number };
-  tokens?: { limit: number; remaining: number; resetMs: number };
+  requests?: LimitStanding | undefined;
+  tokens?: LimitStanding | undefined;
 };
 
 /** A held share of every scope's limits. Settled exactly once; a second `settle` does nothing. */

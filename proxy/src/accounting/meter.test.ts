@@ -50,14 +50,13 @@ function request(changes: Partial<AdmittedRequest> = {}): AdmittedRequest {
 }
 
 const tokens = { ...noTokens, input: 1000, cachedInput: 400, output: 100 };
-const price = { input: 2_500_000, cachedInput: 1_250_000, output: 10_000_000 };
-const costNanoUsd = 600 * 2500 + 400 * 1250 + 100 * 10_000;
+const costNanoUsd = 3_000_000;
 
 const completed: RequestEnd = {
   outcome: 'completed',
   status: 200,
   usage: { tokens, source: 'measured' },
-  price,
+  costNanoUsd,
   attempts: [{ deploymentId: 'd1', status: 200, reason: 'ok', durationMs: 900 }],
 };
 
@@ -141,7 +140,7 @@ describe('meter', () => {
   it('flags usage without a price', () => {
     const sink = new RecordingSink();
     const { meter } = setUp(sink);
-    meter.admit(request()).settle({ ...completed, price: undefined });
+    meter.admit(request()).settle({ ...completed, costNanoUsd: undefined });
     expect(sink.records[0]).toMatchObject({ unpriced: true, costNanoUsd: 0, tokens });
   });
 

@@ -1,4 +1,4 @@
-import type { Operation, PriceRecord } from '@aigateway/contract/records';
+import type { Operation } from '@aigateway/contract/records';
 import {
   noTokens,
   type AttemptRecord,
@@ -8,7 +8,6 @@ import {
   type UsageSource,
 } from '@aigateway/contract/usage';
 import type { Clock, Reservation, UsageSink } from '../ports.ts';
-import { costNanoUsd } from './cost.ts';
 
 /** Takes in the output of answers, for later estimates. */
 export interface OutputListener {
@@ -53,8 +52,8 @@ export type RequestEnd = {
   status: number;
   /** What it used. Absent = nothing. */
   usage?: { tokens: TokenCounts; source: Exclude<UsageSource, 'none'> } | undefined;
-  /** Prices of the deployment that answered. Absent = unknown. */
-  price?: PriceRecord | undefined;
+  /** What that costs, in nano-USD. Absent = no price is known. */
+  costNanoUsd?: number | undefined;
   serviceTier?: string | undefined;
   deploymentId?: string | undefined;
   region?: string | undefined;
@@ -120,14 +119,7 @@ export class Meter {
       throw cause;
     }
     this.#admitted += 1;
-    return new Admission(
-      request,
-      startedAt,
-      (end) => this.#settle(request, startedAt, end),
-      () => {
-        this.#doubleSettled += 1;
-      },
-    );
+    return new Admission(this, request, startedAt);
   }
 
   /** Resolves when nothing is in flight. */
@@ -137,7 +129,8 @@ export class Meter {
     await this.#idle.promise;
   }
 
-  #settle(request: AdmittedRequest, startedAt: number, end: RequestEnd): UsageRecord {
+  /** For {@link Admission.settle} alone, which sees to it that it is called once. */
+  close(request: AdmittedRequest, startedAt: number, end: RequestEnd): UsageRecord {
     try {
       const record = usageRecord(request, startedAt, this.#clock.now(), end);
       request.reservation.settle({
@@ -154,6 +147,11 @@ export class Meter {
         this.#idle = undefined;
       }
     }
+  }
+
+  /** For {@link Admission.settle} alone: an account was closed again. */
+  countSecondSettlement(): void {
+    this.#doubleSettled += 1;
   }
 
   /** Broken-off answers and estimates say nothing of how long answers are. */
@@ -176,23 +174,20 @@ export class Meter {
 
 /** An open account of one request. */
 export class Admission {
-  readonly requestId: string;
   readonly startedAt: number;
-  readonly #settleOnce: (end: RequestEnd) => UsageRecord;
-  readonly #settledAgain: () => void;
+  readonly #meter: Meter;
+  readonly #request: AdmittedRequest;
   #isSettled = false;
 
   /** Made by {@link Meter.admit} alone. */
-  constructor(
-    request: AdmittedRequest,
-    startedAt: number,
-    settleOnce: (end: RequestEnd) => UsageRecord,
-    settledAgain: () => void,
-  ) {
-    this.requestId = request.requestId;
+  constructor(meter: Meter, request: AdmittedRequest, startedAt: number) {
+    this.#meter = meter;
+    this.#request = request;
     this.startedAt = startedAt;
-    this.#settleOnce = settleOnce;
-    this.#settledAgain = settledAgain;
+  }
+
+  get requestId(): string {
+    return this.#request.requestId;
   }
 
   get isSettled(): boolean {
@@ -207,11 +202,11 @@ export class Admission {
    */
   settle(end: RequestEnd): UsageRecord | undefined {
     if (this.#isSettled) {
-      this.#settledAgain();
+      this.#meter.countSecondSettlement();
       return undefined;
     }
     this.#isSettled = true;
-    return this.#settleOnce(end);
+    return this.#meter.close(this.#request, this.startedAt, end);
   }
 }
 
@@ -222,41 +217,37 @@ function usageRecord(
   end: RequestEnd,
 ): UsageRecord {
   const { key, operation } = request;
-  const { usage, price, serviceTier, deploymentId, region, servedModel, upstreamOperation } = end;
+  const { usage, costNanoUsd, upstreamOperation } = end;
+  // One literal with every member: records of one shape are cheap to make and to read.
   return {
     version: 1,
     requestId: request.requestId,
     startedAt,
     durationMs: Math.max(0, endedAt - startedAt),
-    ...(end.firstOutputAt !== undefined && {
-      firstOutputMs: Math.max(0, end.firstOutputAt - startedAt),
-    }),
+    firstOutputMs:
+      end.firstOutputAt === undefined ? undefined : Math.max(0, end.firstOutputAt - startedAt),
     keyId: key.keyId,
-    ...(key.alias !== undefined && { keyAlias: key.alias }),
+    keyAlias: key.alias,
     ownerId: key.ownerId,
-    ...(key.teamId !== undefined && { teamId: key.teamId }),
-    ...(key.userId !== undefined && { userId: key.userId }),
-    ...(key.organizationId !== undefined && { organizationId: key.organizationId }),
-    ...(request.customerId !== undefined && { customerId: request.customerId }),
+    teamId: key.teamId,
+    userId: key.userId,
+    organizationId: key.organizationId,
+    customerId: request.customerId,
     tags: request.tags,
     model: request.model,
     operation,
-    ...(upstreamOperation !== undefined &&
-      upstreamOperation !== operation && { upstreamOperation }),
-    ...(deploymentId !== undefined && { deploymentId }),
-    ...(region !== undefined && { region }),
-    ...(servedModel !== undefined && { servedModel }),
+    upstreamOperation: upstreamOperation === operation ? undefined : upstreamOperation,
+    deploymentId: end.deploymentId,
+    region: end.region,
+    servedModel: end.servedModel,
     stream: request.stream,
     status: end.status,
     outcome: end.outcome,
     tokens: usage?.tokens ?? noTokens,
     usageSource: usage?.source ?? 'none',
-    costNanoUsd:
-      usage === undefined || price === undefined
-        ? 0
-        : costNanoUsd(usage.tokens, price, serviceTier),
-    unpriced: usage !== undefined && price === undefined,
-    ...(serviceTier !== undefined && { serviceTier }),
+    costNanoUsd: costNanoUsd ?? 0,
+    unpriced: usage !== undefined && costNanoUsd === undefined,
+    serviceTier: end.serviceTier,
     attempts: end.attempts,
   };
 }

@@ -5,9 +5,9 @@ import { readUsage } from './usage-reader.ts';
 export type TailUsage = {
   tokens: TokenCounts;
   /** The tier that the upstream says it served. */
-  serviceTier?: string;
+  serviceTier?: string | undefined;
   /** The upstream's own name of the model. Absent when it lies before the tail. */
-  model?: string;
+  model?: string | undefined;
 };
 
 const usageKey = Buffer.from('"usage"');
@@ -64,20 +64,21 @@ function usageAt(tail: Buffer, keyStart: number, operation: Operation): TailUsag
 
   const siblings = siblingsBefore(tail, keyStart);
   if (!isOfAnswer(tail, siblings.holder, end, operation)) return undefined;
-  const found = new Map([...siblings.texts, ...siblingsAfter(tail, end)]);
-  const serviceTier = found.get('service_tier');
-  const model = found.get('model');
+  const { texts } = siblings;
+  readSiblingsAfter(tail, end, texts);
   return {
     tokens,
-    ...(serviceTier !== undefined && { serviceTier }),
+    serviceTier: texts.serviceTier,
     // Azure's first chunk has an empty one.
-    ...(model !== undefined && model !== '' && { model }),
+    model: texts.model === '' ? undefined : texts.model,
   };
 }
 
+/** Members beside the usage whose values are wanted. */
+type SiblingTexts = { model: string | undefined; serviceTier: string | undefined };
+
 type Siblings = {
-  /** Keys with a text as value. */
-  texts: Map<string, string>;
+  texts: SiblingTexts;
   /** What the object that holds the usage is. */
   holder: Holder;
 };
@@ -107,7 +108,7 @@ function isOfAnswer(tail: Buffer, holder: Holder, end: number, operation: Operat
 
 /** Walks back from a key, which is outside of any string, to the brace that opens its object. */
 function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
-  const texts = new Map<string, string>();
+  const texts: SiblingTexts = { model: undefined, serviceTier: undefined };
   const limit = Math.max(0, keyStart - maxLookBackBytes);
   let depth = 0;
   let text: { start: number; end: number } | undefined;
@@ -183,8 +184,7 @@ function isLineOfStream(byte: number | undefined): boolean {
 }
 
 /** Walks on from the end of a value to the brace that closes its object, or to the end of the tail. */
-function siblingsAfter(tail: Buffer, valueEnd: number): Map<string, string> {
-  const texts = new Map<string, string>();
+function readSiblingsAfter(tail: Buffer, valueEnd: number, texts: SiblingTexts): void {
   let depth = 0;
   let key: { start: number; end: number } | undefined;
   let text: { start: number; end: number } | undefined;
@@ -212,11 +212,10 @@ function siblingsAfter(tail: Buffer, valueEnd: number): Map<string, string> {
       key = undefined;
     }
   }
-  return texts;
 }
 
 function addText(
-  texts: Map<string, string>,
+  texts: SiblingTexts,
   tail: Buffer,
   key: { start: number; end: number },
   value: { start: number; end: number },
@@ -226,7 +225,9 @@ function addText(
   const name = tail.toString('latin1', key.start + 1, key.end - 1);
   if (name !== 'service_tier' && name !== 'model') return;
   const text = parse(tail, value.start, value.end);
-  if (typeof text === 'string') texts.set(name, text);
+  if (typeof text !== 'string') return;
+  if (name === 'model') texts.model = text;
+  else texts.serviceTier = text;
 }
 
 function objectEnd(tail: Buffer, start: number): number | undefined {

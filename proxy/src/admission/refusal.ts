@@ -32,16 +32,18 @@ export function refusalError(refusal: Refusal, options: RefusalOptions): Gateway
       values: { ...scopeValues, spent: usdText(limit - remaining), budget: usdText(limit) },
     });
   }
+  const headers = {
+    ...retryHeaders(retryAfterMs),
+    [`x-ratelimit-${scope.kind}-limit-${limitType}`]: String(limit),
+    [`x-ratelimit-${scope.kind}-remaining-${limitType}`]: String(remaining),
+  };
+  if (limitType !== 'max_parallel_requests' && Number.isFinite(retryAfterMs)) {
+    const flat = rateLimitHeaders({ [limitType]: { limit, remaining, resetMs: retryAfterMs } });
+    for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
+  }
   return new GatewayError('rate_limit_exceeded', {
     ...retry,
-    headers: {
-      ...retryHeaders(retryAfterMs),
-      [`x-ratelimit-${scope.kind}-limit-${limitType}`]: String(limit),
-      [`x-ratelimit-${scope.kind}-remaining-${limitType}`]: String(remaining),
-      ...(limitType !== 'max_parallel_requests' &&
-        Number.isFinite(retryAfterMs) &&
-        rateLimitHeaders({ [limitType]: { limit, remaining, resetMs: retryAfterMs } })),
-    },
+    headers,
     values: { ...scopeValues, limitType, limit, remaining },
   });
 }
@@ -60,21 +62,31 @@ export function retryHeaders(waitMs: number): Record<string, string> {
   };
 }
 
-/** `x-ratelimit-*` of the tightest limits. Resets are plain seconds, as Azure writes them. */
-export function rateLimitHeaders({ requests, tokens }: RateStanding): Record<string, string> {
+/** `x-ratelimit-*` of the tightest limits, names and values in turn. Resets are plain seconds, as Azure writes them. */
+export function rateLimitHeaders({ requests, tokens }: RateStanding): string[] {
   // Names written out: to put them together costs as much as all the rest of an answer's headers.
-  return {
-    ...(requests !== undefined && {
-      'x-ratelimit-limit-requests': String(requests.limit),
-      'x-ratelimit-remaining-requests': String(requests.remaining),
-      'x-ratelimit-reset-requests': secondsText(requests.resetMs),
-    }),
-    ...(tokens !== undefined && {
-      'x-ratelimit-limit-tokens': String(tokens.limit),
-      'x-ratelimit-remaining-tokens': String(tokens.remaining),
-      'x-ratelimit-reset-tokens': secondsText(tokens.resetMs),
-    }),
-  };
+  const headers: string[] = [];
+  if (requests !== undefined) {
+    headers.push(
+      'x-ratelimit-limit-requests',
+      String(requests.limit),
+      'x-ratelimit-remaining-requests',
+      String(requests.remaining),
+      'x-ratelimit-reset-requests',
+      secondsText(requests.resetMs),
+    );
+  }
+  if (tokens !== undefined) {
+    headers.push(
+      'x-ratelimit-limit-tokens',
+      String(tokens.limit),
+      'x-ratelimit-remaining-tokens',
+      String(tokens.remaining),
+      'x-ratelimit-reset-tokens',
+      secondsText(tokens.resetMs),
+    );
+  }
+  return headers;
 }
 
 function secondsText(milliseconds: number): string {

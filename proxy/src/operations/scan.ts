@@ -10,6 +10,8 @@ export type Member = {
 
 /** Where the top-level members of a body stand. Nested content is skipped, not read. */
 export type Scan = {
+  /** The scanned text itself; absent where it is too long to be kept as long as its request. */
+  text?: string | undefined;
   members: ReadonlyMap<string, Member>;
   /** Offset after the opening brace and after the last member: where another member could be written. */
   open: number;
@@ -81,7 +83,7 @@ export function scanObject(text: string, guarded: ReadonlySet<string>): Scan {
 function finish(text: string, closing: number, members: Map<string, Member>, open: number): Scan {
   if (skipSpace(text, closing + 1) !== text.length)
     throw new ScanError('something follows the JSON object');
-  return { members, open };
+  return { text, members, open };
 }
 
 function show(key: string): string {

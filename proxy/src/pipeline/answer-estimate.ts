@@ -38,7 +38,7 @@ export async function answerEstimate(input: AnswerEstimateInput): Promise<Reques
     200,
     [
       ...jsonHeaders,
-      ...Object.entries(rateLimitHeaders(admitted.reservation.standing)).flat(),
+      ...rateLimitHeaders(admitted.reservation.standing),
       'x-litellm-model-group',
       headerValue(grant.model.name),
       'x-aigateway-changes',

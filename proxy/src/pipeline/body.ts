@@ -9,8 +9,8 @@ import type { Member, Scan } from '../operations/scan.ts';
 export class BodyEdit {
   readonly #bytes: Buffer;
   readonly #scan: Scan;
-  readonly #set = new Map<string, string>();
-  readonly #removed = new Set<string>();
+  /** Made with the first edit: most bodies have none. */
+  #edits: { set: Map<string, string>; removed: Set<string> } | undefined;
 
   constructor(bytes: Buffer, scan: Scan) {
     this.#bytes = bytes;
@@ -19,22 +19,30 @@ export class BodyEdit {
 
   /** @param json - the new value as JSON text */
   set(name: string, json: string): void {
-    this.#removed.delete(name);
-    this.#set.set(name, json);
+    const { set, removed } = this.#begun();
+    removed.delete(name);
+    set.set(name, json);
   }
 
   remove(name: string): void {
-    this.#set.delete(name);
-    if (this.#scan.members.has(name)) this.#removed.add(name);
+    const { set, removed } = this.#begun();
+    set.delete(name);
+    if (this.#scan.members.has(name)) removed.add(name);
   }
 
   /** The body with its edits; the very same buffer when there are none. */
   bytes(): Buffer {
-    if (this.#set.size === 0 && this.#removed.size === 0) return this.#bytes;
-    const replaced = [...this.#set].filter(([name]) => this.#scan.members.has(name));
-    return this.#removed.size === 0 && replaced.length === this.#set.size
+    if (this.#edits === undefined) return this.#bytes;
+    const { set, removed } = this.#edits;
+    if (set.size === 0 && removed.size === 0) return this.#bytes;
+    const replaced = [...set].filter(([name]) => this.#scan.members.has(name));
+    return removed.size === 0 && replaced.length === set.size
       ? this.#splice(replaced)
-      : this.#rebuild();
+      : this.#rebuild(set, removed);
+  }
+
+  #begun(): { set: Map<string, string>; removed: Set<string> } {
+    return (this.#edits ??= { set: new Map(), removed: new Set() });
   }
 
   /** Only values change: everything else, white space included, stays as it is. */
@@ -53,17 +61,17 @@ export class BodyEdit {
   }
 
   /** Members come or go: they are put together anew from their bytes, in their order. */
-  #rebuild(): Buffer {
+  #rebuild(set: ReadonlyMap<string, string>, removed: ReadonlySet<string>): Buffer {
     const parts: Buffer[] = [Buffer.from('{')];
     const separate = () => parts.length > 1 && parts.push(Buffer.from(','));
     for (const [name, member] of this.#scan.members) {
-      if (this.#removed.has(name)) continue;
+      if (removed.has(name)) continue;
       separate();
-      const json = this.#set.get(name);
+      const json = set.get(name);
       if (json === undefined) parts.push(this.#bytes.subarray(member.start, member.end));
       else parts.push(this.#bytes.subarray(member.start, member.valueStart), Buffer.from(json));
     }
-    for (const [name, json] of this.#set) {
+    for (const [name, json] of set) {
       if (this.#scan.members.has(name)) continue;
       separate();
       parts.push(Buffer.from(`${JSON.stringify(name)}:${json}`));

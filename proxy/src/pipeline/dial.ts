@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Limits, LimitScope } from '@aigateway/contract/limits';
 import type { DeploymentRecord } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
-import { costEstimate, costNanoUsd } from '../accounting/cost.ts';
+import { costEstimate } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { bridgeFor } from '../bridge/index.ts';
 import type { Capability } from '../operations/capability.ts';
@@ -71,7 +71,8 @@ export class Dial {
   readonly #gateway: Gateway;
   /** Milliseconds since the epoch. */
   readonly #deadline: number;
-  readonly #renewed = new Set<object>();
+  /** Credentials that were asked for a new token. */
+  #renewed: readonly object[] = [];
   #current: Attempt | undefined;
   #gone = false;
 
@@ -177,13 +178,13 @@ export class Dial {
       failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
         ? credential
         : undefined;
-    const mayRenew = renewable !== undefined && !this.#renewed.has(renewable);
+    const mayRenew = renewable !== undefined && !this.#renewed.includes(renewable);
     const isTheirs = !mayRenew && !this.#gone && !(failure.kind === 'timeout' && this.#isHurried());
     gateway.deployments.finished(state, {
       ok: false,
       blame: failure.blame && isTheirs,
-      ...(isTheirs && { failureClass: failure.failureClass }),
-      ...(failure.waitMs !== null && { waitMs: failure.waitMs }),
+      failureClass: isTheirs ? failure.failureClass : undefined,
+      waitMs: failure.waitMs ?? undefined,
       tokens: 0,
       estimateTokens: this.#admitted.estimate.total,
       ...('headers' in failed && quotaReport(failed.headers)),
@@ -200,7 +201,7 @@ export class Dial {
     gateway.deploymentLog.observe(state);
     if (mayRenew) {
       // A token that ended early is no fault of the deployment: a new one, and once more.
-      this.#renewed.add(renewable);
+      this.#renewed = [...this.#renewed, renewable];
       await renewable.renew();
       return this.try(to);
     }
@@ -218,22 +219,22 @@ export class Dial {
     const used = end.usage?.tokens;
     const tokens = used === undefined ? 0 : used.input + used.output;
     const isBroken = end.outcome === 'interrupted' || end.outcome === 'failed';
-    const cost =
-      used === undefined || end.price === undefined
-        ? 0
-        : costNanoUsd(used, end.price, end.serviceTier);
-    held?.settle({ tokens, costNanoUsd: cost });
+    held?.settle({ tokens, costNanoUsd: end.costNanoUsd ?? 0 });
+    const { rateLimit, utilisation } = quotaReport(result.headers);
     this.#gateway.deployments.finished(state, {
       ok: end.outcome === 'completed',
       blame: isBroken && !this.#isHurried(),
-      ...(isBroken && { failureClass: 'InternalServerError' as const }),
+      failureClass: isBroken ? 'InternalServerError' : undefined,
       tokens,
       estimateTokens: this.#admitted.estimate.total,
-      ...(used !== undefined && { outputTokens: used.output }),
+      outputTokens: used?.output,
       latencyMs: this.#gateway.clock.now() - started,
-      ...(this.#grant.call.stream &&
-        end.firstOutputAt !== undefined && { firstOutputMs: end.firstOutputAt - started }),
-      ...quotaReport(result.headers),
+      firstOutputMs:
+        this.#grant.call.stream && end.firstOutputAt !== undefined
+          ? end.firstOutputAt - started
+          : undefined,
+      rateLimit,
+      utilisation,
     });
     this.#gateway.deploymentLog.observe(state);
   }

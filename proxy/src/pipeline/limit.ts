@@ -15,17 +15,27 @@ const measuredFromBytes = 32_768;
 
 const nothing: TokenEstimate = { input: 0, output: 0, total: 0 };
 
-function sizeOf({ operation, body }: Call): ExpectedCall {
+/** @param output - what is known of the output to come */
+function expected(
+  { operation, body, choices }: Call,
+  output: Pick<ExpectedCall, 'requestedOutput' | 'maxOutput' | 'meanOutput'>,
+): ExpectedCall {
+  const content = body.length > measuredFromBytes ? measureContent(body) : undefined;
   return {
     operation: operation.name,
     bodyBytes: body.length,
-    ...(body.length > measuredFromBytes && measureContent(body)),
+    contentBytes: content?.contentBytes,
+    mediaParts: content?.mediaParts,
+    requestedOutput: output.requestedOutput,
+    maxOutput: output.maxOutput,
+    meanOutput: output.meanOutput,
+    choices,
   };
 }
 
 /** Tokens of the call's input, by the same rule as its limits. */
 export function estimateInput(call: Call): number {
-  return estimateTokens(sizeOf(call)).input;
+  return estimateTokens(expected(call, {})).input;
 }
 
 /** What the call is expected to use, see {@link estimateTokens}. */
@@ -33,15 +43,13 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
   if (!call.match.endpoint.metered) return nothing;
   const [first] = snapshot.models.deployments(model.group);
-  const mean = gateway.outputMeans.mean(key.keyId, model.name);
-  const maxOutput = first?.facts.maxOutputTokens;
-  return estimateTokens({
-    ...sizeOf(call),
-    ...(call.outputLimit !== undefined && { requestedOutput: call.outputLimit }),
-    ...(maxOutput !== undefined && { maxOutput }),
-    ...(mean !== undefined && { meanOutput: mean }),
-    choices: call.choices,
-  });
+  return estimateTokens(
+    expected(call, {
+      requestedOutput: call.outputLimit,
+      maxOutput: first?.facts.maxOutputTokens,
+      meanOutput: gateway.outputMeans.mean(key.keyId, model.name),
+    }),
+  );
 }
 
 /**

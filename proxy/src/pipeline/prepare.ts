@@ -62,7 +62,10 @@ export function prepare(input: PrepareInput): Prepared {
 }
 
 function concerns({ body, scan }: Call, repairs: readonly Repair[]): boolean {
-  return mayNeedRepairs(body, scan.members, repairs);
+  return (
+    repairs.length > 0 &&
+    mayNeedRepairs(scan.text ?? body.toString('latin1'), scan.members, repairs)
+  );
 }
 
 function rootOf(param: string): string {

@@ -261,9 +261,13 @@ function numberOf(value: unknown): number {
   return typeof value === 'number' || typeof value === 'string' ? Number(value) : NaN;
 }
 
+/** A longer body is decoded again where its text is needed: it would be in memory twice for as long as a stream lasts. */
+const longestKeptBytes = 32_768;
+
 function scanBody(body: Buffer): Scan {
   try {
-    return scanObject(body.toString('latin1'), guarded);
+    const scan = scanObject(body.toString('latin1'), guarded);
+    return body.length > longestKeptBytes ? { ...scan, text: undefined } : scan;
   } catch (cause) {
     if (!(cause instanceof ScanError)) throw cause;
     throw new GatewayError('invalid_body', { values: { reason: cause.message } });

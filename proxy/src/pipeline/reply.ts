@@ -84,12 +84,17 @@ export class Reply implements Silent {
     return this.#ended || this.#response.destroyed;
   }
 
-  /** Sends a whole answer. After white space has been sent, only the body follows. */
+  /**
+   * Sends a whole answer. After white space has been sent, only the body follows.
+   *
+   * @param headers - the reply's from now on
+   */
   send(status: number, headers: FlatHeaders, body: Buffer | string): void {
     if (this.over) return;
     if (!this.committed) {
       const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-      this.#head(status, [...headers, 'content-length', String(length)]);
+      headers.push('content-length', String(length));
+      this.#head(status, headers);
     }
     this.outputSent = true;
     this.#ended = true;

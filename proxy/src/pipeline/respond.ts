@@ -1,11 +1,16 @@
 import { lookUp } from '@aigateway/contract/prices';
-import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
-import { noTokens, type AttemptRecord } from '@aigateway/contract/usage';
+import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
+import {
+  noTokens,
+  type AttemptRecord,
+  type Outcome,
+  type TokenCounts,
+} from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { Tail } from '../accounting/tail.ts';
 import { estimateUsage } from '../accounting/usage-reader.ts';
-import { usageFromTail } from '../accounting/usage-tail.ts';
+import { usageFromTail, type TailUsage } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
@@ -48,7 +53,7 @@ export type RespondInput = {
 export type Delivered = { readonly kind: 'delivered'; readonly end: RequestEnd };
 
 /** Hands a deployment's answer to the caller and waits until all is written or the caller is gone. Never throws. */
-export async function respond(input: RespondInput): Promise<Delivered> {
+export function respond(input: RespondInput): Promise<Delivered> {
   return input.result.kind === 'whole'
     ? respondWhole(input, input.result)
     : respondStream(input, input.result);
@@ -60,13 +65,11 @@ async function respondWhole(
 ): Promise<Delivered> {
   const { grant, gateway, reply } = input;
   const used = usedBy(input, result.body, result.body.length, false);
-  const end: RequestEnd = {
-    ...baseEnd(input),
-    ...used,
-    outcome: 'completed',
-    status: result.status,
-    firstOutputAt: gateway.clock.now(),
-  };
+  const firstOutputAt = gateway.clock.now();
+  const ended = (outcome: Outcome, status: number): Delivered => ({
+    kind: 'delivered',
+    end: requestEnd(input, used, outcome, status, firstOutputAt),
+  });
   const closed = whenClosed(reply);
   let body: Buffer | string;
   try {
@@ -75,27 +78,20 @@ async function respondWhole(
     const error = asGatewayError(thrown);
     sendError(input, error.status, errorHeaders(error), error.envelope());
     await closed;
-    return { kind: 'delivered', end: { ...end, outcome: 'failed', status: reply.status } };
+    return ended('failed', reply.status);
   }
-  const cost =
-    used.price === undefined || used.usage === undefined
-      ? 0
-      : costNanoUsd(used.usage.tokens, used.price, used.serviceTier);
   const isOwn = typeof body === 'string';
-  reply.send(
-    result.status,
-    [
-      ...answerHeaders(input, isOwn),
-      ...(isOwn ? jsonHeaders : []),
-      'x-litellm-response-cost',
-      String(cost / 1e9),
-      'x-litellm-response-duration-ms',
-      String(gateway.clock.now() - grant.call.startedAt),
-    ],
-    body,
+  const headers = answerHeaders(input, isOwn);
+  if (isOwn) headers.push(...jsonHeaders);
+  headers.push(
+    'x-litellm-response-cost',
+    String((used.costNanoUsd ?? 0) / 1e9),
+    'x-litellm-response-duration-ms',
+    String(gateway.clock.now() - grant.call.startedAt),
   );
+  reply.send(result.status, headers, body);
   const finished = await closed;
-  return { kind: 'delivered', end: finished ? end : { ...end, outcome: 'aborted' } };
+  return ended(finished ? 'completed' : 'aborted', result.status);
 }
 
 /** The answer as the caller gets it: the upstream's own bytes unless something in it must change. */
@@ -139,10 +135,9 @@ async function respondStream(
   const stream = result.events ? answerStream(input) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
-  reply.begin(result.status, [
-    ...answerHeaders(input, result.events),
-    ...(result.events ? streamHeaders : []),
-  ]);
+  const headers = answerHeaders(input, result.events);
+  if (result.events) headers.push(...streamHeaders);
+  reply.begin(result.status, headers);
   reply.onDrain = () => attempt.resume();
   const breakOff = () => {
     interrupted = true;
@@ -187,17 +182,22 @@ async function respondStream(
   for (const chunk of result.held) data(chunk);
   attempt.follow({ data, end });
   const finished = await closed;
+  const used = usedBy(input, tail.bytes(), tail.seenBytes, result.events);
+  const outcome = interrupted ? 'interrupted' : finished ? 'completed' : 'aborted';
   return {
     kind: 'delivered',
-    end: {
-      ...baseEnd(input),
-      ...usedBy(input, tail.bytes(), tail.seenBytes, result.events),
-      outcome: interrupted ? 'interrupted' : finished ? 'completed' : 'aborted',
-      status: reply.status,
-      firstOutputAt,
-    },
+    end: requestEnd(input, used, outcome, reply.status, firstOutputAt),
   };
 }
+
+type Used = Pick<RequestEnd, 'usage' | 'costNanoUsd' | 'serviceTier' | 'servedModel'>;
+
+const nothingUsed: Used = {
+  usage: undefined,
+  costNanoUsd: undefined,
+  serviceTier: undefined,
+  servedModel: undefined,
+};
 
 /**
  * What the answer used: the upstream's own figures where the end of its answer has them, else an estimate from what passed.
@@ -210,8 +210,8 @@ function usedBy(
   tail: Buffer,
   seenBytes: number,
   stream: boolean,
-): Pick<RequestEnd, 'usage' | 'serviceTier' | 'servedModel' | 'price'> {
-  if (!grant.call.match.endpoint.metered) return {};
+): Used {
+  if (!grant.call.match.endpoint.metered) return nothingUsed;
   const seen = usageFromTail(tail, prepared.upstream.name);
   if (seen === undefined) {
     const { input, output } = admitted.estimate;
@@ -219,13 +219,18 @@ function usedBy(
     const tokens = isBackground(grant.call)
       ? { ...noTokens, input, output }
       : estimateUsage({ inputTokens: input, outputBytes: seenBytes, stream });
-    return { usage: { tokens, source: 'estimated' }, ...pricedBy(state.record, undefined) };
+    return {
+      usage: { tokens, source: 'estimated' },
+      costNanoUsd: costOf(tokens, state.record, undefined),
+      serviceTier: undefined,
+      servedModel: undefined,
+    };
   }
   return {
     usage: { tokens: seen.tokens, source: 'measured' },
-    ...pricedBy(state.record, seen.model),
-    ...(seen.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
-    ...(seen.model !== undefined && { servedModel: seen.model }),
+    costNanoUsd: costOf(seen.tokens, state.record, seen),
+    serviceTier: seen.serviceTier,
+    servedModel: seen.model,
   };
 }
 
@@ -233,14 +238,18 @@ function isBackground({ body, scan, operation }: Call): boolean {
   return operation.name === 'responses' && memberValue(body, scan, 'background') === true;
 }
 
-/** The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. */
-function pricedBy(
-  record: DeploymentRecord,
-  servedModel: string | undefined,
-): Pick<RequestEnd, 'price'> {
-  const price =
-    record.prices ?? (servedModel === undefined ? undefined : lookUp(servedModel)?.prices);
-  return price === undefined ? {} : { price };
+/**
+ * By the deployment's prices; where its name says nothing (a wildcard), by those of the model that Azure says it was.
+ *
+ * @returns undefined where no price is known
+ */
+function costOf(
+  tokens: TokenCounts,
+  { prices }: DeploymentRecord,
+  seen: TailUsage | undefined,
+): number | undefined {
+  const price = prices ?? (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices);
+  return price === undefined ? undefined : costNanoUsd(tokens, price, seen?.serviceTier);
 }
 
 function answerStream(input: RespondInput): AnswerStream {
@@ -261,17 +270,25 @@ function answerStream(input: RespondInput): AnswerStream {
   });
 }
 
-function baseEnd(
-  input: RespondInput,
-): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'upstreamOperation'> {
-  const { record } = input.state;
-  const region = record.region ?? record.resource.region;
-  const upstreamOperation: Operation = input.prepared.upstream.name;
+function requestEnd(
+  { state: { record }, prepared, attempts }: RespondInput,
+  { usage, costNanoUsd: cost, serviceTier, servedModel }: Used,
+  outcome: Outcome,
+  status: number,
+  firstOutputAt: number,
+): RequestEnd {
   return {
-    attempts: input.attempts,
+    outcome,
+    status,
+    usage,
+    costNanoUsd: cost,
+    serviceTier,
     deploymentId: record.id,
-    upstreamOperation,
-    ...(region !== undefined && { region }),
+    region: record.region ?? record.resource.region,
+    servedModel,
+    upstreamOperation: prepared.upstream.name,
+    firstOutputAt,
+    attempts,
   };
 }
 
@@ -327,8 +344,7 @@ function upstreamPart(
     rateLimits: hasOwn ? 'own' : 'upstream',
   });
   if (!hasOwn) return headers;
-  const own = rateLimitHeaders(standing);
-  for (const name in own) headers.push(name, own[name] ?? '');
+  headers.push(...rateLimitHeaders(standing));
   return headers;
 }
 

@@ -91,34 +91,49 @@ class Delivery {
 
   async run(): Promise<RequestEnd> {
     const { model } = this.#grant;
-    const visited = new Set<string>();
-    let next: ResolvedModel | undefined = model;
+    const outcome = await this.#group(model);
+    return outcome.kind === 'delivered' ? outcome.end : this.#fallBack(model, outcome);
+  }
+
+  /** The model asked for could not answer: others may, by the reason of each failure. */
+  async #fallBack(model: ResolvedModel, problem: Problem): Promise<RequestEnd> {
+    const visited = new Set([model.name]);
+    let last = problem;
+    let failed = model;
     let chain: readonly string[] | undefined;
     let chainReason: FallbackReason | undefined;
-    let first: Problem | undefined;
-    while (next !== undefined) {
-      visited.add(next.name);
-      const outcome: Delivered | Problem = await this.#group(next);
-      if (outcome.kind === 'delivered') return outcome.end;
-      first ??= outcome;
-      if (this.#gone) break;
-      if (isUnable(outcome) && this.#mayEstimate()) {
+    while (!this.#gone) {
+      if (isUnable(last) && this.#mayEstimate()) {
         return answerEstimate({ ...this.#input, attempts: this.#dial.attempts });
       }
-      const reason = this.#fallbackReason(outcome);
+      const reason = this.#fallbackReason(last);
       if (reason === undefined) break;
-      if (chain === undefined || reason !== chainReason) chain = this.#chain(next, reason, visited);
-      chainReason = reason;
-      next = undefined;
-      for (const name of chain) {
-        if (visited.has(name)) continue;
-        next = this.#grant.snapshot.models.resolve(name);
-        visited.add(name);
-        if (next !== undefined) break;
+      if (chain === undefined || reason !== chainReason) {
+        chain = this.#chain(failed, reason, visited);
       }
-      if (next !== undefined) this.#fallbacks += 1;
+      chainReason = reason;
+      const next = this.#firstUnvisited(chain, visited);
+      if (next === undefined) break;
+      this.#fallbacks += 1;
+      const outcome = await this.#group(next);
+      if (outcome.kind === 'delivered') return outcome.end;
+      last = outcome;
+      failed = next;
     }
-    return this.#refuse(first);
+    // What went wrong with the model that was asked for is what the caller can make something of.
+    return this.#refuse(problem);
+  }
+
+  #firstUnvisited(chain: readonly string[], visited: Set<string>): ResolvedModel | undefined {
+    for (const name of chain) {
+      if (visited.has(name)) continue;
+      visited.add(name);
+      const model = this.#grant.snapshot.models.resolve(name);
+      if (model === undefined) continue;
+      visited.add(model.name);
+      return model;
+    }
+    return undefined;
   }
 
   fail(error: unknown): Promise<RequestEnd> {
@@ -135,14 +150,14 @@ class Delivery {
   /** Tries the deployments of one group until one delivers, or none is left that could. */
   async #group(model: ResolvedModel): Promise<Delivered | Problem> {
     const { router } = this.#grant.snapshot.records;
-    const tried = new Set<DeploymentState>();
+    let tried: readonly DeploymentState[] = [];
     let last: { failure: UpstreamFailure; state: DeploymentState } | undefined;
     let again = 0;
     // The shortest wait that a deployment at its own limits named since the last try.
     let busyMs: number | undefined;
     let sticky: DeploymentState | undefined;
     /** Those whose bridge cannot carry the request, and what the first of them said. */
-    const unfit = new Set<DeploymentState>();
+    let unfit: readonly DeploymentState[] = [];
     let unfitError: GatewayError | undefined;
     for (;;) {
       if (this.#gone) return aborted;
@@ -156,9 +171,9 @@ class Delivery {
       if (this.#dial.attempts.length >= router.maxAttempts)
         return last === undefined ? aborted : { kind: 'failure', ...last };
       const fit =
-        unfit.size === 0
+        unfit.length === 0
           ? filtered.candidates
-          : filtered.candidates.filter((state) => !unfit.has(state));
+          : filtered.candidates.filter((state) => !unfit.includes(state));
       if (unfitError !== undefined && fit.length === 0) {
         return last === undefined
           ? { kind: 'error', error: unfitError }
@@ -167,9 +182,7 @@ class Delivery {
       const now = this.#gateway.clock.now();
       const order = sticky === undefined ? this.#order(fit, model, now) : [sticky];
       sticky = undefined;
-      const untried = mayRetry(last, tried, this.#grant)
-        ? order.filter((candidate) => !tried.has(candidate))
-        : [];
+      const untried = mayRetry(last, tried.length, this.#grant) ? without(order, tried) : [];
       // At last even one that rests for failures: that it still fails is a guess, while the others just did.
       const state =
         untried.find((candidate) => isUsable(candidate, now)) ??
@@ -198,7 +211,7 @@ class Delivery {
         this.#waited += wait;
         busyMs = undefined;
         if (isAgain) {
-          tried.clear();
+          tried = [];
           if (last !== undefined) again += 1;
         }
         await this.#sleep(wait);
@@ -218,13 +231,13 @@ class Delivery {
       } catch (error) {
         // One that needs no bridge may take what this one's cannot carry.
         if (!(error instanceof GatewayError) || error.code !== 'bridge_unsupported') throw error;
-        unfit.add(state);
+        unfit = [...unfit, state];
         unfitError ??= error;
         continue;
       }
       if (outcome.kind === 'delivered') return outcome;
       if (outcome.kind === 'busy') {
-        tried.add(state);
+        tried = [...tried, state];
         busyMs = Math.min(busyMs ?? outcome.waitMs, outcome.waitMs);
         continue;
       }
@@ -233,10 +246,10 @@ class Delivery {
       switch (await this.#react(state, capability, failure)) {
         case 'same':
           sticky = state;
-          tried.delete(state);
+          tried = without(tried, [state]);
           continue;
         case 'next':
-          tried.add(state);
+          tried = [...tried, state];
           last = { failure, state };
           continue;
         case 'stop':
@@ -269,10 +282,10 @@ class Delivery {
     return filterDeployments(this.#gateway.deployments.serving(model), {
       key,
       router: snapshot.records.router,
-      ...(key.credential !== undefined && { credentialOrigins: credential?.origins ?? [] }),
-      ...(this.#stateful !== undefined && { homes: this.#stateful.homes }),
+      credentialOrigins: key.credential === undefined ? undefined : (credential?.origins ?? []),
+      homes: this.#stateful?.homes,
       tags,
-      ...(model.deploymentId !== undefined && { deploymentId: model.deploymentId }),
+      deploymentId: model.deploymentId,
       estimateInputTokens: this.#admitted.estimate.input,
       canServe: (state) => this.#capability(state, now) !== undefined,
     });
@@ -292,14 +305,15 @@ class Delivery {
     now: number,
   ): readonly DeploymentState[] {
     const { call, snapshot, key } = this.#grant;
+    if (candidates.length < 2) return candidates;
     return orderDeployments(candidates, {
       now,
       random: this.#gateway.random,
       estimateTokens: this.#admitted.estimate.total,
       stream: call.stream,
       router: snapshot.records.router,
-      ...(model.strategy !== undefined && { strategy: model.strategy }),
-      ...(call.sessionKey !== undefined && { sessionKey: `${key.ownerId}:${call.sessionKey}` }),
+      strategy: model.strategy,
+      sessionKey: call.sessionKey === undefined ? undefined : `${key.ownerId}:${call.sessionKey}`,
     });
   }
 
@@ -473,6 +487,13 @@ class Delivery {
   }
 }
 
+function without(
+  states: readonly DeploymentState[],
+  others: readonly DeploymentState[],
+): readonly DeploymentState[] {
+  return others.length === 0 ? states : states.filter((state) => !others.includes(state));
+}
+
 /** No deployment of the group does what was asked for. */
 function isUnable(problem: Problem): boolean {
   return problem.kind === 'none'
@@ -514,14 +535,14 @@ function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
  */
 function mayRetry(
   last: { failure: UpstreamFailure } | undefined,
-  tried: ReadonlySet<DeploymentState>,
+  tried: number,
   grant: Grant,
 ): boolean {
   if (last === undefined) return true;
   const policy =
     grant.snapshot.records.router.retryPolicy[last.failure.failureClass] ??
     grant.call.extras.retries;
-  return policy === undefined || tried.size <= policy;
+  return policy === undefined || tried <= policy;
 }
 
 function noDeployment(reason: FilterReason, model: string): GatewayError {

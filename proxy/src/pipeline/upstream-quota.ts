@@ -1,11 +1,14 @@
+import type { UpstreamRateLimit } from '../routing/deployments.ts';
 import type { UpstreamAnswerHeaders } from '../upstream/headers.ts';
 
 /** What an upstream's answer says about its own limits, for the router. */
 export type UpstreamQuotaReport = {
-  rateLimit?: { remainingRequests?: number; remainingTokens?: number; resetMs?: number };
+  rateLimit?: UpstreamRateLimit | undefined;
   /** Use of a provisioned deployment, 1 = full. */
-  utilisation?: number;
+  utilisation?: number | undefined;
 };
+
+const nothingSaid: UpstreamQuotaReport = {};
 
 /**
  * Reads `x-ratelimit-remaining-*` and `azure-openai-deployment-utilization`.
@@ -16,19 +19,21 @@ export function quotaReport(headers: UpstreamAnswerHeaders): UpstreamQuotaReport
   const remainingRequests = count(headers['x-ratelimit-remaining-requests']);
   const remainingTokens = count(headers['x-ratelimit-remaining-tokens']);
   const utilisation = count(headers['azure-openai-deployment-utilization']);
-  const report: UpstreamQuotaReport = {};
-  if (utilisation !== undefined) report.utilisation = utilisation / 100;
-  if (remainingRequests === undefined && remainingTokens === undefined) return report;
-  const resets = [headers['x-ratelimit-reset-requests'], headers['x-ratelimit-reset-tokens']].map(
-    count,
+  if (remainingRequests === undefined && remainingTokens === undefined) {
+    return utilisation === undefined ? nothingSaid : { utilisation: utilisation / 100 };
+  }
+  const resetSeconds = Math.max(
+    count(headers['x-ratelimit-reset-requests']) ?? 0,
+    count(headers['x-ratelimit-reset-tokens']) ?? 0,
   );
-  const resetSeconds = Math.max(...resets.map((seconds) => seconds ?? 0));
-  report.rateLimit = {
-    ...(remainingRequests !== undefined && { remainingRequests }),
-    ...(remainingTokens !== undefined && { remainingTokens }),
-    ...(resetSeconds > 0 && { resetMs: resetSeconds * 1000 }),
+  return {
+    rateLimit: {
+      remainingRequests,
+      remainingTokens,
+      resetMs: resetSeconds > 0 ? resetSeconds * 1000 : undefined,
+    },
+    utilisation: utilisation === undefined ? undefined : utilisation / 100,
   };
-  return report;
 }
 
 /** A plain number, with or without a percent sign. */

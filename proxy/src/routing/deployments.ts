@@ -35,6 +35,13 @@ const answeringFailures: ReadonlySet<FailureClass> = new Set([
 /** A timeout's latency in LiteLLM's latency-based routing: 1000 s. */
 const timeoutLatencyMs = 1_000_000;
 
+/** What an answer's `x-ratelimit-*` headers said. */
+export type UpstreamRateLimit = {
+  remainingRequests?: number | undefined;
+  remainingTokens?: number | undefined;
+  resetMs?: number | undefined;
+};
+
 /** What an upstream said about its own quota, lowered by what was sent since. */
 export type UpstreamQuota = {
   remainingRequests: number;
@@ -65,29 +72,29 @@ export type DeploymentState = {
   turn: number;
 };
 
-/** How one attempt at a deployment ended. */
-export type AttemptResult = {
+/** How one attempt at a deployment ended. A member that does not apply is absent or undefined. */
+export type AttemptEnd = {
   ok: boolean;
   /** Absent when there was none to name: a success, or the caller left. */
-  failureClass?: FailureClass;
+  failureClass?: FailureClass | undefined;
   /** True when the backend is at fault (429, 5xx, timeout, no connection), never for a mistake of the caller. */
   blame: boolean;
   /** The longest wait the upstream announced. */
-  waitMs?: number;
+  waitMs?: number | undefined;
   /** Input plus output tokens really used. */
-  tokens?: number;
+  tokens?: number | undefined;
   /** What `started` was told. Without it, the estimate stays counted. */
-  estimateTokens?: number;
+  estimateTokens?: number | undefined;
   /** Output tokens; makes `latencyMs` comparable between short and long answers. */
-  outputTokens?: number;
+  outputTokens?: number | undefined;
   /** Duration of a whole answer. */
-  latencyMs?: number;
+  latencyMs?: number | undefined;
   /** Time to the first output of a stream. */
-  firstOutputMs?: number;
+  firstOutputMs?: number | undefined;
   /** The upstream's `x-ratelimit-*` headers. */
-  rateLimit?: { remainingRequests?: number; remainingTokens?: number; resetMs?: number };
+  rateLimit?: UpstreamRateLimit | undefined;
   /** Use of a provisioned deployment, 1 = full. */
-  utilisation?: number;
+  utilisation?: number | undefined;
 };
 
 /** Names are the callers' to choose: what is remembered of them is bounded. */
@@ -180,7 +187,7 @@ export class Deployments {
     if (state.health.open) recordSuccess(state.health, this.#clock.now());
   }
 
-  finished(state: DeploymentState, result: AttemptResult): void {
+  finished(state: DeploymentState, result: AttemptEnd): void {
     const now = this.#clock.now();
     state.inFlight = Math.max(0, state.inFlight - 1);
     this.#recordHealth(state, result, now);
@@ -208,7 +215,7 @@ export class Deployments {
     return state;
   }
 
-  #recordHealth(state: DeploymentState, result: AttemptResult, now: number): void {
+  #recordHealth(state: DeploymentState, result: AttemptEnd, now: number): void {
     const { health } = state;
     if (result.ok) {
       recordSuccess(health, now);
@@ -269,14 +276,14 @@ function newState(record: DeploymentRecord, filled?: string): DeploymentState {
   };
 }
 
-function recordUse(state: DeploymentState, result: AttemptResult, now: number): void {
+function recordUse(state: DeploymentState, result: AttemptEnd, now: number): void {
   if (result.tokens === undefined || result.estimateTokens === undefined) return;
   const window = rollMinute(state.minuteWindow, now);
   // A call may end in a later minute than the one its estimate was counted in.
   window.tokens = Math.max(0, window.tokens + result.tokens - result.estimateTokens);
 }
 
-function recordLatency(state: DeploymentState, result: AttemptResult, now: number): void {
+function recordLatency(state: DeploymentState, result: AttemptEnd, now: number): void {
   const { perToken, firstOutput } = state.latencies;
   if (!result.ok) {
     if (!result.blame || result.failureClass !== 'TimeoutError') return;
@@ -290,7 +297,7 @@ function recordLatency(state: DeploymentState, result: AttemptResult, now: numbe
   }
 }
 
-function recordQuota({ quota }: DeploymentState, result: AttemptResult, now: number): void {
+function recordQuota({ quota }: DeploymentState, result: AttemptEnd, now: number): void {
   if (result.rateLimit === undefined && result.utilisation === undefined) return;
   quota.remainingRequests = result.rateLimit?.remainingRequests ?? Infinity;
   quota.remainingTokens = result.rateLimit?.remainingTokens ?? Infinity;

@@ -16,13 +16,13 @@ export type FilterRequest = {
   key: Pick<KeyRecord, 'regions'>;
   router: Pick<RouterRecord, 'tagFiltering' | 'tagMatchAny' | 'preCallChecks'>;
   /** Origins of the key's own credential; absent = the deployments' credentials are used. */
-  credentialOrigins?: readonly string[];
+  credentialOrigins?: readonly string[] | undefined;
   /** Resources that hold the state the request refers to; absent or empty = none. */
-  homes?: ReadonlySet<string>;
+  homes?: ReadonlySet<string> | undefined;
   /** Tags of the request and of its key, with LiteLLM's `!` and `&` prefixes. */
   tags: readonly string[];
   /** Only this deployment, where the caller asked for it by id. */
-  deploymentId?: string;
+  deploymentId?: string | undefined;
   estimateInputTokens: number;
   /** Whether the deployment can serve the operation, itself or over a bridge. */
   canServe: (state: DeploymentState) => boolean;

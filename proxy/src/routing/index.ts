@@ -37,9 +37,9 @@ export type OrderContext = {
   stream: boolean;
   router: RouterRecord;
   /** The group's own strategy; absent = the router's. */
-  strategy?: StrategyName;
+  strategy?: StrategyName | undefined;
   /** Keeps one conversation on one deployment as long as that is healthy and not full. */
-  sessionKey?: string;
+  sessionKey?: string | undefined;
 };
 
 /**

@@ -53,21 +53,18 @@ export function applyRepairs(body: JsonObject, repairs: readonly Repair[]): stri
  * False when none of the repairs can concern a body, found without parsing it. A parameter at the top level is known from the
  * members; a deeper one is a key somewhere below its member, in quotes unless somebody escaped its letters, which no client does.
  *
+ * @param text - the body, its bytes as characters
  * @param members - the body's top level, by name
  */
 export function mayNeedRepairs(
-  body: Buffer,
+  text: string,
   members: ReadonlyMap<string, unknown>,
   repairs: readonly Repair[],
 ): boolean {
-  if (repairs.length === 0) return false;
   const { topLevel, deeper } = searchFor(repairs);
   for (const name of members.keys()) if (topLevel.has(name)) return true;
-  let text: string | undefined;
   for (const [member, keys] of deeper) {
-    if (!members.has(member)) continue;
-    text ??= body.toString('latin1');
-    if (keys.test(text)) return true;
+    if (members.has(member) && keys.test(text)) return true;
   }
   return false;
 }

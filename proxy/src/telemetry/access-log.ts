@@ -51,7 +51,7 @@ export class AccessLog {
   }
 
   refused(call: RefusedCall): void {
-    const time = new Date(call.startedAt + call.durationMs).toISOString();
+    const time = timeText(call.startedAt + call.durationMs);
     this.#line(
       `{"level":"info","time":"${time}","event":"refused",${JSON.stringify(call).slice(1)}`,
     );
@@ -73,6 +73,18 @@ export class AccessLog {
   }
 }
 
+let lastTime = Number.NaN;
+let lastTimeText = '';
+
+/** Under load several lines have the same millisecond. */
+function timeText(time: number): string {
+  if (time !== lastTime) {
+    lastTime = time;
+    lastTimeText = new Date(time).toISOString();
+  }
+  return lastTimeText;
+}
+
 const plainText = /^[\w .:/@*+=-]*$/;
 
 function quoted(text: string): string {
@@ -86,7 +98,7 @@ function quoted(text: string): string {
 function callLine(endpoint: string, client: string, record: UsageRecord): string {
   const { tokens } = record;
   let line =
-    `{"level":"info","time":"${new Date(record.startedAt + record.durationMs).toISOString()}","event":"call"` +
+    `{"level":"info","time":"${timeText(record.startedAt + record.durationMs)}","event":"call"` +
     `,"requestId":"${record.requestId}","client":${quoted(client)},"endpoint":"${endpoint}","keyId":${quoted(record.keyId)}` +
     `,"ownerId":${quoted(record.ownerId)},"model":${quoted(record.model)}` +
     `,"operation":"${record.operation}","stream":${record.stream},"status":${record.status}` +

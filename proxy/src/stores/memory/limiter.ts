@@ -4,6 +4,7 @@ import type {
   Clock,
   Limiter,
   LimitRequest,
+  LimitStanding,
   RateStanding,
   Refusal,
   Reservation,
@@ -319,17 +320,15 @@ class HeldReservation implements Reservation {
   }
 
   get standing(): RateStanding {
-    const resetMs = this.#minuteLeftMs;
-    const requests = {
-      limit: this.#requestLimit,
-      remaining: Math.max(0, this.#requestsLeft),
-      resetMs,
-    };
-    const tokens = { limit: this.#tokenLimit, remaining: Math.max(0, this.#tokensLeft), resetMs };
     return {
-      ...(this.#requestsLeft < Number.POSITIVE_INFINITY && { requests }),
-      ...(this.#tokensLeft < Number.POSITIVE_INFINITY && { tokens }),
+      requests: this.#standingOf(this.#requestLimit, this.#requestsLeft),
+      tokens: this.#standingOf(this.#tokenLimit, this.#tokensLeft),
     };
+  }
+
+  #standingOf(limit: number, left: number): LimitStanding | undefined {
+    if (left === Number.POSITIVE_INFINITY) return undefined;
+    return { limit, remaining: Math.max(0, left), resetMs: this.#minuteLeftMs };
   }
 
   /** A holder that is named twice is counted once. */
