@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from './scripts/child-process.mjs';
 import { install } from './scripts/install.mjs';
-import { environmentWith, projectNode } from './scripts/project-node.mjs';
+import { environmentWith, nodeFlags, projectNode } from './scripts/project-node.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const args = process.argv.slice(2);
@@ -32,7 +32,7 @@ try {
   // From a checkout it is a developer who starts it, unless the environment or its file says otherwise.
   const profile = namesProfile('.env') ? {} : { AIGATEWAY_PROFILE: 'development' };
   const env = { ...profile, ...environmentWith(node) };
-  const nodeArgs = [...watch, join(root, program), ...args];
+  const nodeArgs = [...nodeFlags, ...watch, join(root, program), ...args];
   // Where this process can become the program, signals and exit code need no passing on, and no second process stays behind.
   if (process.execve && process.platform !== 'win32')
     process.execve(node, [node, ...nodeArgs], env);

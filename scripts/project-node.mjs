@@ -16,6 +16,9 @@ const packages = {
 /** The name of the locked package that holds Node for this machine, or undefined where there is none. */
 export const nodePackage = packages[`${process.platform}-${process.arch}`];
 
+/** Settings of V8 that Node takes only at its start, see docs/decisions/0012. */
+export const nodeFlags = ['--max-semi-space-size=8'];
+
 /**
  * Finds the Node that runs the project: the locked one where it is installed, else the current process's if new enough.
  *

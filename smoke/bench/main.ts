@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { shot } from './connection.ts';
 import { goals, verdict } from './goals.ts';
@@ -32,6 +32,7 @@ const help = `npm run bench -- [options]
 
   --targets LIST      of bare, nginx, gateway; the first is the reference (default: all that are installed)
                       "bare,bare" measures the noise: its ratios should be 1
+  --build NAME=FILE   another bundle of this gateway, started beside it (repeatable)
   --also NAME=URL[,pid=N][,key=K]   a gateway already running, before the same upstream (repeatable)
   --upstream-port N   fixed port of the upstream, for --also
   --only LIST         of ${workloads.map(({ name }) => name).join(', ')}, latency, start, memory
@@ -56,6 +57,7 @@ const { values: options } = parseArgs({
   options: {
     targets: { type: 'string' },
     also: { type: 'string', multiple: true, default: [] },
+    build: { type: 'string', multiple: true, default: [] },
     'upstream-port': { type: 'string' },
     only: { type: 'string' },
     windows: { type: 'string', default: '5' },
@@ -102,6 +104,13 @@ async function run(): Promise<number> {
     const target = await start(surroundings);
     running.push(target);
     targets.push(names.indexOf(name) < at ? { ...target, name: `${name}-${at}` } : target);
+  }
+  for (const build of options.build) {
+    const [name, file] = build.split('=', 2);
+    if (!name || !file) throw new Error(`not NAME=FILE: ${build}`);
+    const target = await startGateway(surroundings, 1, resolve(file));
+    running.push(target);
+    targets.push({ ...target, name });
   }
   targets.push(...options.also.map(parseRunningTarget));
 

@@ -21,6 +21,9 @@ export type Cost = {
   failures: number;
 };
 
+/** Calls until V8 has compiled what a call runs through as far as it ever will. */
+const warmUpCalls = 40_000;
+
 /** How often and how long to measure. */
 export type Plan = { windows: number; seconds: number };
 
@@ -30,7 +33,8 @@ function failuresOf(endings: Endings): number {
 
 /**
  * Measures what a call costs each target, saturated, in windows that take turns (A, B, C, A, B, C…), so that whatever else the
- * machine does meets all alike. A first window of each is thrown away. Ratios are to the first target.
+ * machine does meets all alike. Before the first window each answers as many calls as its code needs to be compiled for good.
+ * Ratios are to the first target.
  */
 export async function measureCosts(
   workload: Workload,
@@ -43,7 +47,12 @@ export async function measureCosts(
     perSecond: [] as number[],
     failures: 0,
   }));
-  for (let window = -1; window < plan.windows; window += 1) {
+  for (const { target } of rows) {
+    let left = Math.ceil(warmUpCalls / Math.max(1, workload.events / 4));
+    const aim = shot(target.port, workload.path, workload.body, target.headers);
+    await saturate(aim, workload.connections, () => left-- > 0);
+  }
+  for (let window = 0; window < plan.windows; window += 1) {
     for (const row of rows) {
       const { target } = row;
       const before = target.pid === undefined ? undefined : cpuMicroseconds(target.pid);
@@ -55,7 +64,6 @@ export async function measureCosts(
       );
       const seconds = (performance.now() - started) / 1000;
       row.failures += failuresOf(endings);
-      if (window < 0) continue;
       row.perSecond.push(endings.ok / seconds);
       if (target.pid !== undefined && before !== undefined && endings.ok > 0) {
         row.cpu.push((cpuMicroseconds(target.pid) - before) / endings.ok);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from '../../scripts/project-node.mjs';
 import { type ServerProcess, freePort, startServer } from './server-process.ts';
 import { benchModel } from './workloads.ts';
 
@@ -108,10 +109,12 @@ export function gatewayProgram(): string {
  * Starts the gateway with everything on that a production gateway does: virtual keys, limits, routing, metering, access log.
  *
  * @param keys - how many virtual keys it knows
+ * @param program - the file to run
  */
 export async function startGateway(
   { upstreamPort, folder, core }: Surroundings,
   keys = 1,
+  program = gatewayProgram(),
 ): Promise<Target> {
   const port = await freePort();
   const home = join(folder, `gateway-${port}`);
@@ -123,7 +126,8 @@ export async function startGateway(
     folder,
     command: [
       process.execPath,
-      gatewayProgram(),
+      ...nodeFlags,
+      program,
       '--config',
       config,
       '--port',
