@@ -72,6 +72,8 @@ class Delivery {
   #fallbacks = 0;
   #repairs = 0;
   #lookedAgain = false;
+  /** Nothing else is left: deployments that rest for failures are asked all the same. */
+  #asksResting = false;
   /** Milliseconds that the request has waited for deployments to come back. */
   #waited = 0;
 
@@ -117,6 +119,12 @@ class Delivery {
         if (next !== undefined) break;
       }
       if (next !== undefined) this.#fallbacks += 1;
+    }
+    if (first?.kind === 'cooling' && !this.#gone) {
+      this.#asksResting = true;
+      const outcome = await this.#group(model);
+      if (outcome.kind === 'delivered') return outcome.end;
+      first = outcome;
     }
     return this.#refuse(first);
   }
@@ -173,7 +181,7 @@ class Delivery {
       // At last even one that rests for failures: that it still fails is a guess, while the others just did.
       const state =
         untried.find((candidate) => isUsable(candidate, now)) ??
-        (last === undefined
+        (last === undefined && !this.#asksResting
           ? undefined
           : untried.find((candidate) => candidate.health.reason === 'failures'));
       if (state === undefined) {
