@@ -8,6 +8,7 @@ import { estimateUsage } from '../accounting/usage-reader.ts';
 import { usageFromTail } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
+import { eventObject } from '../operations/operation.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
@@ -136,7 +137,9 @@ async function respondStream(
   const { reply, gateway, attempt, grant } = input;
   const { operation } = grant.call;
   const tail = new Tail();
-  const stream = result.events ? answerStream(input) : undefined;
+  const errorEvent = (error: JsonObject) =>
+    operation.errorEvent(error, tail.bytes().toString('latin1'), begunAnswer(input, result.held));
+  const stream = result.events ? answerStream(input, errorEvent) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
   reply.begin(result.status, [
@@ -148,7 +151,7 @@ async function respondStream(
     interrupted = true;
     const { error } = new GatewayError('stream_interrupted').envelope();
     if (stream === undefined) reply.destroy();
-    else reply.end(operation.errorEvent({ ...error }, tail.bytes().toString('latin1')));
+    else reply.end(errorEvent({ ...error }));
   };
   // What an upstream sends is not ours to trust: a stream that cannot be read ends like one that was cut.
   const guarded = (step: () => void) => {
@@ -243,7 +246,10 @@ function pricedBy(
   return price === undefined ? {} : { price };
 }
 
-function answerStream(input: RespondInput): AnswerStream {
+function answerStream(
+  input: RespondInput,
+  errorEvent: (error: JsonObject) => string,
+): AnswerStream {
   const { prepared, grant, gateway, state } = input;
   const { call, snapshot } = grant;
   const { settings } = snapshot.records;
@@ -258,7 +264,31 @@ function answerStream(input: RespondInput): AnswerStream {
     rewriteData: rewrite === undefined ? undefined : (data) => rewrite.apply(data),
     rewriteEvery: rewrite?.every ?? false,
     model: settings.responseModel === 'alias' ? grant.asked : undefined,
+    errorEvent,
   });
+}
+
+/** What the caller was told of the answer when its stream began. */
+function begunAnswer(input: RespondInput, held: readonly Buffer[]): JsonObject {
+  const { grant, prepared, state, gateway } = input;
+  const unbegun = unbegunAnswer(grant);
+  if (prepared.bridge !== undefined || grant.call.operation.name !== 'responses') return unbegun;
+  const lines = Buffer.concat(held).toString().split('\n');
+  const data = lines.find((line) => line.startsWith('data:'))?.slice('data:'.length) ?? '';
+  const rewrite = responseRewrite(grant.call, grant.key.ownerId, state.record, gateway.tagger);
+  const response = eventObject({ event: '', data: rewrite?.apply(data) ?? data })?.['response'];
+  if (typeof response !== 'object' || response === null || Array.isArray(response)) return unbegun;
+  const isAlias = grant.snapshot.records.settings.responseModel === 'alias';
+  return isAlias ? { ...response, model: grant.asked } : response;
+}
+
+/** An answer of which the caller knows no more than what it asked for. */
+function unbegunAnswer({ call, asked }: Grant): JsonObject {
+  return {
+    id: `resp_${call.requestId}`,
+    created_at: Math.floor(call.startedAt / 1000),
+    model: asked,
+  };
 }
 
 function baseEnd(
@@ -404,6 +434,7 @@ function sendError(
   body: { error: { message: string; type: string; param: string | null; code: string | null } },
 ): void {
   if (!reply.committed) reply.send(status, headers, JSON.stringify(body));
-  else if (grant.call.stream) reply.end(grant.call.operation.errorEvent({ ...body.error }, ''));
+  else if (grant.call.stream)
+    reply.end(grant.call.operation.errorEvent({ ...body.error }, '', unbegunAnswer(grant)));
   else reply.destroy();
 }
