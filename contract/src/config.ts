@@ -851,6 +851,11 @@ export const aigatewaySettings = z.object({
 
   headers_timeout: effective(time(anyTime), 'Limit for the headers of a request', '30'),
   body_timeout: effective(time(anyTime), 'Limit for the body of a request', '120'),
+  write_timeout: effective(
+    time(anyTime),
+    'How long a caller may take nothing of its answer before its connection is ended',
+    '120',
+  ),
   keep_alive_timeout: effective(
     time(anyTime),
     'How long idle connections of callers stay; above the ingress',
