@@ -778,7 +778,10 @@ const virtualKey = z.object({
     'Credential of `credential_list` that replaces those of the deployments',
   ),
   litellm_credential_name: effective(text(), 'Another name of `credential`'),
-  max_output_tokens: effective(count(), 'Most output tokens a request may ask for'),
+  max_output_tokens: effective(
+    count(),
+    'Most output tokens of an answer: more is refused, and set for a request that names no maximum',
+  ),
   max_choices: effective(integer({ min: 1, max: 128 }), 'Most answers (`n`) a request may ask for'),
   metadata: inert('it is a description'),
 });

@@ -28,13 +28,18 @@ export function estimateInput(call: Call): number {
   return estimateTokens(sizeOf(call)).input;
 }
 
+function lower(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
+
 /** What the call is expected to use, see {@link estimateTokens}. */
 function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
   if (!call.match.endpoint.metered) return nothing;
   const [first] = snapshot.models.deployments(model.group);
   const mean = gateway.outputMeans.mean(key.keyId, model.name);
-  const maxOutput = first?.facts.maxOutputTokens;
+  const maxOutput = lower(first?.facts.maxOutputTokens, key.maxOutputTokens);
   return estimateTokens({
     ...sizeOf(call),
     ...(call.outputLimit !== undefined && { requestedOutput: call.outputLimit }),

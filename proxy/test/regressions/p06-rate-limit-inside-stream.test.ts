@@ -162,7 +162,9 @@ describe.each(forms)(
       gateway = await start({
         deployments: [ownUpstream(upstream.origin, deployment, { priority: 0 }), ...others],
         credentials: [noCredential(upstream.origin)],
-        pipeline: { timing: { holdMs: 40, commentMs: 40, whitespaceMs: 60_000, blockedMs: 60_000 } },
+        pipeline: {
+          timing: { holdMs: 40, commentMs: 40, whitespaceMs: 60_000, blockedMs: 60_000 },
+        },
         router: { retries: 0 },
       });
       return () => {
