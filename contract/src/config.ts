@@ -746,13 +746,19 @@ const virtualKey = z.object({
   ),
   aliases: effective(mapOf(text()), 'Names it may ask for, and the models they mean'),
   ...limitFields,
-  model_rpm_limit: effective(mapOf(count()), 'Requests per minute by model'),
-  model_tpm_limit: effective(mapOf(count()), 'Tokens per minute by model'),
+  model_rpm_limit: effective(
+    mapOf(count()),
+    'Requests per minute by model; a name with `*` is one limit for all it matches, the most specific counts',
+  ),
+  model_tpm_limit: effective(
+    mapOf(count()),
+    'Tokens per minute by model; names as in `model_rpm_limit`',
+  ),
   model_max_budget: effective(
     mapOf(
       budgetOfProvider.meta({ type: 'a map with budget_limit and time_period' }) as never,
     ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
-    'Budgets by model',
+    'Budgets by model; names as in `model_rpm_limit`',
   ),
   expires: effective(instant(), 'From then on the key is refused'),
   duration: refused('a life counted from now would begin anew at every start; use expires'),

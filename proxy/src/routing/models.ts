@@ -6,7 +6,7 @@ import type {
   RouterRecord,
   StrategyName,
 } from '@aigateway/contract/records';
-import { filledBy, matchesPattern } from '@aigateway/contract/wildcard';
+import { bySpecificity, filledBy, matchesPattern } from '@aigateway/contract/wildcard';
 
 /** A name that a caller asked for, led to what serves it. */
 export type ResolvedModel = {
@@ -52,7 +52,7 @@ export class ModelIndex {
     for (const deployment of records.deployments) this.#deployments.set(deployment.id, deployment);
     this.#patterns = [...this.#groups.keys()]
       .filter((name) => name.includes('*'))
-      .sort((a, b) => b.length - a.length || b.indexOf('*') - a.indexOf('*'));
+      .sort(bySpecificity);
   }
 
   /** Names of all groups in the order of the configuration. */

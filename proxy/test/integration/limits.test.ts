@@ -104,6 +104,26 @@ describe('requests per minute', () => {
     expect((await call({ model: 'gpt-4o-mini' })).status).toBe(200);
   });
 
+  it('are shared by the models that a pattern matches, unless one has limits of its own', async () => {
+    const modelLimits = { 'gpt-*': { requestsPerMinute: 1 }, 'gpt-4o': { requestsPerMinute: 2 } };
+    await start([], {
+      keys: [keyRecord({ modelLimits })],
+      deployments: ['gpt-*', 'gpt-4o'].map((model) => ({
+        resourceName: 'east',
+        deployment: 'gpt-4o',
+        model,
+        id: model,
+      })),
+    });
+    expect((await call({ model: 'gpt-5' })).status).toBe(200);
+    const refused = await call({ model: 'gpt-4o-mini' });
+    expect(refused.status).toBe(429);
+    expect(refused.text).toContain('caller:gpt-*');
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(429);
+  });
+
   it('are not used up by what one of several limits refuses', async () => {
     await start([
       scope({ requestsPerMinute: 100 }, 'team', 'team-a'),
