@@ -57,18 +57,23 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
 export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitted> {
   const tokens = estimate(grant, gateway);
   const deployments = grant.snapshot.models.deployments(grant.model.group);
+  const costNanoUsd = costEstimate(
+    tokens,
+    deployments.map(({ prices }) => prices),
+  );
   const answer = gateway.limiter.reserve({
     scopes: grant.scopes,
     tokens: tokens.total,
-    costNanoUsd: costEstimate(
-      tokens,
-      deployments.map(({ prices }) => prices),
-    ),
+    costNanoUsd,
   });
   const { budgetExceededStatus } = grant.snapshot.records.settings;
   const admitted = (outcome: Awaited<typeof answer>): Admitted => {
     if ('refused' in outcome) {
-      throw refusalError(outcome, { nowMs: gateway.clock.now(), budgetExceededStatus });
+      throw refusalError(outcome, {
+        nowMs: gateway.clock.now(),
+        estimateNanoUsd: costNanoUsd,
+        budgetExceededStatus,
+      });
     }
     return { reservation: outcome, estimate: tokens };
   };
