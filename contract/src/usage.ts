@@ -71,6 +71,8 @@ export type UsageRecord = {
   upstreamOperation?: string;
   deploymentId?: string;
   region?: string;
+  /** The deployment of the same resource that Azure itself passed the request on to, whose prices count then. */
+  spilledTo?: string;
   /** The upstream's own name of the model that answered. */
   servedModel?: string;
   stream: boolean;

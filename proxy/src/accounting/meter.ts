@@ -58,6 +58,7 @@ export type RequestEnd = {
   serviceTier?: string | undefined;
   deploymentId?: string | undefined;
   region?: string | undefined;
+  spilledTo?: string | undefined;
   servedModel?: string | undefined;
   /** What the deployment was spoken to in, when bridged. */
   upstreamOperation?: Operation | undefined;
@@ -245,6 +246,7 @@ function usageRecord(
       upstreamOperation !== operation && { upstreamOperation }),
     ...(deploymentId !== undefined && { deploymentId }),
     ...(region !== undefined && { region }),
+    ...(end.spilledTo !== undefined && { spilledTo: end.spilledTo }),
     ...(servedModel !== undefined && { servedModel }),
     stream: request.stream,
     status: end.status,

@@ -1,5 +1,5 @@
 import { lookUp } from '@aigateway/contract/prices';
-import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
+import type { JsonObject, Operation } from '@aigateway/contract/records';
 import { noTokens, type AttemptRecord } from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
@@ -25,6 +25,7 @@ import type { Call } from './read.ts';
 import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
+import { spilledTo, spilloverPrices } from './spillover.ts';
 import { responseRewrite } from './state.ts';
 
 export type Answered = Extract<AttemptResult, { kind: 'stream' | 'whole' }>;
@@ -209,24 +210,25 @@ async function respondStream(
  * @param seenBytes - bytes of it in all
  */
 function usedBy(
-  { grant, prepared, admitted, state }: RespondInput,
+  input: RespondInput,
   tail: Buffer,
   seenBytes: number,
   stream: boolean,
 ): Pick<RequestEnd, 'usage' | 'serviceTier' | 'servedModel' | 'price'> {
+  const { grant, prepared, admitted } = input;
   if (!grant.call.match.endpoint.metered) return {};
   const seen = usageFromTail(tail, prepared.upstream.name);
   if (seen === undefined) {
-    const { input, output } = admitted.estimate;
+    const { estimate } = admitted;
     // What passed of a background response is its envelope: it is generated after this request has ended.
     const tokens = isBackground(grant.call)
-      ? { ...noTokens, input, output }
-      : estimateUsage({ inputTokens: input, outputBytes: seenBytes, stream });
-    return { usage: { tokens, source: 'estimated' }, ...pricedBy(state.record, undefined) };
+      ? { ...noTokens, input: estimate.input, output: estimate.output }
+      : estimateUsage({ inputTokens: estimate.input, outputBytes: seenBytes, stream });
+    return { usage: { tokens, source: 'estimated' }, ...pricedBy(input, undefined) };
   }
   return {
     usage: { tokens: seen.tokens, source: 'measured' },
-    ...pricedBy(state.record, seen.model),
+    ...pricedBy(input, seen.model),
     ...(seen.serviceTier !== undefined && { serviceTier: seen.serviceTier }),
     ...(seen.model !== undefined && { servedModel: seen.model }),
   };
@@ -236,13 +238,22 @@ function isBackground({ body, scan, operation }: Call): boolean {
   return operation.name === 'responses' && memberValue(body, scan, 'background') === true;
 }
 
-/** The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. */
+/**
+ * The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. What Azure
+ * itself passed on is not paid by provisioned capacity: then the other deployment's count, else the model's.
+ */
 function pricedBy(
-  record: DeploymentRecord,
+  { grant, result, state: { record } }: RespondInput,
   servedModel: string | undefined,
 ): Pick<RequestEnd, 'price'> {
+  const ofModel = () => (servedModel === undefined ? undefined : lookUp(servedModel)?.prices);
+  const other = spilledTo(result.headers, record);
   const price =
-    record.prices ?? (servedModel === undefined ? undefined : lookUp(servedModel)?.prices);
+    other === undefined
+      ? (record.prices ?? ofModel())
+      : (spilloverPrices(grant.snapshot.records.deployments, record, other) ??
+        ofModel() ??
+        record.prices);
   return price === undefined ? {} : { price };
 }
 
@@ -293,15 +304,17 @@ function unbegunAnswer({ call, asked }: Grant): JsonObject {
 
 function baseEnd(
   input: RespondInput,
-): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'upstreamOperation'> {
+): Pick<RequestEnd, 'attempts' | 'deploymentId' | 'region' | 'spilledTo' | 'upstreamOperation'> {
   const { record } = input.state;
   const region = record.region ?? record.resource.region;
   const upstreamOperation: Operation = input.prepared.upstream.name;
+  const other = spilledTo(input.result.headers, record);
   return {
     attempts: input.attempts,
     deploymentId: record.id,
     upstreamOperation,
     ...(region !== undefined && { region }),
+    ...(other !== undefined && { spilledTo: other }),
   };
 }
 

@@ -258,7 +258,9 @@ describe('a budget', () => {
       error: { code: 'budget_exceeded', type: 'budget_exceeded' },
     });
     expect(refused.text).toContain('Budget has been exceeded!');
-    expect(refused.text).toMatch(/Max budget: 0\.0002\. This request is estimated at: 0\.0001\d*\./);
+    expect(refused.text).toMatch(
+      /Max budget: 0\.0002\. This request is estimated at: 0\.0001\d*\./,
+    );
     const spent = gateway.usage.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0);
     expect(spent).toBeLessThanOrEqual(0.0002 * 1e9 + 100_000);
   });
