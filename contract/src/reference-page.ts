@@ -89,6 +89,11 @@ function sections(): Section[] {
       schema: section(router.shape['routing_strategy_args']),
     },
     {
+      title: 'router_settings.routing_groups[]',
+      text: 'Models with a strategy of their own.',
+      schema: section(router.shape['routing_groups']),
+    },
+    {
       title: 'router_settings.retry_policy',
       text: 'Extra attempts by kind of failure.',
       schema: section(router.shape['retry_policy']),

@@ -175,7 +175,7 @@ class Delivery {
       const now = this.#gateway.clock.now();
       const order = sticky === undefined ? this.#order(fit, model, now) : [sticky];
       sticky = undefined;
-      const untried = mayRetry(last, tried, this.#grant)
+      const untried = mayRetry(last, tried, model, this.#grant)
         ? order.filter((candidate) => !tried.has(candidate))
         : [];
       // At last even one that rests for failures: that it still fails is a guess, while the others just did.
@@ -187,8 +187,8 @@ class Delivery {
       if (state === undefined) {
         const isAgain = untried.length === 0;
         const wait = isAgain
-          ? this.#wait(order, last, again, busyMs, now)
-          : this.#wait(untried, undefined, again, busyMs, now);
+          ? this.#wait(model, order, last, again, busyMs, now)
+          : this.#wait(model, untried, undefined, again, busyMs, now);
         if (wait === undefined) {
           const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
           if (hasHome && isLost(order, last, now) && this.#strip()) continue;
@@ -313,6 +313,7 @@ class Delivery {
 
   /** Milliseconds until another try makes sense within this request; undefined when none does. */
   #wait(
+    model: ResolvedModel,
     order: readonly DeploymentState[],
     last: { failure: UpstreamFailure } | undefined,
     again: number,
@@ -324,7 +325,7 @@ class Delivery {
     let wait = Math.max(available, busyMs ?? 0);
     if (last !== undefined) {
       if (last.failure.retry !== 'same-or-other') return undefined;
-      if (again >= allowedRetries(last.failure, this.#grant)) return undefined;
+      if (again >= allowedRetries(last.failure, model, this.#grant)) return undefined;
       const ceiling = Math.min(8000, 500 * 2 ** again);
       wait = Math.max(
         available,
@@ -510,10 +511,20 @@ function isLost(
   return home.every((state) => !isUsable(state, now) && state.health.reason === 'failures');
 }
 
-/** Retries by LiteLLM's policy for the kind of failure, else by the request, else by the router. */
-function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
-  const { router } = grant.snapshot.records;
-  return router.retryPolicy[failure.failureClass] ?? grant.call.extras.retries ?? router.retries;
+/** What LiteLLM's policy for the kind of failure, the model's before the router's, or else the request says of retries. */
+function statedRetries(
+  failure: UpstreamFailure,
+  model: ResolvedModel,
+  grant: Grant,
+): number | undefined {
+  const policy = model.retryPolicy ?? grant.snapshot.records.router.retryPolicy;
+  return policy[failure.failureClass] ?? grant.call.extras.retries;
+}
+
+function allowedRetries(failure: UpstreamFailure, model: ResolvedModel, grant: Grant): number {
+  return (
+    statedRetries(failure, model, grant) ?? model.retries ?? grant.snapshot.records.router.retries
+  );
 }
 
 /**
@@ -523,12 +534,11 @@ function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
 function mayRetry(
   last: { failure: UpstreamFailure } | undefined,
   tried: ReadonlySet<DeploymentState>,
+  model: ResolvedModel,
   grant: Grant,
 ): boolean {
   if (last === undefined) return true;
-  const policy =
-    grant.snapshot.records.router.retryPolicy[last.failure.failureClass] ??
-    grant.call.extras.retries;
+  const policy = statedRetries(last.failure, model, grant);
   return policy === undefined || tried.size <= policy;
 }
 

@@ -24,6 +24,9 @@ export type ResolvedModel = {
   /** `<provider>/<name>` of a group without a provider in its name: `azure/*` in a key's list lets it in. */
   readonly providerNames: readonly string[];
   readonly strategy?: StrategyName;
+  /** The group's own, in place of the router's. */
+  readonly retryPolicy?: RouterRecord['retryPolicy'];
+  readonly retries?: number;
 };
 
 type Group = {
@@ -243,6 +246,8 @@ function resolveGroup(
     accessGroups: record.accessGroups,
     providerNames: deployments.flatMap((deployment) => providerName(deployment, record.name)),
     ...(record.strategy !== undefined && { strategy: record.strategy }),
+    ...(record.retryPolicy !== undefined && { retryPolicy: record.retryPolicy }),
+    ...(record.retries !== undefined && { retries: record.retries }),
   };
 }
 
