@@ -124,7 +124,8 @@ class Delivery {
       this.#asksResting = true;
       const outcome = await this.#group(model);
       if (outcome.kind === 'delivered') return outcome.end;
-      first = outcome;
+      // Any other problem, as that all attempts are used up, is not what kept the model from answering.
+      if (outcome.kind === 'failure') first = outcome;
     }
     return this.#refuse(first);
   }

@@ -140,6 +140,19 @@ describe('the breaker', () => {
     expect(upstreamCalls('west')).toBe(2);
   });
 
+  it('says that all rest where no attempt is left to ask them', async () => {
+    gateway = await start(['east'], {
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', model: 'main' },
+        { resourceName: 'west', deployment: 'gpt-4o', model: 'spare' },
+      ],
+      router: { retries: 0, maxAttempts: 1, fallbacks: { main: ['spare'] } },
+    });
+    gateway.simulator.fault({ kind: 'error', error: '503-unavailable' });
+    expect(await call({ model: 'main' })).toBe(503);
+    expect(await call({ model: 'main' })).toBe(429);
+  });
+
   it('never takes the last of several members out either', async () => {
     gateway = await start(['east', 'west']);
     gateway.simulator.fault({ kind: 'error', error: '500-internal' });
