@@ -16,7 +16,7 @@ const packages = {
 /** The name of the locked package that holds Node for this machine, or undefined where there is none. */
 export const nodePackage = packages[`${process.platform}-${process.arch}`];
 
-/** Settings of V8 that Node takes only at its start, see docs/decisions/0012. */
+/** Settings of V8 that Node takes only at its start, see docs/decisions/0013. */
 export const nodeFlags = ['--max-semi-space-size=8'];
 
 /**

@@ -14,6 +14,7 @@ import {
   withoutMissing,
 } from './compile-facts.ts';
 import { type Provider, readModelName } from './compile-model-name.ts';
+import { allowedFailsOf, failurePolicy } from './compile-router.ts';
 import { configSchema, type ModelConfig, type UpstreamConfig } from './config.ts';
 import { isJsonObject } from './config-fields.ts';
 import type { ConfigPath } from './config-problems.ts';
@@ -122,6 +123,11 @@ export function compileDeployment(
     ...optional('timeoutMs', params.timeout ?? params.request_timeout),
     ...optional('streamTimeoutMs', params.stream_timeout),
     ...optional('coolDownMs', info.cooldown_time ?? params.cooldown_time),
+    ...optional('allowedFails', allowedFailsOf(info.allowed_fails)),
+    ...optional(
+      'allowedFailsPolicy',
+      info.allowed_fails_policy && failurePolicy(info.allowed_fails_policy, 'AllowedFails'),
+    ),
     tags: params.tags ?? [],
     ...region,
     ...optional('family', familyOf(name, finding)),

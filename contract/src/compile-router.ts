@@ -2,7 +2,14 @@ import type { Config } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { defaultResponsesModel } from './environment-config.ts';
 import { nearestName } from './names.ts';
-import type { FailureClass, ModelRecord, Operation, RouterRecord } from './records.ts';
+import { optional } from './optional.ts';
+import type {
+  FailureClass,
+  ModelRecord,
+  Operation,
+  RouterRecord,
+  StrategyName,
+} from './records.ts';
 import { matchesPattern } from './wildcard.ts';
 
 /** Ten minutes, as the SDKs wait. */
@@ -25,15 +32,14 @@ export function routerRecord(
   const names = models.map(({ name }) => name);
   const aliases = aliasesOf(config);
   const record: RouterRecord = {
-    strategy: strategy === 'usage-based-routing' ? 'usage-based-routing-v2' : strategy,
+    strategy: strategyName(strategy),
     latencyWindowMs: router.routing_strategy_args?.ttl ?? 3_600_000,
     latencyBuffer: router.routing_strategy_args?.lowest_latency_buffer ?? 0,
     retries:
       policy.DefaultRetries ?? router.num_retries ?? router.max_retries ?? litellm.num_retries ?? 2,
-    retryPolicy: policyOf(policy, 'Retries'),
-    // LiteLLM's default of 3 means "not set" there, also when someone writes it.
-    ...(allowedFails === undefined || allowedFails === 3 ? {} : { allowedFails }),
-    allowedFailsPolicy: policyOf(router.allowed_fails_policy ?? {}, 'AllowedFails'),
+    retryPolicy: failurePolicy(policy, 'Retries'),
+    ...optional('allowedFails', allowedFailsOf(allowedFails)),
+    allowedFailsPolicy: failurePolicy(router.allowed_fails_policy ?? {}, 'AllowedFails'),
     coolDownMs: router.disable_cooldowns === true ? 0 : (router.cooldown_time ?? 5000),
     maxAttempts: ours.max_attempts ?? 12,
     totalTimeoutMs: ours.total_timeout ?? Math.max(timeoutMs, defaultTimeoutMs),
@@ -69,7 +75,53 @@ export function routerRecord(
   return record;
 }
 
-function policyOf(
+/** LiteLLM's default of 3 means "not set" there, also when someone writes it. */
+export function allowedFailsOf(count: number | undefined): number | undefined {
+  return count === 3 ? undefined : count;
+}
+
+function strategyName(name: ConfiguredStrategy): StrategyName {
+  return name === 'usage-based-routing' ? 'usage-based-routing-v2' : name;
+}
+
+type ConfiguredStrategy = StrategyName | 'usage-based-routing';
+
+/** What the router's settings say of single models. Names that are none are told, but do not stop the start. */
+export function withRouting(
+  models: readonly ModelRecord[],
+  config: Config,
+  report: Report,
+): readonly ModelRecord[] {
+  const { routing_groups: groups = [], model_group_retry_policy: policies = {} } =
+    config.router_settings ?? {};
+  const names = models.map(({ name }) => name);
+  const strategies = new Map<string, StrategyName>();
+  for (const [index, group] of groups.entries()) {
+    const path: ConfigPath = ['router_settings', 'routing_groups', index, 'models'];
+    for (const model of group.models ?? []) {
+      if (strategies.has(model)) report.problem(path, `${model} is in another group too`);
+      if (!names.includes(model)) report.notice('risk', path, notConfigured(model, names));
+      if (group.routing_strategy !== undefined)
+        strategies.set(model, strategyName(group.routing_strategy));
+    }
+  }
+  for (const model of Object.keys(policies)) {
+    const path: ConfigPath = ['router_settings', 'model_group_retry_policy'];
+    if (!names.includes(model)) report.notice('risk', path, notConfigured(model, names));
+  }
+  return models.map((record) => {
+    const policy = Object.hasOwn(policies, record.name) ? policies[record.name] : undefined;
+    return {
+      ...record,
+      ...optional('strategy', strategies.get(record.name)),
+      ...(policy !== undefined && { retryPolicy: failurePolicy(policy, 'Retries') }),
+      ...optional('retries', policy?.DefaultRetries),
+    };
+  });
+}
+
+/** Counts by failure class, out of LiteLLM's names for them. */
+export function failurePolicy(
   policy: { readonly [name: string]: number | undefined },
   suffix: 'Retries' | 'AllowedFails',
 ): { [failure in FailureClass]?: number } {

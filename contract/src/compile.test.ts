@@ -313,6 +313,35 @@ describe('what is known of a deployment', () => {
     expect(sorted.map(({ id }) => id)).toEqual(['base-ptu', 'second', 'plain']);
   });
 
+  it('takes strategy and retries of a model, and the allowed failures of a deployment', () => {
+    const settings = (router: object) => one({}, {}, { router_settings: router });
+    const compiled = settings({
+      routing_groups: [
+        { group_name: 'quick', models: ['m'], routing_strategy: 'usage-based-routing' },
+      ],
+      model_group_retry_policy: { m: { TimeoutErrorRetries: 0, DefaultRetries: 4 } },
+    });
+    expect(problems(compiled)).toEqual([]);
+    expect(compiled.records.models).toMatchObject([
+      { strategy: 'usage-based-routing-v2', retryPolicy: { TimeoutError: 0 }, retries: 4 },
+    ]);
+    const policy = { RateLimitErrorAllowedFails: 5 };
+    expect(first(one({}, { allowed_fails: 2, allowed_fails_policy: policy }))).toMatchObject({
+      allowedFails: 2,
+      allowedFailsPolicy: { RateLimitError: 5 },
+    });
+    expect(first(one({}, { allowed_fails: 3 }))).not.toHaveProperty('allowedFails');
+    const twice = { models: ['m'], routing_strategy: 'least-busy' };
+    expect(problems(settings({ routing_groups: [twice, twice] })).join()).toContain(
+      'm is in another group too',
+    );
+    const lost = settings({
+      routing_groups: [{ ...twice, models: ['n'] }],
+      model_group_retry_policy: { o: {} },
+    });
+    expect(notices(lost).filter((text) => /\b[no]\b.* is no/.test(text))).toHaveLength(2);
+  });
+
   it('keeps ids over restarts and changed limits', () => {
     expect(first(one({ rpm: 5 })).id).toBe(first(one({ rpm: 6 })).id);
     expect(first(one({})).id).not.toBe(first(one({ model: 'azure/e' })).id);

@@ -2,7 +2,7 @@ import { parseAzureUrl } from './azure-url.ts';
 import type { DeploymentContext, NamedCredential } from './compile-context.ts';
 import { compileDeployment, type CompiledDeployment } from './compile-deployment.ts';
 import { compileKeys } from './compile-keys.ts';
-import { routerRecord } from './compile-router.ts';
+import { routerRecord, withRouting } from './compile-router.ts';
 import { settingsRecord } from './compile-settings.ts';
 import { type Config, identityKinds } from './config.ts';
 import {
@@ -83,7 +83,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   checkIds(compiled, report);
   checkResources(compiled, report);
   const deployments = compiled.map(({ deployment }) => deployment);
-  const models = modelRecords(compiled);
+  const models = withRouting(modelRecords(compiled), config, report);
   const router = routerRecord(config, models, report);
   const modelNames = new Set([
     ...models.flatMap((model) => [model.name, ...model.accessGroups]),

@@ -58,6 +58,40 @@ const strategy = oneOf(
   'usage-based-routing-v2',
 );
 
+const retries = integer({ min: 0, max: 100 });
+const names = mapOf(texts());
+
+const failureNames = [
+  'BadRequestError',
+  'AuthenticationError',
+  'TimeoutError',
+  'RateLimitError',
+  'ContentPolicyViolationError',
+  'InternalServerError',
+  'ServiceUnavailableError',
+  'BadGatewayError',
+  'NotFoundError',
+] as const;
+
+const retryPolicy = z.object({
+  ...failureFields('Retries', 'Extra attempts after this kind of failure'),
+  DefaultRetries: effective(retries, 'The same as `num_retries`'),
+});
+
+const failsPolicy = z.object(
+  failureFields('AllowedFails', 'Failures of this kind in a minute before a deployment rests'),
+);
+
+function failureFields<Suffix extends 'Retries' | 'AllowedFails'>(
+  suffix: Suffix,
+  description: string,
+) {
+  const fields = failureNames.map((name) => [`${name}${suffix}`, effective(retries, description)]);
+  return Object.fromEntries(fields) as {
+    [Name in `${(typeof failureNames)[number]}${Suffix}`]: ReturnType<typeof effective<number>>;
+  };
+}
+
 /** Ways to authenticate that `azure_credential` and `AZURE_CREDENTIAL` name: ours, and azure-identity's class names. */
 export const identityKinds = {
   'managed-identity': 'managed-identity',
@@ -294,8 +328,16 @@ const modelInfo = z.looseObject({
   capacity: effective(oneOf('ptu', 'standard'), 'The same as in `litellm_params`'),
   hidden: effective(flag(), 'Works, but is not listed', 'false'),
   ...priceFields,
-  allowed_fails: inert('failures are counted by the policy of the router'),
-  allowed_fails_policy: inert('failures are counted by the policy of the router'),
+  allowed_fails: effective(
+    retries,
+    'Failures in a minute before the deployment rests; 3 counts as not set',
+    "the router's",
+  ),
+  allowed_fails_policy: failsPolicy.optional().meta({
+    status: 'effective',
+    description: 'The same by kind of failure',
+    default: "the router's",
+  }),
   disable_background_health_check: inert('there are no background checks that cost money'),
   health_check_timeout: inert('there are no background checks that cost money'),
   enable_tag_filtering: inert('tag filtering is switched for the whole router'),
@@ -339,40 +381,6 @@ const budgetOfProvider = z.object({
   budget_duration: effective(duration(), 'Another name of `time_period`'),
 });
 
-const retries = integer({ min: 0, max: 100 });
-const names = mapOf(texts());
-
-const failureNames = [
-  'BadRequestError',
-  'AuthenticationError',
-  'TimeoutError',
-  'RateLimitError',
-  'ContentPolicyViolationError',
-  'InternalServerError',
-  'ServiceUnavailableError',
-  'BadGatewayError',
-  'NotFoundError',
-] as const;
-
-const retryPolicy = z.object({
-  ...failureFields('Retries', 'Extra attempts after this kind of failure'),
-  DefaultRetries: effective(retries, 'The same as `num_retries`'),
-});
-
-const failsPolicy = z.object(
-  failureFields('AllowedFails', 'Failures of this kind in a minute before a deployment rests'),
-);
-
-function failureFields<Suffix extends 'Retries' | 'AllowedFails'>(
-  suffix: Suffix,
-  description: string,
-) {
-  const fields = failureNames.map((name) => [`${name}${suffix}`, effective(retries, description)]);
-  return Object.fromEntries(fields) as {
-    [Name in `${(typeof failureNames)[number]}${Suffix}`]: ReturnType<typeof effective<number>>;
-  };
-}
-
 const fallbackList = z
   .array(names)
   .meta({ type: 'a list of maps of a model to a list of models' }) as unknown as z.ZodType<
@@ -404,6 +412,13 @@ const aliasTarget = z.union([
     .object({ model: z.string(), hidden: z.boolean().optional() })
     .transform((target) => ({ model: target.model, hidden: target.hidden === true })),
 ]) as z.ZodType<{ model: string; hidden: boolean }, unknown>;
+
+const routingGroup = z.object({
+  group_name: inert('it is a name only: callers ask for the models'),
+  models: effective(texts(), 'Names of models; each in one group at most'),
+  routing_strategy: effective(strategy, 'How one of their usable deployments is chosen'),
+  routing_strategy_args: inert('those of `router_settings` hold for all models'),
+});
 
 const routerSettings = z.object({
   routing_strategy: effective(
@@ -476,8 +491,17 @@ const routerSettings = z.object({
     ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
     'Budget over all deployments of a provider (`azure`, `openai`); over it they are not used',
   ),
-  model_group_retry_policy: inert('one retry policy holds for all models in this release'),
-  routing_groups: inert('one strategy holds for all models in this release'),
+  model_group_retry_policy: effective(
+    mapOf(retryPolicy.meta({ type: 'a map as in retry_policy' }) as never) as z.ZodType<
+      Record<string, z.output<typeof retryPolicy>>,
+      unknown
+    >,
+    'By model, in place of `retry_policy`',
+  ),
+  routing_groups: z
+    .array(routingGroup)
+    .optional()
+    .meta({ status: 'effective', description: 'Models with a strategy of their own' }),
   redis_host: inert(noRedis),
   redis_port: inert(noRedis),
   redis_password: inert(noRedis),
@@ -746,13 +770,19 @@ const virtualKey = z.object({
   ),
   aliases: effective(mapOf(text()), 'Names it may ask for, and the models they mean'),
   ...limitFields,
-  model_rpm_limit: effective(mapOf(count()), 'Requests per minute by model'),
-  model_tpm_limit: effective(mapOf(count()), 'Tokens per minute by model'),
+  model_rpm_limit: effective(
+    mapOf(count()),
+    'Requests per minute by model; a name with `*` is one limit for all it matches, the most specific counts',
+  ),
+  model_tpm_limit: effective(
+    mapOf(count()),
+    'Tokens per minute by model; names as in `model_rpm_limit`',
+  ),
   model_max_budget: effective(
     mapOf(
       budgetOfProvider.meta({ type: 'a map with budget_limit and time_period' }) as never,
     ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
-    'Budgets by model',
+    'Budgets by model; names as in `model_rpm_limit`',
   ),
   expires: effective(instant(), 'From then on the key is refused'),
   duration: refused('a life counted from now would begin anew at every start; use expires'),
@@ -778,7 +808,10 @@ const virtualKey = z.object({
     'Credential of `credential_list` that replaces those of the deployments',
   ),
   litellm_credential_name: effective(text(), 'Another name of `credential`'),
-  max_output_tokens: effective(count(), 'Most output tokens a request may ask for'),
+  max_output_tokens: effective(
+    count(),
+    'Most output tokens of an answer: more is refused, and set for a request that names no maximum',
+  ),
   max_choices: effective(integer({ min: 1, max: 128 }), 'Most answers (`n`) a request may ask for'),
   metadata: inert('it is a description'),
 });
@@ -851,6 +884,11 @@ export const aigatewaySettings = z.object({
 
   headers_timeout: effective(time(anyTime), 'Limit for the headers of a request', '30'),
   body_timeout: effective(time(anyTime), 'Limit for the body of a request', '120'),
+  write_timeout: effective(
+    time(anyTime),
+    'How long a caller may take nothing of its answer before its connection is ended',
+    '120',
+  ),
   keep_alive_timeout: effective(
     time(anyTime),
     'How long idle connections of callers stay; above the ingress',

@@ -174,7 +174,7 @@ export const errorDefinitions = {
     type: 'budget_exceeded',
     layer: 'limit',
     message:
-      'Budget has been exceeded! {scope}: {id}. Current cost: {spent}, Max budget: {budget}. The budget resets at: {resetsAt}.',
+      'Budget has been exceeded! {scope}: {id}. Current cost: {spent}, Max budget: {budget}. This request is estimated at: {estimate}. The budget resets at: {resetsAt}.',
   },
   accounting_unavailable: {
     status: 503,

@@ -110,6 +110,9 @@ export type DeploymentRecord = {
   /** Limit for the first output of a stream. */
   streamTimeoutMs?: number;
   coolDownMs?: number;
+  /** Failures in a minute before it rests, in all and by class; absent = the router's. */
+  allowedFails?: number;
+  allowedFailsPolicy?: { readonly [failure in FailureClass]?: number };
   tags: readonly string[];
   region?: string;
   /** Data zone that the region lies in, e.g. `eu` or `us`. */
@@ -140,6 +143,10 @@ export type ModelRecord = {
   accessGroups: readonly string[];
   /** Overrides the router's strategy for this group. */
   strategy?: StrategyName;
+  /** Takes the place of the router's `retryPolicy`. */
+  retryPolicy?: { readonly [failure in FailureClass]?: number };
+  /** Overrides the router's number of extra attempts. */
+  retries?: number;
 };
 
 export type StrategyName =

@@ -32,9 +32,10 @@ The gateway reads a LiteLLM \`config.yaml\` (\`--config FILE\`, \`AIGATEWAY_CONF
 - \`os.environ/NAME\` as a whole value stands for that variable, anywhere. Secrets stay references and are resolved where they are
   used; other values are taken over at the start. An unset variable counts as no value, but where it names a key, a credential or
   an upstream address it is a problem: nothing takes its place.
-- A changed file takes effect without a restart, except for what a process takes once: addresses and ports, \`base_path\`,
+- A changed file, \`.env\` included, takes effect without a restart, except for what a process takes once: addresses and ports, \`base_path\`,
   \`cors_origins\`, sizes and times of connections, \`trusted_hops\`, proxy and authorities. The log names those that changed:
-  \`needs a restart: port, cors_origins\`. The environment is read at the start alone.
+  \`needs a restart: port, cors_origins\`. The environment of the process is read at the start
+  alone, and so are \`AIGATEWAY_CONFIG\`, \`AIGATEWAY_PROFILE\` and \`AIGATEWAY_SECRET\`.
 - Of two values for one setting the environment variable counts before the file, and a variable of the process before \`.env\`.
 - Keys of LiteLLM that have no effect here are accepted and listed at the start with the reason. Keys are refused only where
   ignoring them would weaken safety or spend money, and only when they ask for something.
@@ -86,6 +87,11 @@ function sections(): Section[] {
       title: 'router_settings.routing_strategy_args',
       text: 'Latency-based routing.',
       schema: section(router.shape['routing_strategy_args']),
+    },
+    {
+      title: 'router_settings.routing_groups[]',
+      text: 'Models with a strategy of their own.',
+      schema: section(router.shape['routing_groups']),
     },
     {
       title: 'router_settings.retry_policy',

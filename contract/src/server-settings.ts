@@ -16,6 +16,8 @@ export type ServerSettings = {
   maxConnections: number;
   headersTimeoutMs: number;
   bodyTimeoutMs: number;
+  /** How long a caller may take nothing of its answer. */
+  writeTimeoutMs: number;
   keepAliveTimeoutMs: number;
   connectTimeoutMs: number;
   /** How long calls are still taken after a stop signal: load balancers need a moment to look elsewhere. */
@@ -54,6 +56,7 @@ const startSettings = {
   maxConnections: 'max_connections',
   headersTimeoutMs: 'headers_timeout',
   bodyTimeoutMs: 'body_timeout',
+  writeTimeoutMs: 'write_timeout',
   keepAliveTimeoutMs: 'keep_alive_timeout',
   connectTimeoutMs: 'connect_timeout',
   stopDelayMs: 'stop_delay',
@@ -98,6 +101,7 @@ export function serverSettings(config: Config, profile: ServerSettings['profile'
     maxConnections: ours.max_connections ?? 10_000,
     headersTimeoutMs: ours.headers_timeout ?? 30_000,
     bodyTimeoutMs: ours.body_timeout ?? 120_000,
+    writeTimeoutMs: ours.write_timeout ?? 120_000,
     keepAliveTimeoutMs: ours.keep_alive_timeout ?? 650_000,
     connectTimeoutMs: ours.connect_timeout ?? 10_000,
     stopDelayMs: ours.stop_delay ?? (profile === 'production' ? 5_000 : 0),

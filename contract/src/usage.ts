@@ -71,6 +71,8 @@ export type UsageRecord = {
   upstreamOperation?: string | undefined;
   deploymentId?: string | undefined;
   region?: string | undefined;
+  /** The deployment of the same resource that Azure itself passed the request on to, whose prices count then. */
+  spilledTo?: string | undefined;
   /** The upstream's own name of the model that answered. */
   servedModel?: string | undefined;
   stream: boolean;

@@ -1,6 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filledBy, matchesPattern } from './wildcard.ts';
+import { entryFor, filledBy, matchesPattern } from './wildcard.ts';
+
+describe('the entry for a name', () => {
+  it.each([
+    ['gpt-4o', 'gpt-4o'],
+    ['gpt-4o-mini', 'gpt-4o*'],
+    ['gpt-4.1', 'gpt-4*'],
+    ['GPT-4.1', '*'],
+  ])('of %s is the most specific: %s', (name, entry) => {
+    expect(entryFor(['*', 'gpt-4*', 'gpt-4o*', 'gpt-4o'], name)).toBe(entry);
+  });
+
+  it('is none where nothing matches', () => {
+    expect(entryFor(['gpt-4*', 'o3'], 'o4-mini')).toBeUndefined();
+  });
+});
 
 describe('patterns', () => {
   const text = fc.stringMatching(/^[ab/.*]{0,12}$/);

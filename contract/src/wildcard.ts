@@ -20,3 +20,16 @@ export function filledBy(pattern: string, name: string): string | undefined {
   if (star < 0 || !matchesPattern(pattern, name)) return undefined;
   return name.slice(star, name.length - (pattern.length - star - 1));
 }
+
+/** Orders patterns with one `*` so that the most specific comes first: the longest, then the one with the longer beginning. */
+export function bySpecificity(a: string, b: string): number {
+  return b.length - a.length || b.indexOf('*') - a.indexOf('*');
+}
+
+/** The entry that counts for a name: its own, else the most specific pattern that matches. Names are told apart by case. */
+export function entryFor(names: readonly string[], name: string): string | undefined {
+  if (names.includes(name)) return name;
+  return names
+    .filter((entry) => entry.includes('*') && matchesPattern(entry, name))
+    .sort(bySpecificity)[0];
+}

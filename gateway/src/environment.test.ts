@@ -26,7 +26,8 @@ describe('readEnvironment', () => {
 
   it('does without a file', () => {
     const environment = readEnvironment(directory, { A: '1' });
-    expect(environment).toEqual({ variables: { A: '1' }, profile: 'production' });
+    const file = join(directory, '.env');
+    expect(environment).toEqual({ variables: { A: '1' }, file, profile: 'production' });
   });
 
   it('is in production unless development is named', () => {

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Environment } from '@aigateway/contract/environment-config';
 
-/** The environment of this process, read once at its start. Nothing else reads `process.env`. */
+/** The environment of this process. Nothing else reads `process.env`. */
 export type ProcessEnvironment = {
   readonly variables: Environment;
-  /** The `.env` file that was found, or undefined. */
-  readonly file?: string;
+  /** Where a `.env` file is looked for; it need not be there. */
+  readonly file: string;
   readonly profile: 'development' | 'production';
   /** Configuration file named by `AIGATEWAY_CONFIG` or LiteLLM's `CONFIG_FILE_PATH`. */
   readonly configFile?: string;
@@ -36,7 +36,7 @@ export function readEnvironment(
     .find((path) => path);
   return {
     variables,
-    ...(text === undefined ? {} : { file }),
+    file,
     profile:
       variables['AIGATEWAY_PROFILE']?.trim() === 'development' ? 'development' : 'production',
     ...(configFile === undefined ? {} : { configFile }),

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-// Imported first, for its effect on the whole process: see docs/decisions/0012.
+// Imported first, for its effect on the whole process: see docs/decisions/0013.
 //
 // V8 creates objects directly in the old generation where their kind often outlives collections of the young one. What a request
 // makes lives exactly as long as the request, so under load that guess is made for nearly all of it, and each such object keeps

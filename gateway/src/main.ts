@@ -1,5 +1,6 @@
 import { releaseMemory } from './garbage-collection.ts';
 import { describe } from '@aigateway/contract/describe';
+import type { Environment } from '@aigateway/contract/environment-config';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { routeList } from '@aigateway/proxy/app';
 import type { Proxy } from '@aigateway/proxy/proxy';
@@ -51,13 +52,14 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function run(command: Command): Promise<void> {
-  const environment = readEnvironment(process.cwd());
+  const directory = process.cwd();
+  const environment = readEnvironment(directory);
   const isCheck = command.action === 'check';
-  const read = (simulatorUrl: (() => Promise<string>) | undefined) =>
-    readConfiguration({ command, process: environment, simulatorUrl });
+  const read = (simulatorUrl: (() => Promise<string>) | undefined, variables: Environment) =>
+    readConfiguration({ command, process: { ...environment, variables }, simulatorUrl });
   let configuration: Configuration;
   try {
-    configuration = await read(isCheck ? undefined : startSimulatorOnce);
+    configuration = await read(isCheck ? undefined : startSimulatorOnce, environment.variables);
   } catch (error) {
     if (!(error instanceof ConfigFileError)) throw error;
     fail([error.message]);
@@ -71,7 +73,9 @@ async function run(command: Command): Promise<void> {
     return;
   }
   if (isCheck) return;
-  await serve(configuration, () => read(startSimulatorOnce));
+  await serve(configuration, environment.file, () =>
+    read(startSimulatorOnce, readEnvironment(directory).variables),
+  );
 }
 
 let simulator: Promise<string> | undefined;
@@ -89,10 +93,12 @@ function startSimulatorOnce(): Promise<string> {
 
 async function serve(
   configuration: Configuration,
+  environmentFile: string,
   reread: () => Promise<Configuration>,
 ): Promise<void> {
   releaseMemory();
-  const { compiled, environment } = configuration;
+  const { compiled } = configuration;
+  const environment = { ...configuration.environment };
   const { server } = compiled;
   if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
   const current = resolveSecret(server.secret, environment);
@@ -117,7 +123,10 @@ async function serve(
     else proxy.logger.info({ code, setting: path.join('.') }, message);
   }
   print(banner(configuration, proxy));
-  stopOnSignal(proxy, reloadOnChange(configuration, reread, proxy));
+  stopOnSignal(
+    proxy,
+    reloadOnChange(configuration, reread, { proxy, environment, environmentFile }),
+  );
 }
 
 function stopOnSignal(proxy: Proxy, stopWatching: () => void): void {

@@ -1,15 +1,25 @@
 import { hash } from 'node:crypto';
 import { readFileSync, watch, type FSWatcher } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { settingsForRestart } from '@aigateway/contract/server-settings';
+import type { Environment } from '@aigateway/contract/environment-config';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import { problemLines, type Configuration } from './configuration.ts';
 
 /** Editors write a file in several steps; it is read once they are done. */
 const settleMs = 100;
 
+/** What runs, and what changes with its configuration. */
+export type Reloadable = {
+  readonly proxy: Proxy;
+  /** What secrets are looked up in; gets the members of each new environment. */
+  readonly environment: { [name: string]: string | undefined };
+  /** The `.env` file, which may be missing. */
+  readonly environmentFile: string;
+};
+
 /**
- * Puts a changed configuration in force: when one of its files has other content than before, and on SIGHUP. One that cannot
+ * Puts a changed configuration in force: when one of its files or `.env` has other content than before, and on SIGHUP. One that cannot
  * be used changes nothing. Requests under way keep what they began with. Settings that only a restart can change are named in a
  * warning.
  *
@@ -19,9 +29,9 @@ const settleMs = 100;
 export function reloadOnChange(
   first: Configuration,
   reread: () => Promise<Configuration>,
-  proxy: Proxy,
+  { proxy, environment, environmentFile }: Reloadable,
 ): () => void {
-  let { files } = first.file;
+  let files = [...first.file.files, environmentFile];
   const { server } = first.compiled;
   let known = contentOf(files);
   let timer: NodeJS.Timeout | undefined;
@@ -35,8 +45,9 @@ export function reloadOnChange(
         refused(proxy, problems);
         return;
       }
-      files = next.file.files;
+      files = [...next.file.files, environmentFile];
       known = contentOf(files);
+      replaceMembers(environment, next.environment);
       proxy.update(next.compiled.records);
       proxy.setLogLevel(next.compiled.server.logLevel);
       proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
@@ -57,15 +68,34 @@ export function reloadOnChange(
   };
   process.on('SIGHUP', onHangUp);
   // Folders are watched, not files: editors and Kubernetes replace a file instead of writing to it.
-  const folders = new Set(files.map((file) => dirname(file)));
-  const watchers: FSWatcher[] = [...folders].map((folder) =>
-    watch(folder, { persistent: false }, onEvent),
-  );
+  const folders = new Set(first.file.files.map((file) => dirname(file)));
+  const watchers = [...folders].map((folder) => watch(folder, { persistent: false }, onEvent));
+  // The working directory may be busy, or one that this user may not list: there only the one file counts.
+  const environmentFolder = watchOptional(dirname(environmentFile), (name) => {
+    if (name === null || name === basename(environmentFile)) onEvent();
+  });
+  if (environmentFolder !== undefined) watchers.push(environmentFolder);
   return () => {
     clearTimeout(timer);
     process.removeListener('SIGHUP', onHangUp);
     for (const watcher of watchers) watcher.close();
   };
+}
+
+function watchOptional(
+  folder: string,
+  onChange: (name: string | null) => void,
+): FSWatcher | undefined {
+  try {
+    return watch(folder, { persistent: false }, (_event, name) => onChange(name));
+  } catch {
+    return undefined;
+  }
+}
+
+function replaceMembers(target: Reloadable['environment'], next: Environment): void {
+  for (const name of Object.keys(target)) if (!Object.hasOwn(next, name)) delete target[name];
+  Object.assign(target, next);
 }
 
 function refused(proxy: Proxy, problems: readonly string[]): void {

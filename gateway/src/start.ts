@@ -54,6 +54,7 @@ function proxyOptions(
         holdMs: server.firstOutputHoldMs,
         commentMs: server.heartbeatMs,
         whitespaceMs: server.silentAnswerMs,
+        blockedMs: server.writeTimeoutMs,
       },
       longestWaitMs,
       bodyIdleMs,

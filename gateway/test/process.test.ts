@@ -230,6 +230,32 @@ describe('a configuration file', () => {
     await gateway.until(/stays in force/);
     expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
   });
+
+  it('takes a changed .env over with every secret in it, but never over the real environment', async () => {
+    const folder = newFolder();
+    const write = (upstreamKey: string, key: string) =>
+      writeFileSync(
+        join(folder, '.env'),
+        `AZURE_OPENAI_URL=${simulator.url}\nAZURE_OPENAI_API_KEY=${upstreamKey}\nPROXY_API_KEY=${key}\nLITELLM_MASTER_KEY=sk-not-this-0123456789\n`,
+      );
+    const [oldKey, newKey] = ['caller-key-0123456789-old', 'caller-key-0123456789-new'];
+    write('wrong-key', oldKey);
+    const gateway = start(['--port', '0'], { ...development, ...production }, folder);
+    const url = await gateway.url();
+    const status = async (key: string) => {
+      const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] };
+      const answer = await ask(url, '/v1/chat/completions', key, body);
+      await answer.text();
+      return answer.status;
+    };
+    expect(await status(oldKey)).toBe(502);
+    write('simulated-key', newKey);
+    await gateway.until(/configuration reloaded/);
+    expect(await status(newKey)).toBe(200);
+    expect(await status(oldKey)).toBe(401);
+    expect(await status(production.LITELLM_MASTER_KEY)).toBe(200);
+    expect(await status('sk-not-this-0123456789')).toBe(401);
+  });
 });
 
 describe('a port that is taken', () => {

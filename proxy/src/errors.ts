@@ -45,12 +45,18 @@ export class GatewayError extends Error {
     return errorDefinitions[this.code].layer;
   }
 
+  /** Where the caller is at fault, not the table's type for the case in which the gateway is. */
+  get #type(): string {
+    const { status, type } = errorDefinitions[this.code];
+    return status >= 500 && this.status < 500 ? 'invalid_request_error' : type;
+  }
+
   /** The body that the caller sees. */
   envelope(): ErrorEnvelope {
     return {
       error: {
         message: this.message,
-        type: errorDefinitions[this.code].type,
+        type: this.#type,
         param: this.param,
         code: this.code,
       },

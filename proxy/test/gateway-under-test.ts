@@ -108,7 +108,7 @@ const options: ProxyOptions = {
   pipeline: {
     version: '0.0.0-test',
     maxBodyBytes: 8 * 1024 * 1024,
-    timing: { holdMs: 15_000, commentMs: 15_000, whitespaceMs: 180_000 },
+    timing: { holdMs: 15_000, commentMs: 15_000, whitespaceMs: 180_000, blockedMs: 120_000 },
     longestWaitMs: 2_000,
     bodyIdleMs: 300_000,
     trustedHops: 0,

@@ -49,6 +49,12 @@ async function servedMetrics(): Promise<string[]> {
     () => [{ id: 'deployment', model: 'model', region: 'region', state: 'healthy' }],
   );
   metrics.settled('chat', 'model', call);
+  metrics.settled('chat', 'model', {
+    ...call,
+    outcome: 'failed',
+    status: 500,
+    attempts: call.attempts.map((attempt) => ({ ...attempt, status: 500 })),
+  });
   metrics.refused('missing_key');
   const lines = (await metrics.registry.metrics()).split('\n');
   return lines
@@ -68,7 +74,9 @@ async function servedMetrics(): Promise<string[]> {
 
 describe('the reference pages', () => {
   it('list every metric with its type, labels and meaning', async () => {
-    const rows = page('metrics.md').filter((line) => line.startsWith('| `aigateway_'));
+    const rows = page('metrics.md').filter((line) =>
+      /^\| `(?:aigateway|litellm)_\w+` \|/.test(line),
+    );
     expect(rows.toSorted()).toEqual(await servedMetrics());
   });
 

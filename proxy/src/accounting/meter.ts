@@ -57,6 +57,7 @@ export type RequestEnd = {
   serviceTier?: string | undefined;
   deploymentId?: string | undefined;
   region?: string | undefined;
+  spilledTo?: string | undefined;
   servedModel?: string | undefined;
   /** What the deployment was spoken to in, when bridged. */
   upstreamOperation?: Operation | undefined;
@@ -239,6 +240,7 @@ function usageRecord(
     upstreamOperation: upstreamOperation === operation ? undefined : upstreamOperation,
     deploymentId: end.deploymentId,
     region: end.region,
+    spilledTo: end.spilledTo,
     servedModel: end.servedModel,
     stream: request.stream,
     status: end.status,

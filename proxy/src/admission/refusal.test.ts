@@ -18,7 +18,7 @@ function refusal(changes: Partial<Refusal> = {}): Refusal {
 
 describe('refusal', () => {
   it('says which limit of whom ran out, in the words LiteLLM has', () => {
-    const error = refusalError(refusal(), { nowMs });
+    const error = refusalError(refusal(), { nowMs, estimateNanoUsd: 30_000_000 });
     expect(error.status).toBe(429);
     expect(error.envelope().error).toEqual({
       message:
@@ -30,7 +30,10 @@ describe('refusal', () => {
   });
 
   it('tells the true wait in seconds, rounded up, and in milliseconds', () => {
-    const { headers, retryAfterMs } = refusalError(refusal(), { nowMs });
+    const { headers, retryAfterMs } = refusalError(refusal(), {
+      nowMs,
+      estimateNanoUsd: 30_000_000,
+    });
     expect(retryAfterMs).toBe(39_500);
     expect(headers).toEqual({
       'retry-after': '40',
@@ -41,20 +44,26 @@ describe('refusal', () => {
       'x-ratelimit-team-limit-requests': '10',
       'x-ratelimit-team-remaining-requests': '0',
     });
-    expect(refusalError(refusal({ retryAfterMs: 0.2 }), { nowMs }).headers).toMatchObject({
+    expect(
+      refusalError(refusal({ retryAfterMs: 0.2 }), { nowMs, estimateNanoUsd: 30_000_000 }).headers,
+    ).toMatchObject({
       'retry-after': '1',
       'retry-after-ms': '1',
     });
   });
 
   it('tells clients not to retry a wait above a minute', () => {
-    const at = (retryAfterMs: number) => refusalError(refusal({ retryAfterMs }), { nowMs }).headers;
+    const at = (retryAfterMs: number) =>
+      refusalError(refusal({ retryAfterMs }), { nowMs, estimateNanoUsd: 30_000_000 }).headers;
     expect(at(60_000)).not.toHaveProperty('x-should-retry');
     expect(at(60_001)).toMatchObject({ 'retry-after': '61', 'x-should-retry': 'false' });
   });
 
   it('promises nothing where the same request can never pass', () => {
-    const error = refusalError(refusal({ limit: 0, retryAfterMs: Infinity }), { nowMs });
+    const error = refusalError(refusal({ limit: 0, retryAfterMs: Infinity }), {
+      nowMs,
+      estimateNanoUsd: 30_000_000,
+    });
     expect(error.retryAfterMs).toBeUndefined();
     expect(error.headers).not.toHaveProperty('retry-after');
     expect(error.headers).toMatchObject({ 'x-should-retry': 'false' });
@@ -63,7 +72,7 @@ describe('refusal', () => {
 
   it('has no reset of parallel requests in the headers: nobody knows it', () => {
     const changes = { limitType: 'max_parallel_requests', limit: 2, retryAfterMs: 1000 } as const;
-    const { headers } = refusalError(refusal(changes), { nowMs });
+    const { headers } = refusalError(refusal(changes), { nowMs, estimateNanoUsd: 30_000_000 });
     expect(headers).toEqual({
       'retry-after': '1',
       'retry-after-ms': '1000',
@@ -74,18 +83,21 @@ describe('refusal', () => {
 
   it('shows budgets in USD, to the last nano-dollar', () => {
     const changes = { limitType: 'budget', limit: 2_500_000_000, remaining: 1 } as const;
-    const error = refusalError(refusal({ ...changes, retryAfterMs: 43_180_000 }), { nowMs });
+    const error = refusalError(refusal({ ...changes, retryAfterMs: 43_180_000 }), {
+      nowMs,
+      estimateNanoUsd: 30_000_000,
+    });
     expect(error.status).toBe(429);
     expect(error.envelope().error).toMatchObject({
       message:
-        'Budget has been exceeded! team: Search. Current cost: 2.499999999, Max budget: 2.5. The budget resets at: 2026-11-22 00:00:00 UTC.',
+        'Budget has been exceeded! team: Search. Current cost: 2.499999999, Max budget: 2.5. This request is estimated at: 0.03. The budget resets at: 2026-11-22 00:00:00 UTC.',
       type: 'budget_exceeded',
     });
     expect(error.headers).toMatchObject({ 'retry-after': '43180', 'x-should-retry': 'false' });
   });
 
   it('answers exceeded budgets with the configured status, rate limits never', () => {
-    const options = { nowMs, budgetExceededStatus: 422 };
+    const options = { nowMs, estimateNanoUsd: 30_000_000, budgetExceededStatus: 422 };
     expect(refusalError(refusal({ limitType: 'budget' }), options).status).toBe(422);
     expect(refusalError(refusal(), options).status).toBe(429);
   });

@@ -3,6 +3,8 @@ import type { RateStanding, Refusal } from '../ports.ts';
 
 export type RefusalOptions = {
   nowMs: number;
+  /** What the refused request was expected to cost. */
+  estimateNanoUsd: number;
   /** LiteLLM's `budget_exceeded_status_code`; default is the table's. */
   budgetExceededStatus?: number;
 };
@@ -29,7 +31,12 @@ export function refusalError(refusal: Refusal, options: RefusalOptions): Gateway
       ...retry,
       headers: retryHeaders(retryAfterMs),
       ...(options.budgetExceededStatus !== undefined && { status: options.budgetExceededStatus }),
-      values: { ...scopeValues, spent: usdText(limit - remaining), budget: usdText(limit) },
+      values: {
+        ...scopeValues,
+        spent: usdText(limit - remaining),
+        budget: usdText(limit),
+        estimate: usdText(options.estimateNanoUsd),
+      },
     });
   }
   const headers = {

@@ -1,14 +1,10 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
+import { failureEvents } from '../operations/responses.ts';
 import { formatSseEvent } from '../stream/sse.ts';
 import type { Bridge, BridgeContext, BridgedRequest, SseEvent, StreamBridge } from './bridge.ts';
 import { asNumber, asObject, asObjects, asString, parseObject } from './json.ts';
-import {
-  interruption,
-  responsesErrorEvent,
-  streamErrorOf,
-  type StreamError,
-} from './stream-error.ts';
+import { interruption, streamErrorOf, type StreamError } from './stream-error.ts';
 import { sealSummary, summaryInstruction } from './summary.ts';
 
 /** Most tokens of a summary. Every chat model can give as many, and near the end of its window there is little room for more. */
@@ -113,9 +109,11 @@ class CompactionStream implements StreamBridge {
   finished = false;
   readonly #context: BridgeContext;
   #sequenceNumber = 0;
+  #begun: JsonObject;
 
   constructor(context: BridgeContext) {
     this.#context = context;
+    this.#begun = compactionTurn({ created_at: context.createdAt }, context, []);
   }
 
   push(event: SseEvent): string {
@@ -128,7 +126,8 @@ class CompactionStream implements StreamBridge {
       case 'response.created':
       case 'response.queued':
       case 'response.in_progress':
-        return this.#write(body.type, { response: compactionTurn(response, this.#context, []) });
+        this.#begun = compactionTurn(response, this.#context, []);
+        return this.#write(body.type, { response: this.#begun });
       case 'response.completed':
       case 'response.incomplete':
         return this.#close(response);
@@ -143,7 +142,7 @@ class CompactionStream implements StreamBridge {
 
   #fail(error: StreamError): string {
     this.finished = true;
-    return responsesErrorEvent(error, this.#sequenceNumber);
+    return failureEvents(error, this.#sequenceNumber, this.#begun);
   }
 
   #close(response: JsonObject): string {

@@ -74,6 +74,11 @@ export class ResponseAssembler {
     return this.#hasStarted;
   }
 
+  /** The response as it is when it begins. */
+  get begun(): JsonObject {
+    return this.#response('in_progress', []);
+  }
+
   /** Takes a chat completion or a chunk of one. */
   absorb(body: JsonObject): void {
     if (asObject(body.usage) !== undefined) this.#usage = body.usage;
@@ -106,7 +111,7 @@ export class ResponseAssembler {
   #start(): void {
     if (this.#hasStarted) return;
     this.#hasStarted = true;
-    const response = this.#response('in_progress', []);
+    const response = this.begun;
     this.#emit('response.created', { response });
     this.#emit('response.in_progress', { response });
   }

@@ -214,10 +214,13 @@ describe('a stream', () => {
   });
 
   it('that holds nothing at all is an interruption, with or without [DONE]', () => {
-    expect(eventsOf('')).toMatchObject([{ type: 'error', error: { code: 'stream_interrupted' } }]);
-    expect(eventsOf(sse([]))).toMatchObject([
+    const interrupted = [
+      { type: 'response.created', response: { status: 'in_progress' } },
+      { type: 'response.failed', response: { error: { code: 'stream_interrupted' } } },
       { type: 'error', error: { code: 'stream_interrupted' } },
-    ]);
+    ];
+    expect(eventsOf('')).toMatchObject(interrupted);
+    expect(eventsOf(sse([]))).toMatchObject(interrupted);
   });
 
   it('grows to what the whole answer says, however it is cut into chunks', () => {

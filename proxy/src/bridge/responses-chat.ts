@@ -1,16 +1,12 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
+import { failureEvents } from '../operations/responses.ts';
 import { formatSseEvent } from '../stream/sse.ts';
 import type { Bridge, BridgeContext, SseEvent, StreamBridge } from './bridge.ts';
 import { asObject, asObjects, asString, parseObject } from './json.ts';
 import { ResponseAssembler } from './response-assembler.ts';
 import { chatRequest } from './responses-chat-request.ts';
-import {
-  interruption,
-  responsesErrorEvent,
-  streamErrorOf,
-  type StreamError,
-} from './stream-error.ts';
+import { interruption, streamErrorOf, type StreamError } from './stream-error.ts';
 
 function wholeResponse(completion: JsonObject, context: BridgeContext): JsonObject {
   if (asObjects(completion.choices).length === 0) {
@@ -70,7 +66,7 @@ class ChatToResponsesStream implements StreamBridge {
   }
 
   #fail(error: StreamError): void {
-    this.#out += responsesErrorEvent(error, this.#sequenceNumber);
+    this.#out += failureEvents(error, this.#sequenceNumber, this.#assembler.begun);
     this.finished = true;
   }
 

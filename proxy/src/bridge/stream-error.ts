@@ -54,9 +54,3 @@ export function interruption(): StreamError {
 export function chatErrorEvent(error: StreamError): string {
   return formatSseEvent({ event: '', data: JSON.stringify({ error }) });
 }
-
-/** The error event of responses, nested: the SDKs before 7 raise that form only. */
-export function responsesErrorEvent(error: StreamError, sequenceNumber: number): string {
-  const data = JSON.stringify({ type: 'error', error, sequence_number: sequenceNumber });
-  return formatSseEvent({ event: 'error', data });
-}

@@ -28,9 +28,11 @@ export type OperationFacts = {
   /**
    * The SSE text by which a failure reaches a caller whose stream has begun.
    *
-   * @param before - the last bytes that the upstream sent, as text; events are numbered on from there
+   * @param before - the last bytes that the upstream sent, as text; events are numbered on from there, but for an error event
+   *   of its own, whose place this one takes
+   * @param begun - what the caller knows of the answer, in the members of the operation's own object
    */
-  errorEvent(error: JsonObject, before: string): string;
+  errorEvent(error: JsonObject, before: string, begun: JsonObject): string;
 };
 
 /** Parses an event's data; undefined when it is not a JSON object. */

@@ -18,12 +18,56 @@ function meaning(event: SseEvent): EventMeaning {
   return 'output';
 }
 
-/** Nested: the flat form of the OpenAPI document is taken for an ordinary event by some SDK versions. */
-function errorEvent(error: JsonObject, before: string): string {
-  const last = [...before.matchAll(/"sequence_number"\s*:\s*(\d{1,9})/g)].at(-1)?.[1];
-  const sequence = last === undefined ? 0 : Number(last) + 1;
-  const data = JSON.stringify({ type: 'error', error, sequence_number: sequence });
-  return `event: error\ndata: ${data}\n\n`;
+/** What the document of the API requires of a response, for one that failed before it was told to the caller. */
+const unbegun: JsonObject = {
+  object: 'response',
+  incomplete_details: null,
+  instructions: null,
+  metadata: {},
+  parallel_tool_calls: true,
+  temperature: null,
+  tool_choice: 'auto',
+  tools: [],
+  top_p: null,
+};
+
+/**
+ * The end of a stream that failed: `response.failed`, which is what Azure sends and Codex waits for, and the error event, which
+ * is what the SDKs raise. That one is nested: some versions of them take the flat form for an ordinary event.
+ *
+ * @param begun - the response as the caller has seen it begin
+ */
+export function failureEvents(error: JsonObject, sequenceNumber: number, begun: JsonObject) {
+  const response = { ...unbegun, ...begun, error: null, output: [], usage: null };
+  const code = error['code'] ?? 'server_error';
+  const failed = {
+    ...response,
+    status: 'failed',
+    error: { code, message: error['message'] ?? '' },
+  };
+  const events: (JsonObject & { type: string })[] = [
+    { type: 'response.failed', response: failed },
+    { type: 'error', error },
+  ];
+  // Helpers of the SDKs take no other event for the first of a stream.
+  if (sequenceNumber === 0)
+    events.unshift({ type: 'response.created', response: { ...response, status: 'in_progress' } });
+  return events
+    .map((event, index) => eventText({ ...event, sequence_number: sequenceNumber + index }))
+    .join('');
+}
+
+function eventText(data: JsonObject & { type: string }): string {
+  return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+function errorEvent(error: JsonObject, before: string, begun: JsonObject): string {
+  // What broke off in its middle, the caller has not seen.
+  const whole = before.slice(0, before.lastIndexOf('\n\n') + 1);
+  const own = whole.lastIndexOf('event: error\n');
+  const told = own === -1 ? whole : whole.slice(0, own);
+  const last = [...told.matchAll(/"sequence_number"\s*:\s*(\d{1,9})/g)].at(-1)?.[1];
+  return failureEvents(error, last === undefined ? 0 : Number(last) + 1, begun);
 }
 
 export const responses: OperationFacts = {

@@ -40,6 +40,8 @@ export type AnswerStreamOptions = {
   readonly rewriteEvery: boolean;
   /** Name to put in place of the upstream's `model`. */
   readonly model: string | undefined;
+  /** The text that ends a stream for the caller with an error; for the upstream's own, in the form that all clients understand. */
+  readonly errorEvent: (error: JsonObject) => string;
 };
 
 const done = Buffer.from('data: [DONE]\n\n');
@@ -132,8 +134,9 @@ class ResponsesStream implements AnswerStream {
     const type = event.event;
     if (type === 'response.completed' || type === 'response.incomplete') this.ending = 'complete';
     else if (type === 'response.failed' || type === 'error') this.ending = 'failed';
+    const error = type === 'error' ? errorOf(event) : undefined;
+    if (error !== undefined) return this.#options.errorEvent(error);
     let data = this.#options.rewriteData?.(event.data) ?? event.data;
-    if (type === 'error') data = nestedError(data);
     if (this.#options.model !== undefined) data = withModel(data, this.#options.model);
     return data === event.data ? undefined : formatSseEvent({ event: type, data });
   }
@@ -156,12 +159,12 @@ function mayMatter(block: Buffer): boolean {
   return false;
 }
 
-/** The flat error event is taken for an ordinary one by some SDK versions; the nested one is raised by all. */
-function nestedError(data: string): string {
-  const object = eventObject({ event: 'error', data });
-  if (object === undefined || asObject(object['error']) !== undefined) return data;
-  const { code = null, message = '', param = null } = object;
-  return JSON.stringify({ ...object, error: { type: 'server_error', code, message, param } });
+/** The error of an error event, which is nested or flat. */
+function errorOf(event: SseEvent): JsonObject | undefined {
+  const object = eventObject(event);
+  if (object === undefined) return undefined;
+  const { error, code = null, message = '', param = null } = object;
+  return asObject(error) ?? { type: 'server_error', code, message, param };
 }
 
 function withModel(data: string, model: string): string {

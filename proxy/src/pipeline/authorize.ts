@@ -1,5 +1,6 @@
 import type { LimitScope } from '@aigateway/contract/limits';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { entryFor } from '@aigateway/contract/wildcard';
 import { canonicalPath } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
 import { mayUse, type ResolvedModel } from '../routing/models.ts';
@@ -132,7 +133,9 @@ export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): rea
 
 function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
   const { globalScope } = snapshot.records.settings;
-  const own = Object.hasOwn(key.modelLimits, model) ? key.modelLimits[model] : undefined;
+  // What a pattern allows is shared by all names that it stands for: or else a caller would get it anew with every name.
+  const entry = entryFor(Object.keys(key.modelLimits), model);
+  const own = entry === undefined ? undefined : key.modelLimits[entry];
   return [
     ...(globalScope === undefined ? [] : [globalScope]),
     ...key.scopes,
@@ -141,8 +144,8 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
       : [
           {
             kind: 'model_per_key' as const,
-            id: `${key.keyId}:${model}`,
-            label: `${key.alias ?? key.keyId}:${model}`,
+            id: `${key.keyId}:${entry}`,
+            label: `${key.alias ?? key.keyId}:${entry}`,
             limits: own,
           },
         ]),

@@ -114,6 +114,7 @@ export class Dial {
       bridge,
       settings: snapshot.records.settings,
       now: started,
+      outputCap: key.maxOutputTokens,
     });
     const { endpoint, id } = call.match;
     const path = upstreamPath(record, deployment, {

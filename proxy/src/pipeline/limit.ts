@@ -38,6 +38,11 @@ export function estimateInput(call: Call): number {
   return estimateTokens(expected(call, {})).input;
 }
 
+function lower(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
+
 /** What the call is expected to use, see {@link estimateTokens}. */
 function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   const { call, key, model, snapshot } = grant;
@@ -46,7 +51,7 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
   return estimateTokens(
     expected(call, {
       requestedOutput: call.outputLimit,
-      maxOutput: first?.facts.maxOutputTokens,
+      maxOutput: lower(first?.facts.maxOutputTokens, key.maxOutputTokens),
       meanOutput: gateway.outputMeans.mean(key.keyId, model.name),
     }),
   );
@@ -60,18 +65,23 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
 export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitted> {
   const tokens = estimate(grant, gateway);
   const deployments = grant.snapshot.models.deployments(grant.model.group);
+  const costNanoUsd = costEstimate(
+    tokens,
+    deployments.map(({ prices }) => prices),
+  );
   const answer = gateway.limiter.reserve({
     scopes: grant.scopes,
     tokens: tokens.total,
-    costNanoUsd: costEstimate(
-      tokens,
-      deployments.map(({ prices }) => prices),
-    ),
+    costNanoUsd,
   });
   const { budgetExceededStatus } = grant.snapshot.records.settings;
   const admitted = (outcome: Awaited<typeof answer>): Admitted => {
     if ('refused' in outcome) {
-      throw refusalError(outcome, { nowMs: gateway.clock.now(), budgetExceededStatus });
+      throw refusalError(outcome, {
+        nowMs: gateway.clock.now(),
+        estimateNanoUsd: costNanoUsd,
+        budgetExceededStatus,
+      });
     }
     return { reservation: outcome, estimate: tokens };
   };

@@ -11,7 +11,7 @@ import { vendorRepairs } from '../routing/known-repairs.ts';
 import { applyRepairs, mayNeedRepairs, type Repair } from '../routing/repair.ts';
 import { setsModelInBody } from '../upstream/dialect.ts';
 import { BodyEdit, memberValue, parseBody } from './body.ts';
-import type { Call } from './read.ts';
+import { outputLimitMembers, type Call } from './read.ts';
 
 /** A body for one deployment, and everything that was changed to make it. */
 export type Prepared = {
@@ -38,6 +38,8 @@ export type PrepareInput = {
   readonly bridge: Bridge | undefined;
   readonly settings: SettingsRecord;
   readonly now: number;
+  /** The most output tokens that the key may ask for. */
+  readonly outputCap?: number | undefined;
 };
 
 /**
@@ -56,9 +58,26 @@ export function prepare(input: PrepareInput): Prepared {
   const vendor = isAzure ? vendorRepairs(settings.dropVendorFields, call.operation.name) : [];
   const repairs = repairsFor(state, input.capability, input.now);
   const untouched = input.translated === undefined && isNative;
+  const cap = outputCap(input);
   if (untouched && !concerns(call, vendor) && !concerns(call, repairs))
-    return prepareBytes(input, repairs);
-  return prepareObject(input, vendor, repairs);
+    return prepareBytes(input, repairs, cap);
+  return prepareObject(input, vendor, repairs, cap);
+}
+
+type Member = { readonly name: string; readonly value: number };
+
+/**
+ * The key's cap as a member of the body, where the caller names no maximum itself: or else the longest answers would be those
+ * of callers who leave it out. A default of the deployment that is lower stays.
+ */
+function outputCap({ call, state, outputCap: cap }: PrepareInput): Member | undefined {
+  // The last is the name that every server knows, or refuses by naming the other.
+  const name = call.operation.outputLimits.at(-1);
+  if (cap === undefined || name === undefined || call.outputLimit !== undefined) return undefined;
+  if (call.match.endpoint.kind !== 'create') return undefined;
+  const { defaults } = state.record;
+  const own = outputLimitMembers.map((limit) => defaults[limit]);
+  return { name, value: Math.min(cap, ...own.filter((value) => typeof value === 'number')) };
 }
 
 function concerns({ body, scan }: Call, repairs: readonly Repair[]): boolean {
@@ -73,7 +92,11 @@ function rootOf(param: string): string {
   return end === -1 ? param : param.slice(0, end);
 }
 
-function prepareBytes(input: PrepareInput, repairs: readonly Repair[]): Prepared {
+function prepareBytes(
+  input: PrepareInput,
+  repairs: readonly Repair[],
+  cap: Member | undefined,
+): Prepared {
   const { call, state } = input;
   const { record } = state;
   const changes: string[] = [];
@@ -86,8 +109,14 @@ function prepareBytes(input: PrepareInput, repairs: readonly Repair[]): Prepared
     edit.set('model', JSON.stringify(input.deployment));
     changes.push('model');
   }
+  const capName = cap === undefined ? undefined : nameAfter(repairs, cap.name);
+  if (cap !== undefined && capName !== undefined) {
+    edit.set(capName, String(cap.value));
+    changes.push(`+${capName}`);
+  }
   for (const [name, value] of Object.entries(record.defaults)) {
     if (call.scan.members.has(name)) continue;
+    if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     edit.set(name, JSON.stringify(value));
     changes.push(`+${name}`);
   }
@@ -102,10 +131,23 @@ function prepareBytes(input: PrepareInput, repairs: readonly Repair[]): Prepared
   return { body: edit.bytes(), upstream: call.operation, bridge: undefined, changes };
 }
 
+/** Of two limits by two names, upstreams refuse one: the deployment's default stands back. */
+function hasLimit(call: Call, cap: Member | undefined): boolean {
+  return cap !== undefined || call.outputLimit !== undefined;
+}
+
+/** What a member is called upstream; undefined when it is not taken there. */
+function nameAfter(repairs: readonly Repair[], name: string): string | undefined {
+  const repair = repairs.find(({ param }) => param === name);
+  if (repair === undefined) return name;
+  return repair.action === 'rename' ? repair.to : undefined;
+}
+
 function prepareObject(
   input: PrepareInput,
   vendor: readonly Repair[],
   repairs: readonly Repair[],
+  cap: Member | undefined,
 ): Prepared {
   const { call, state, bridge } = input;
   const changes: string[] = [];
@@ -115,6 +157,10 @@ function prepareObject(
     changes.push(`-${name}`);
   }
   changes.push(...applyRepairs(body, vendor));
+  if (cap !== undefined) {
+    body[cap.name] = cap.value;
+    changes.push(`+${cap.name}`);
+  }
   let bridged: Prepared['bridge'];
   if (bridge !== undefined) {
     const context = contextOf(input, { ...body });
@@ -126,6 +172,7 @@ function prepareObject(
   changes.push(...applyRepairs(body, repairs));
   for (const [name, value] of Object.entries(state.record.defaults)) {
     if (Object.hasOwn(body, name)) continue;
+    if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     body[name] = value;
     changes.push(`+${name}`);
   }

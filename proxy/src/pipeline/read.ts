@@ -319,7 +319,11 @@ function readText(name: string, value: unknown): string | undefined {
 }
 
 /** Every name of the maximum, in any operation: upstreams refuse a foreign one, and a repair then makes it theirs. */
-const outputLimitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
+export const outputLimitMembers: readonly string[] = [
+  'max_tokens',
+  'max_completion_tokens',
+  'max_output_tokens',
+];
 
 /** The largest counts: which of two an upstream goes by is not for a caller to know better than we do. */
 function readOutputLimit(

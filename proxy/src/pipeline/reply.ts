@@ -11,6 +11,8 @@ export type ReplyTiming = {
   readonly commentMs: number;
   /** When a JSON answer that is not there yet begins with white space. */
   readonly whitespaceMs: number;
+  /** How long a caller may take nothing of what is written to it; then its connection is destroyed. */
+  readonly blockedMs: number;
 };
 
 const comment = ': waiting\n\n';
@@ -32,6 +34,7 @@ export class Reply implements Silent {
   #lastWriteAt: number;
   #betweenEvents = true;
   #awaitsDrain = false;
+  #isBlocked = false;
   #ended = false;
   heartbeatSlot = -1;
   outputSent = false;
@@ -138,7 +141,8 @@ export class Reply implements Silent {
   }
 
   tick(now: number): void {
-    if (this.over) return;
+    this.#watchCaller();
+    if (this.over || this.#isBlocked) return;
     if (!this.committed) {
       const waited = now - this.#startedAt;
       if (this.#stream && waited >= this.#timing.holdMs) this.#speak(now, streamHeaders, comment);
@@ -150,6 +154,18 @@ export class Reply implements Silent {
     if (this.#stream && this.#betweenEvents) this.#speak(now, streamHeaders, comment);
     // White space may stand before a JSON body, never inside it.
     else if (!this.#stream && !this.outputSent) this.#speak(now, jsonHeaders, ' ');
+  }
+
+  /**
+   * While written bytes wait for the caller, its socket has a time limit, which node starts anew whenever some were taken. The
+   * socket's own end does the rest: the upstream call is ended, and the request accounted for.
+   */
+  #watchCaller(): void {
+    const { socket, writableLength } = this.#response;
+    const isBlocked = writableLength > 0;
+    if (isBlocked === this.#isBlocked || socket === null) return;
+    this.#isBlocked = isBlocked;
+    socket.setTimeout(isBlocked ? this.#timing.blockedMs : 0);
   }
 
   #speak(now: number, headers: FlatHeaders, text: string): void {

@@ -1,5 +1,5 @@
 import { lookUp } from '@aigateway/contract/prices';
-import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
+import type { JsonObject } from '@aigateway/contract/records';
 import {
   noTokens,
   type AttemptRecord,
@@ -13,6 +13,7 @@ import { estimateUsage } from '../accounting/usage-reader.ts';
 import { usageFromTail, type TailUsage } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
+import { eventObject } from '../operations/operation.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
@@ -29,6 +30,7 @@ import type { Call } from './read.ts';
 import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
+import { spilledTo, spilloverPrices } from './spillover.ts';
 import { responseRewrite } from './state.ts';
 
 export type Answered = Extract<AttemptResult, { kind: 'stream' | 'whole' }>;
@@ -132,7 +134,9 @@ async function respondStream(
   const { reply, gateway, attempt, grant } = input;
   const { operation } = grant.call;
   const tail = new Tail();
-  const stream = result.events ? answerStream(input) : undefined;
+  const errorEvent = (error: JsonObject) =>
+    operation.errorEvent(error, tail.bytes().toString('latin1'), begunAnswer(input, result.held));
+  const stream = result.events ? answerStream(input, errorEvent) : undefined;
   const firstOutputAt = gateway.clock.now();
   let interrupted = false;
   const headers = answerHeaders(input, result.events);
@@ -143,7 +147,7 @@ async function respondStream(
     interrupted = true;
     const { error } = new GatewayError('stream_interrupted').envelope();
     if (stream === undefined) reply.destroy();
-    else reply.end(operation.errorEvent({ ...error }, tail.bytes().toString('latin1')));
+    else reply.end(errorEvent({ ...error }));
   };
   // What an upstream sends is not ours to trust: a stream that cannot be read ends like one that was cut.
   const guarded = (step: () => void) => {
@@ -205,30 +209,26 @@ const nothingUsed: Used = {
  * @param tail - the last bytes of the answer
  * @param seenBytes - bytes of it in all
  */
-function usedBy(
-  { grant, prepared, admitted, state }: RespondInput,
-  tail: Buffer,
-  seenBytes: number,
-  stream: boolean,
-): Used {
+function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: boolean): Used {
+  const { grant, prepared, admitted } = input;
   if (!grant.call.match.endpoint.metered) return nothingUsed;
   const seen = usageFromTail(tail, prepared.upstream.name);
   if (seen === undefined) {
-    const { input, output } = admitted.estimate;
+    const { estimate } = admitted;
     // What passed of a background response is its envelope: it is generated after this request has ended.
     const tokens = isBackground(grant.call)
-      ? { ...noTokens, input, output }
-      : estimateUsage({ inputTokens: input, outputBytes: seenBytes, stream });
+      ? { ...noTokens, input: estimate.input, output: estimate.output }
+      : estimateUsage({ inputTokens: estimate.input, outputBytes: seenBytes, stream });
     return {
       usage: { tokens, source: 'estimated' },
-      costNanoUsd: costOf(tokens, state.record, undefined),
+      costNanoUsd: costOf(tokens, input, undefined),
       serviceTier: undefined,
       servedModel: undefined,
     };
   }
   return {
     usage: { tokens: seen.tokens, source: 'measured' },
-    costNanoUsd: costOf(seen.tokens, state.record, seen),
+    costNanoUsd: costOf(seen.tokens, input, seen),
     serviceTier: seen.serviceTier,
     servedModel: seen.model,
   };
@@ -239,20 +239,31 @@ function isBackground({ body, scan, operation }: Call): boolean {
 }
 
 /**
- * By the deployment's prices; where its name says nothing (a wildcard), by those of the model that Azure says it was.
+ * By the deployment's prices; where its name says nothing (a wildcard), by those of the model that Azure says it was. What
+ * Azure itself passed on is not paid by provisioned capacity: then the other deployment's count, else the model's.
  *
  * @returns undefined where no price is known
  */
 function costOf(
   tokens: TokenCounts,
-  { prices }: DeploymentRecord,
+  { grant, result, state: { record } }: RespondInput,
   seen: TailUsage | undefined,
 ): number | undefined {
-  const price = prices ?? (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices);
+  const ofModel = () => (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices);
+  const other = spilledTo(result.headers, record);
+  const price =
+    other === undefined
+      ? (record.prices ?? ofModel())
+      : (spilloverPrices(grant.snapshot.records.deployments, record, other) ??
+        ofModel() ??
+        record.prices);
   return price === undefined ? undefined : costNanoUsd(tokens, price, seen?.serviceTier);
 }
 
-function answerStream(input: RespondInput): AnswerStream {
+function answerStream(
+  input: RespondInput,
+  errorEvent: (error: JsonObject) => string,
+): AnswerStream {
   const { prepared, grant, gateway, state } = input;
   const { call, snapshot } = grant;
   const { settings } = snapshot.records;
@@ -267,11 +278,35 @@ function answerStream(input: RespondInput): AnswerStream {
     rewriteData: rewrite === undefined ? undefined : (data) => rewrite.apply(data),
     rewriteEvery: rewrite?.every ?? false,
     model: settings.responseModel === 'alias' ? grant.asked : undefined,
+    errorEvent,
   });
 }
 
+/** What the caller was told of the answer when its stream began. */
+function begunAnswer(input: RespondInput, held: readonly Buffer[]): JsonObject {
+  const { grant, prepared, state, gateway } = input;
+  const unbegun = unbegunAnswer(grant);
+  if (prepared.bridge !== undefined || grant.call.operation.name !== 'responses') return unbegun;
+  const lines = Buffer.concat(held).toString().split('\n');
+  const data = lines.find((line) => line.startsWith('data:'))?.slice('data:'.length) ?? '';
+  const rewrite = responseRewrite(grant.call, grant.key.ownerId, state.record, gateway.tagger);
+  const response = eventObject({ event: '', data: rewrite?.apply(data) ?? data })?.['response'];
+  if (typeof response !== 'object' || response === null || Array.isArray(response)) return unbegun;
+  const isAlias = grant.snapshot.records.settings.responseModel === 'alias';
+  return isAlias ? { ...response, model: grant.asked } : response;
+}
+
+/** An answer of which the caller knows no more than what it asked for. */
+function unbegunAnswer({ call, asked }: Grant): JsonObject {
+  return {
+    id: `resp_${call.requestId}`,
+    created_at: Math.floor(call.startedAt / 1000),
+    model: asked,
+  };
+}
+
 function requestEnd(
-  { state: { record }, prepared, attempts }: RespondInput,
+  { state: { record }, prepared, attempts, result }: RespondInput,
   { usage, costNanoUsd: cost, serviceTier, servedModel }: Used,
   outcome: Outcome,
   status: number,
@@ -285,6 +320,7 @@ function requestEnd(
     serviceTier,
     deploymentId: record.id,
     region: record.region ?? record.resource.region,
+    spilledTo: spilledTo(result.headers, record),
     servedModel,
     upstreamOperation: prepared.upstream.name,
     firstOutputAt,
@@ -420,6 +456,7 @@ function sendError(
   body: { error: { message: string; type: string; param: string | null; code: string | null } },
 ): void {
   if (!reply.committed) reply.send(status, headers, JSON.stringify(body));
-  else if (grant.call.stream) reply.end(grant.call.operation.errorEvent({ ...body.error }, ''));
+  else if (grant.call.stream)
+    reply.end(grant.call.operation.errorEvent({ ...body.error }, '', unbegunAnswer(grant)));
   else reply.destroy();
 }

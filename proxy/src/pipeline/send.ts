@@ -72,6 +72,8 @@ class Delivery {
   #fallbacks = 0;
   #repairs = 0;
   #lookedAgain = false;
+  /** Nothing else is left: deployments that rest for failures are asked all the same. */
+  #asksResting = false;
   /** Milliseconds that the request has waited for deployments to come back. */
   #waited = 0;
 
@@ -121,7 +123,12 @@ class Delivery {
       failed = next;
     }
     // What went wrong with the model that was asked for is what the caller can make something of.
-    return this.#refuse(problem);
+    if (problem.kind !== 'cooling' || this.#gone) return this.#refuse(problem);
+    this.#asksResting = true;
+    const outcome = await this.#group(model);
+    if (outcome.kind === 'delivered') return outcome.end;
+    // Any other problem, as that all attempts are used up, is not what kept the model from answering.
+    return this.#refuse(outcome.kind === 'failure' ? outcome : problem);
   }
 
   #firstUnvisited(chain: readonly string[], visited: Set<string>): ResolvedModel | undefined {
@@ -182,18 +189,18 @@ class Delivery {
       const now = this.#gateway.clock.now();
       const order = sticky === undefined ? this.#order(fit, model, now) : [sticky];
       sticky = undefined;
-      const untried = mayRetry(last, tried.length, this.#grant) ? without(order, tried) : [];
+      const untried = mayRetry(last, tried.length, model, this.#grant) ? without(order, tried) : [];
       // At last even one that rests for failures: that it still fails is a guess, while the others just did.
       const state =
         untried.find((candidate) => isUsable(candidate, now)) ??
-        (last === undefined
+        (last === undefined && !this.#asksResting
           ? undefined
           : untried.find((candidate) => candidate.health.reason === 'failures'));
       if (state === undefined) {
         const isAgain = untried.length === 0;
         const wait = isAgain
-          ? this.#wait(order, last, again, busyMs, now)
-          : this.#wait(untried, undefined, again, busyMs, now);
+          ? this.#wait(model, order, last, again, busyMs, now)
+          : this.#wait(model, untried, undefined, again, busyMs, now);
         if (wait === undefined) {
           const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
           if (hasHome && isLost(order, last, now) && this.#strip()) continue;
@@ -319,6 +326,7 @@ class Delivery {
 
   /** Milliseconds until another try makes sense within this request; undefined when none does. */
   #wait(
+    model: ResolvedModel,
     order: readonly DeploymentState[],
     last: { failure: UpstreamFailure } | undefined,
     again: number,
@@ -330,7 +338,7 @@ class Delivery {
     let wait = Math.max(available, busyMs ?? 0);
     if (last !== undefined) {
       if (last.failure.retry !== 'same-or-other') return undefined;
-      if (again >= allowedRetries(last.failure, this.#grant)) return undefined;
+      if (again >= allowedRetries(last.failure, model, this.#grant)) return undefined;
       const ceiling = Math.min(8000, 500 * 2 ** again);
       wait = Math.max(
         available,
@@ -523,10 +531,20 @@ function isLost(
   return home.every((state) => !isUsable(state, now) && state.health.reason === 'failures');
 }
 
-/** Retries by LiteLLM's policy for the kind of failure, else by the request, else by the router. */
-function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
-  const { router } = grant.snapshot.records;
-  return router.retryPolicy[failure.failureClass] ?? grant.call.extras.retries ?? router.retries;
+/** What LiteLLM's policy for the kind of failure, the model's before the router's, or else the request says of retries. */
+function statedRetries(
+  failure: UpstreamFailure,
+  model: ResolvedModel,
+  grant: Grant,
+): number | undefined {
+  const policy = model.retryPolicy ?? grant.snapshot.records.router.retryPolicy;
+  return policy[failure.failureClass] ?? grant.call.extras.retries;
+}
+
+function allowedRetries(failure: UpstreamFailure, model: ResolvedModel, grant: Grant): number {
+  return (
+    statedRetries(failure, model, grant) ?? model.retries ?? grant.snapshot.records.router.retries
+  );
 }
 
 /**
@@ -536,12 +554,11 @@ function allowedRetries(failure: UpstreamFailure, grant: Grant): number {
 function mayRetry(
   last: { failure: UpstreamFailure } | undefined,
   tried: number,
+  model: ResolvedModel,
   grant: Grant,
 ): boolean {
   if (last === undefined) return true;
-  const policy =
-    grant.snapshot.records.router.retryPolicy[last.failure.failureClass] ??
-    grant.call.extras.retries;
+  const policy = statedRetries(last.failure, model, grant);
   return policy === undefined || tried <= policy;
 }
 

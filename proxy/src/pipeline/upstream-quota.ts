@@ -16,6 +16,8 @@ const nothingSaid: UpstreamQuotaReport = {};
  * @see Azure writes resets as plain seconds, OpenAI as `6m0s`; the latter is not read, a short belief takes its place
  */
 export function quotaReport(headers: UpstreamAnswerHeaders): UpstreamQuotaReport {
+  // After a native spillover these are the other deployment's.
+  if (headers['x-ms-spillover-from-deployment'] !== undefined) return {};
   const remainingRequests = count(headers['x-ratelimit-remaining-requests']);
   const remainingTokens = count(headers['x-ratelimit-remaining-tokens']);
   const utilisation = count(headers['azure-openai-deployment-utilization']);

@@ -247,6 +247,24 @@ describe('allowed failures', () => {
     expect(standing(state('a'), clock.now())).toBe('cooling');
   });
 
+  it("are a deployment's own where it has any", () => {
+    const clock = new TestClock();
+    const deployments = deploymentsOf(clock, [
+      deploymentRecord({ id: 'a', allowedFails: 1 }),
+      deploymentRecord({ id: 'b', allowedFailsPolicy: { RateLimitError: 1 } }),
+      deploymentRecord({ id: 'c' }),
+    ]);
+    const group = deployments.group('chat');
+    const standings = () => group.map((state) => standing(state, clock.now()));
+    for (const state of group) fail(deployments, state, 'RateLimitError');
+    expect(standings()).toEqual(['healthy', 'healthy', 'cooling']);
+    for (const state of group.slice(0, 2)) fail(deployments, state, 'RateLimitError');
+    expect(standings()).toEqual(['cooling', 'healthy', 'cooling']);
+    clock.pass(5_000);
+    fail(deployments, group[1]!, 'RateLimitError');
+    expect(standings()).toEqual(['healthy', 'cooling', 'healthy']);
+  });
+
   it('start anew with every minute', () => {
     const { clock, deployments, state } = setUp({ allowedFails: 2 });
     for (let minute = 0; minute < 5; minute += 1) {

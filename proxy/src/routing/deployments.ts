@@ -14,6 +14,7 @@ import {
   recordStart,
   recordSuccess,
   standing,
+  type FailureRules,
   type Health,
 } from './health.ts';
 import { LatencyWindow } from './latency-window.ts';
@@ -240,13 +241,24 @@ export class Deployments {
         ...(result.waitMs !== undefined && { waitMs: result.waitMs }),
       },
       {
-        router: this.#router,
+        router: failsRules(this.#router, state.record),
         coolDownMs: state.record.coolDownMs,
         lastUsable: !others.some((other) => other !== state && isServing(other, now)),
       },
       now,
     );
   }
+}
+
+/** A deployment's own counts stand before the router's; where it has any, the router's other kind says nothing about it. */
+function failsRules(router: RouterRecord, record: DeploymentRecord): FailureRules['router'] {
+  const { allowedFails, allowedFailsPolicy } = record;
+  if (allowedFails === undefined && allowedFailsPolicy === undefined) return router;
+  return {
+    coolDownMs: router.coolDownMs,
+    allowedFailsPolicy: allowedFailsPolicy ?? {},
+    ...(allowedFails !== undefined && { allowedFails }),
+  };
 }
 
 /** A half-open deployment does not count: while its trial is under way it takes nothing else. */

@@ -6,7 +6,7 @@ import type {
   RouterRecord,
   StrategyName,
 } from '@aigateway/contract/records';
-import { filledBy, matchesPattern } from '@aigateway/contract/wildcard';
+import { bySpecificity, filledBy, matchesPattern } from '@aigateway/contract/wildcard';
 
 /** A name that a caller asked for, led to what serves it. */
 export type ResolvedModel = {
@@ -24,6 +24,9 @@ export type ResolvedModel = {
   /** `<provider>/<name>` of a group without a provider in its name: `azure/*` in a key's list lets it in. */
   readonly providerNames: readonly string[];
   readonly strategy?: StrategyName;
+  /** The group's own, in place of the router's. */
+  readonly retryPolicy?: RouterRecord['retryPolicy'];
+  readonly retries?: number;
 };
 
 type Group = {
@@ -52,7 +55,7 @@ export class ModelIndex {
     for (const deployment of records.deployments) this.#deployments.set(deployment.id, deployment);
     this.#patterns = [...this.#groups.keys()]
       .filter((name) => name.includes('*'))
-      .sort((a, b) => b.length - a.length || b.indexOf('*') - a.indexOf('*'));
+      .sort(bySpecificity);
   }
 
   /** Names of all groups in the order of the configuration. */
@@ -243,6 +246,8 @@ function resolveGroup(
     accessGroups: record.accessGroups,
     providerNames: deployments.flatMap((deployment) => providerName(deployment, record.name)),
     ...(record.strategy !== undefined && { strategy: record.strategy }),
+    ...(record.retryPolicy !== undefined && { retryPolicy: record.retryPolicy }),
+    ...(record.retries !== undefined && { retries: record.retries }),
   };
 }
 

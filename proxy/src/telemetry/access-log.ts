@@ -115,6 +115,7 @@ function callLine(endpoint: string, client: string, record: UsageRecord): string
   line += optionalText('upstreamOperation', record.upstreamOperation);
   line += optionalText('deploymentId', record.deploymentId);
   line += optionalText('region', record.region);
+  line += optionalText('spilledTo', record.spilledTo);
   line += optionalText('servedModel', record.servedModel);
   line += optionalText('serviceTier', record.serviceTier);
   if (record.firstOutputMs !== undefined) line += `,"firstOutputMs":${record.firstOutputMs}`;

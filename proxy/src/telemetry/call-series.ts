@@ -9,11 +9,11 @@ const durationBuckets = [
 export type CollectedMetric = {
   name: string;
   help: string;
-  type: 'counter' | 'histogram';
+  type: 'counter' | 'gauge' | 'histogram';
   get(): Promise<{
     name: string;
     help: string;
-    type: 'counter' | 'histogram';
+    type: 'counter' | 'gauge' | 'histogram';
     values: { metricName?: string; labels: Record<string, string | number>; value: number }[];
     aggregator: 'sum';
   }>;
@@ -21,9 +21,10 @@ export type CollectedMetric = {
 };
 
 /** Counts of durations; the last place is for those beyond the last bucket. */
-type Histogram = { counts: Float64Array; sum: number };
+export type Histogram = { counts: Float64Array; sum: number };
 
-type Series = {
+/** What is counted of the calls that ended alike. */
+export type Series = {
   readonly labels: { endpoint: string; model: string; outcome: string; status: number };
   requests: number;
   input: number;
@@ -62,20 +63,36 @@ export class CallSeries {
       observe(series.firstOutput, record.firstOutputMs / 1000);
   }
 
+  /** A counter over all series. */
+  counter(name: string, help: string, read: (series: Series) => Value[]): CollectedMetric {
+    return collected(name, help, 'counter', () => sumOf([...this.#series.values()].flatMap(read)));
+  }
+
+  /** A histogram over all series. */
+  histogram(
+    name: string,
+    help: string,
+    read: (series: Series) => Histogram,
+    labelsOf: (series: Series) => Labels,
+  ): CollectedMetric {
+    return collected(name, help, 'histogram', () =>
+      sumOf(
+        [...this.#series.values()].flatMap((series) =>
+          bucketsOf(name, labelsOf(series), read(series)),
+        ),
+      ),
+    );
+  }
+
   /** The metrics, each under `prefix`. */
   metrics(prefix: string): CollectedMetric[] {
     const counter = (name: string, help: string, read: (series: Series) => Value[]) =>
-      collected(`${prefix}${name}`, help, 'counter', () =>
-        sumOf([...this.#series.values()].flatMap(read)),
-      );
+      this.counter(`${prefix}${name}`, help, read);
     const histogram = (name: string, help: string, read: (series: Series) => Histogram) =>
-      collected(`${prefix}${name}`, help, 'histogram', () =>
-        sumOf(
-          [...this.#series.values()].flatMap((series) =>
-            bucketsOf(`${prefix}${name}`, series, read(series)),
-          ),
-        ),
-      );
+      this.histogram(`${prefix}${name}`, help, read, ({ labels: { endpoint, model } }) => ({
+        endpoint,
+        model,
+      }));
     return [
       counter('requests_total', 'Requests answered, by how they ended', ({ labels, requests }) => [
         { labels, value: requests },
@@ -106,7 +123,10 @@ export class CallSeries {
   }
 }
 
-type Value = { metricName?: string; labels: Record<string, string | number>; value: number };
+type Labels = Record<string, string | number>;
+
+/** One sample. */
+export type Value = { metricName?: string; labels: Labels; value: number };
 
 function newSeries(endpoint: string, model: string, { outcome, status }: UsageRecord): Series {
   return {
@@ -133,22 +153,21 @@ function observe(histogram: Histogram, seconds: number): void {
   histogram.sum += seconds;
 }
 
-function bucketsOf(name: string, { labels }: Series, { counts, sum }: Histogram): Value[] {
-  const { endpoint, model } = labels;
+function bucketsOf(name: string, labels: Labels, { counts, sum }: Histogram): Value[] {
   let total = 0;
   const values: Value[] = [];
   for (const [index, count] of counts.entries()) {
     total += count;
     const le = durationBuckets[index] ?? '+Inf';
-    values.push({ metricName: `${name}_bucket`, labels: { endpoint, model, le }, value: total });
+    values.push({ metricName: `${name}_bucket`, labels: { ...labels, le }, value: total });
   }
-  values.push({ metricName: `${name}_sum`, labels: { endpoint, model }, value: sum });
-  values.push({ metricName: `${name}_count`, labels: { endpoint, model }, value: total });
+  values.push({ metricName: `${name}_sum`, labels, value: sum });
+  values.push({ metricName: `${name}_count`, labels, value: total });
   return values;
 }
 
 /** Series that differ only by labels the metric does not have are one. */
-function sumOf(values: readonly Value[]): Value[] {
+export function sumOf(values: readonly Value[]): Value[] {
   const sums = new Map<string, Value>();
   for (const value of values) {
     const key = `${value.metricName ?? ''}\n${Object.values(value.labels).join('\n')}`;
@@ -159,7 +178,8 @@ function sumOf(values: readonly Value[]): Value[] {
   return [...sums.values()];
 }
 
-function collected(
+/** A metric whose samples are computed when it is scraped. */
+export function collected(
   name: string,
   help: string,
   type: CollectedMetric['type'],

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from 'prom-client';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { CallSeries } from './call-series.ts';
+import { litellmMetrics } from './litellm-metrics.ts';
+import { worstStates } from './worst-states.ts';
 
 /** What the meter counts; admitted = settled + in flight, always. */
 export type MeterCounts = {
@@ -18,7 +20,8 @@ export type DeploymentStanding = {
   state: 'healthy' | 'half-open' | 'cooling';
 };
 
-const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
+/** Tries of one deployment that ended with one status; 0 when no answer came. */
+export type AttemptCount = { deployment: string; status: number; count: number };
 
 /**
  * Every metric of the proxy, in one place. Labels come from sets we own: endpoint names, configured models and deployments,
@@ -27,7 +30,7 @@ const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
 export class Metrics {
   readonly registry = new Registry();
   readonly #calls = new CallSeries();
-  readonly #attempts = new Map<string, { deployment: string; status: number; count: number }>();
+  readonly #attempts = new Map<string, AttemptCount>();
   readonly #refused = new Counter({
     name: 'aigateway_refused_total',
     help: 'Requests refused by the gateway itself, by error code',
@@ -41,7 +44,11 @@ export class Metrics {
    */
   constructor(meter: () => MeterCounts, deployments: () => readonly DeploymentStanding[]) {
     collectDefaultMetrics({ register: this.registry, prefix: 'aigateway_' });
-    for (const metric of this.#calls.metrics('aigateway_')) {
+    const collectedOnes = [
+      ...this.#calls.metrics('aigateway_'),
+      ...litellmMetrics(this.#calls, () => [...this.#attempts.values()], deployments),
+    ];
+    for (const metric of collectedOnes) {
       this.registry.registerMetric(metric as unknown as Metric);
     }
     this.#attemptCounter();
@@ -122,11 +129,7 @@ export class Metrics {
       registers: [this.registry],
       collect: () => {
         gauge.reset();
-        const worst = new Map<string, number>();
-        for (const { id, model, region, state } of deployments()) {
-          // Behind a wildcard one deployment has several states; its names are no labels.
-          const value = Math.max(stateValue[state], worst.get(id) ?? 0);
-          worst.set(id, value);
+        for (const { id, model, region, value } of worstStates(deployments())) {
           gauge.set({ deployment: id, model, region }, value);
         }
       },

@@ -188,14 +188,22 @@ function configuredAuthority(method: EntraMethod, environment: Environment): str
   return environment['AZURE_AUTHORITY_HOST']?.replace(/\/+$/, '') || undefined;
 }
 
+/** Where a method may find its identity, as far as its record does not name it. */
+const identityVariables = ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'AZURE_FEDERATED_TOKEN_FILE'];
+
 /** Tokens are shared exactly by what would get the same one: method, identity, scope and authority. */
-function sourceKey({ method, scope, authorityHost }: EntraTokenRequest): string {
+function sourceKey({ method, scope, authorityHost, environment }: EntraTokenRequest): string {
   const known =
-    method.kind === 'client-secret' ? { ...method, secret: secretKey(method.secret) } : method;
+    method.kind === 'client-secret'
+      ? { ...method, secret: secretKey(method.secret, environment) }
+      : method;
   const fields = Object.entries(known).toSorted(([left], [right]) => (left < right ? -1 : 1));
-  return JSON.stringify([fields, scope, authorityHost]);
+  const variables = identityVariables.map((name) => environment[name] ?? '');
+  return JSON.stringify([fields, scope, authorityHost, variables]);
 }
 
-function secretKey(secret: SecretReference): string {
-  return secret.kind === 'env' ? `env ${secret.name}` : `inline ${hash('sha256', secret.value)}`;
+/** By value: what a variable holds can change under its name. */
+function secretKey(secret: SecretReference, environment: Environment): string {
+  const value = secret.kind === 'env' ? environment[secret.name] : secret.value;
+  return hash('sha256', value ?? '');
 }

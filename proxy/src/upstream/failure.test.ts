@@ -238,6 +238,15 @@ describe('failureOfTransport', () => {
 });
 
 describe('toCallerError', () => {
+  it("does not show an upstream's type beside a status that is not the upstream's", () => {
+    const body = '{"error":{"message":"no room","type":"invalid_request_error","code":null}}';
+    const failure = classifyFailure(424, {}, body, context);
+    expect(toCallerError(failure, { sanitiseContentFilter: false })).toMatchObject({
+      status: 502,
+      body: { error: { type: 'internal_server_error' } },
+    });
+  });
+
   function shown(name: string, sanitiseContentFilter = false) {
     return toCallerError(classify(answerNamed(name)), { sanitiseContentFilter, model: 'chat' });
   }

@@ -550,7 +550,8 @@ function passedOn(failure: UpstreamFailure, status: number): CallerError {
     body: {
       error: {
         message: name === undefined || message.includes(name) ? message : `${message} (${name})`,
-        type: failure.type ?? typeOf(status),
+        // A type belongs to its status: where that had to change, the upstream's word no longer fits.
+        type: (failure.status === status ? failure.type : null) ?? typeOf(status),
         param: failure.param,
         code: codeFor(failure, status),
       },

@@ -40,7 +40,7 @@ async function startWith(
   });
 }
 
-const soon = { timing: { holdMs: 30, commentMs: 30, whitespaceMs: 30 } };
+const soon = { timing: { holdMs: 30, commentMs: 30, whitespaceMs: 30, blockedMs: 60_000 } };
 const eventStream = { 'content-type': 'text/event-stream' };
 const stream = chatBody('m', 'x', { stream: true });
 
@@ -92,6 +92,42 @@ describe('a caller who reads slowly', () => {
     await gateway.until(() => gateway.usage.length === 1);
     expect(gateway.usage[0]).toMatchObject({ outcome: 'completed' });
   });
+
+  it.each([
+    ['a stream', true],
+    ['a whole answer', false],
+  ])(
+    'but takes nothing more of %s is ended, and its upstream call with it',
+    async (_, isStream) => {
+      const left = Promise.withResolvers<void>();
+      await startWith(
+        (response) => {
+          response.on('close', () => left.resolve());
+          const content = 'x'.repeat(20_000_000);
+          if (isStream) {
+            response.writeHead(200, eventStream);
+            response.write(chunk(content));
+          } else {
+            response.writeHead(200, { 'content-type': 'application/json' });
+            response.end(JSON.stringify({ choices: [{ message: { content } }] }));
+          }
+        },
+        { pipeline: { timing: { ...soon.timing, blockedMs: 50 } } },
+      );
+      const socket = await rawSocket(gateway.url);
+      const body = JSON.stringify({ ...stream, stream: isStream });
+      socket.socket.pause();
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer ${callerKey}\r\n` +
+          `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      await left.promise;
+      await gateway.until(() => gateway.usage.length === 1);
+      expect(gateway.usage[0]).toMatchObject({ outcome: 'aborted' });
+      socket.socket.resume();
+      expect((await socket.closed()).length).toBeLessThan(20_000_000);
+    },
+  );
 
   it('is one caller alone: others are served meanwhile', async () => {
     await startWith((response) => {

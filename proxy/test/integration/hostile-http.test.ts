@@ -288,6 +288,11 @@ describe('what is not clean HTTP/1.1', () => {
     expect(answerIn(await socket.closed())).toMatchObject({ status: 431 });
   });
 
+  it('is ended when nothing ever comes', async () => {
+    const socket = await connect();
+    expect(answerIn(await socket.closed())).toMatchObject({ status: 408, code: 'request_timeout' });
+  });
+
   it('is ended when its headers never do', async () => {
     const socket = await connect();
     socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\n${authorization}\r\n`);

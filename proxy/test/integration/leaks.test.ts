@@ -75,7 +75,7 @@ describe('after hundreds of calls that failed, stalled, broke off or lost their 
       router: { coolDownMs: 20, retries: 1, fallbacks: { 'gpt-4o': ['codex'] } },
       pipeline: {
         longestWaitMs: 200,
-        timing: { holdMs: 20, commentMs: 10, whitespaceMs: 25 },
+        timing: { holdMs: 20, commentMs: 10, whitespaceMs: 25, blockedMs: 60_000 },
       },
     });
     const pick = sequence(7);

@@ -104,6 +104,26 @@ describe('requests per minute', () => {
     expect((await call({ model: 'gpt-4o-mini' })).status).toBe(200);
   });
 
+  it('are shared by the models that a pattern matches, unless one has limits of its own', async () => {
+    const modelLimits = { 'gpt-*': { requestsPerMinute: 1 }, 'gpt-4o': { requestsPerMinute: 2 } };
+    await start([], {
+      keys: [keyRecord({ modelLimits })],
+      deployments: ['gpt-*', 'gpt-4o'].map((model) => ({
+        resourceName: 'east',
+        deployment: 'gpt-4o',
+        model,
+        id: model,
+      })),
+    });
+    expect((await call({ model: 'gpt-5' })).status).toBe(200);
+    const refused = await call({ model: 'gpt-4o-mini' });
+    expect(refused.status).toBe(429);
+    expect(refused.text).toContain('caller:gpt-*');
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(200);
+    expect((await call()).status).toBe(429);
+  });
+
   it('are not used up by what one of several limits refuses', async () => {
     await start([
       scope({ requestsPerMinute: 100 }, 'team', 'team-a'),
@@ -238,6 +258,9 @@ describe('a budget', () => {
       error: { code: 'budget_exceeded', type: 'budget_exceeded' },
     });
     expect(refused.text).toContain('Budget has been exceeded!');
+    expect(refused.text).toMatch(
+      /Max budget: 0\.0002\. This request is estimated at: 0\.0001\d*\./,
+    );
     const spent = gateway.usage.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0);
     expect(spent).toBeLessThanOrEqual(0.0002 * 1e9 + 100_000);
   });
@@ -297,5 +320,45 @@ describe('the caps of a key', () => {
     }
     expect((await call({ max_tokens: 50, n: 2 })).status).toBe(200);
     expect(upstreamCalls()).toBe(1);
+  });
+
+  it.each([
+    ['gpt-4o', '/v1/chat/completions', '+max_tokens', {}],
+    ['gpt-4o', '/v1/chat/completions', '+max_tokens', { max_tokens: null }],
+    ['gpt-4o', '/v1/responses', '+max_output_tokens', {}],
+    ['gpt-4o', '/v1/responses', '+max_output_tokens', { previous_response_id: null }],
+    ['o4-mini', '/v1/chat/completions', '+max_completion_tokens', {}],
+    ['o4-mini', '/v1/chat/completions', '+max_tokens', { cache_control: { type: 'ephemeral' } }],
+    ['o3-pro', '/v1/chat/completions', '+max_tokens', {}],
+  ])('hold for a caller who names no maximum: %s %s', async (name, path, change, extra) => {
+    const names = ['gpt-4o', 'o4-mini', 'o3-pro'];
+    const deployments = names.map((deployment) => ({ name: deployment, model: deployment }));
+    await start([], {
+      keys: [keyRecord({ maxOutputTokens: 16 })],
+      simulator: { resources: [{ name: 'east', keys: ['k'], deployments }] },
+      deployments: names.map((deployment) => ({ resourceName: 'east', deployment })),
+    });
+    const long = 'word '.repeat(200);
+    const asked = path.endsWith('responses') ? { input: long } : chatBody(name, long);
+    const answer = await gateway.call(path, { ...asked, model: name, ...extra });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('x-aigateway-changes')).toContain(change);
+    expect(await answer.text()).toMatch(/"finish_reason":"length"|"reason":"max_output_tokens"/);
+    expect(gateway.usage[0]?.tokens?.output).toBeLessThanOrEqual(16);
+  });
+
+  it('leave a lower default of the deployment as it is, and a caller who names less', async () => {
+    await start([], {
+      keys: [keyRecord({ maxOutputTokens: 60 })],
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', defaults: { max_completion_tokens: 7 } },
+      ],
+    });
+    const output = async (extra: object) =>
+      (JSON.parse((await call(extra)).text) as { usage: { completion_tokens: number } }).usage
+        .completion_tokens;
+    const messages = [{ role: 'user', content: 'word '.repeat(200) }];
+    expect(await output({ messages, max_tokens: undefined })).toBe(7);
+    expect(await output({ messages, max_tokens: 5 })).toBe(5);
   });
 });

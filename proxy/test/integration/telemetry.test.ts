@@ -205,14 +205,41 @@ describe('the metrics', () => {
     expect(text).toMatch(new RegExp(`tokens_total\\{[^}]*kind="input"[^}]*\\} ${input}\n`));
   });
 
+  it("tell the same by LiteLLM's names", async () => {
+    await start();
+    await call('hello');
+    await call('[SIM:block-prompt]');
+    gateway.simulator.fault({ kind: 'error', error: '401-invalid-key', resource: 'east' });
+    for (let index = 0; index < 3; index += 1) await call('hello');
+    const text = await gateway.metrics();
+    const sum = (name: string) =>
+      [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+        (total, [, value]) => total + Number(value),
+        0,
+      );
+    const attempts = gateway.usage.flatMap((record) => record.attempts);
+    const ok = attempts.filter(({ status }) => status === 200).length;
+    expect(sum('litellm_proxy_total_requests_metric_total')).toBe(gateway.usage.length);
+    expect(sum('litellm_proxy_failed_requests_metric_total')).toBe(1);
+    expect(sum('litellm_total_tokens_metric_total')).toBe(
+      gateway.usage.reduce((total, { tokens }) => total + tokens.input + tokens.output, 0),
+    );
+    expect(sum('litellm_request_total_latency_metric_count')).toBe(gateway.usage.length);
+    expect(sum('litellm_deployment_total_requests_total')).toBe(attempts.length);
+    expect(sum('litellm_deployment_success_responses_total')).toBe(ok);
+    expect(sum('litellm_deployment_failure_responses_total')).toBe(attempts.length - ok);
+    expect(text).toMatch(/litellm_deployment_state\{model_id="east-gpt-4o"[^}]*\} 2/);
+  });
+
   it('have labels that no caller can multiply', async () => {
     await start({
       deployments: [{ resourceName: 'east', deployment: '*', model: 'any/*', id: 'any' }],
       keys: [keyRecord()],
     });
     const series = async () =>
-      (await gateway.metrics()).split('\n').filter((line) => /^aigateway_(?!nodejs).*\{/.test(line))
-        .length;
+      (await gateway.metrics())
+        .split('\n')
+        .filter((line) => /^(?:litellm|aigateway)_(?!nodejs).*\{/.test(line)).length;
     const invent = async (from: number, to: number) => {
       for (let index = from; index < to; index += 1) {
         await call('x', {

@@ -148,7 +148,7 @@ describe('a rate limit inside a stream', () => {
 
 describe.each(forms)(
   'a $operation stream that is held back for long',
-  ({ path, body, deployment }) => {
+  ({ path, body, deployment, operation }) => {
     let upstream: TestServer;
     afterEach(() => upstream.close());
 
@@ -162,7 +162,9 @@ describe.each(forms)(
       gateway = await start({
         deployments: [ownUpstream(upstream.origin, deployment, { priority: 0 }), ...others],
         credentials: [noCredential(upstream.origin)],
-        pipeline: { timing: { holdMs: 40, commentMs: 40, whitespaceMs: 60_000 } },
+        pipeline: {
+          timing: { holdMs: 40, commentMs: 40, whitespaceMs: 60_000, blockedMs: 60_000 },
+        },
         router: { retries: 0 },
       });
       return () => {
@@ -191,14 +193,37 @@ describe.each(forms)(
       expect(response.status).toBe(200);
       failHeld();
       const events = await readEvents(response);
-      expect(events).toHaveLength(1);
-      expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({
+      const before = operation === 'responses' ? ['response.created', 'response.failed'] : [];
+      expect(events.slice(0, -1).map(({ event }) => event)).toEqual(before);
+      expect(JSON.parse(events.at(-1)?.data ?? '')).toMatchObject({
         error: { message: expect.any(String), type: 'internal_server_error' },
       });
       expect(gateway.usage[0]).toMatchObject({ outcome: 'failed', usageSource: 'none' });
     });
   },
 );
+
+/** Codex waits for `response.failed`, which has the id that the stream began with; the SDKs raise the error event. */
+function expectFailedResponse(events: readonly { event: string; data: string }[]): void {
+  const told = events.map(({ data }) => JSON.parse(data) as ResponseEvent);
+  expect(told.map((event) => event.sequence_number)).toEqual(told.map((_, index) => index));
+  const failed = told.findIndex(({ type }) => type === 'response.failed');
+  expect(told[failed]?.response).toMatchObject({
+    id: told[0]?.response?.id,
+    object: 'response',
+    status: 'failed',
+    error: { code: expect.any(String), message: expect.any(String) },
+  });
+  const rest = told.slice(failed + 1);
+  if (rest.length > 0)
+    expect(rest).toMatchObject([{ type: 'error', error: { message: expect.any(String) } }]);
+}
+
+type ResponseEvent = {
+  type: string;
+  sequence_number: number;
+  response?: { id: string };
+};
 
 describe.each(forms)(
   'a $operation stream that fails after its output',
@@ -223,9 +248,7 @@ describe.each(forms)(
         for (const { data } of events) expect(() => JSON.parse(data) as unknown).not.toThrow();
         const data = JSON.parse(last?.data ?? '{}') as Record<string, unknown>;
         if (operation === 'responses') {
-          expect(['error', 'response.failed']).toContain(last?.event);
-          if (last?.event === 'error')
-            expect(data).toMatchObject({ error: { message: expect.any(String) } });
+          expectFailedResponse(events);
         } else {
           expect(data).toMatchObject({ error: { message: expect.any(String) } });
         }

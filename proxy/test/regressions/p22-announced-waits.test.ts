@@ -183,6 +183,30 @@ describe('the number of tries', () => {
     expect(upstreamCalls('east')).toBe(3);
   });
 
+  it('follows the policy of the model before that of the router', async () => {
+    const retryPolicy = { InternalServerError: 1 };
+    gateway = await start(['east', 'west'], {
+      ports: {},
+      deployments: ['east', 'west'].map((resourceName) => ({
+        resourceName,
+        deployment: 'gpt-4o',
+        model: resourceName,
+      })),
+      models: [{ name: 'east', hidden: false, accessGroups: [], retryPolicy, retries: 0 }],
+      router: { coolDownMs: 0, retries: 2, retryPolicy: { InternalServerError: 0 } },
+    });
+    const calls = async (model: string, error: '500-internal' | '503-unavailable') => {
+      const before = upstreamCalls(model);
+      const fault = gateway.simulator.fault({ kind: 'error', error, resource: model });
+      await (await gateway.call('/v1/chat/completions', chatBody(model, 'x'))).text();
+      fault.remove();
+      return upstreamCalls(model) - before;
+    };
+    expect(await calls('east', '500-internal')).toBe(2);
+    expect(await calls('east', '503-unavailable')).toBe(1);
+    expect(await calls('west', '500-internal')).toBe(1);
+  });
+
   it('tells the SDK not to multiply what several tries could not get', async () => {
     gateway = await start(['east', 'west']);
     gateway.simulator.fault({ kind: 'error', error: '500-internal' });

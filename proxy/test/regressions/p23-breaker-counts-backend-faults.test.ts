@@ -3,6 +3,7 @@ import {
   chatBody,
   startGatewayUnderTest,
   stillClock,
+  type GatewaySpec,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
 
@@ -10,11 +11,11 @@ let gateway: GatewayUnderTest;
 let clock: ReturnType<typeof stillClock>;
 afterEach(() => gateway.close());
 
-function start(resources: readonly string[]) {
+function start(resources: readonly string[], spec: Partial<GatewaySpec> = {}) {
   clock = stillClock();
   return startGatewayUnderTest({
     simulator: {
-      resources: resources.map((name) => ({
+      resources: ['east', 'west'].map((name) => ({
         name,
         keys: [`${name}-key`],
         deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }],
@@ -27,6 +28,7 @@ function start(resources: readonly string[]) {
     })),
     router: { retries: 0 },
     ports: { clock },
+    ...spec,
   });
 }
 
@@ -98,6 +100,57 @@ describe('the breaker', () => {
     for (let index = 0; index < 10; index += 1) expect(await call()).toBe(500);
     expect(upstreamCalls('east')).toBe(10);
     expect(await call()).toBe(200);
+  });
+
+  it('never puts the last member aside for the wait that its 503 announced', async () => {
+    gateway = await start(['east']);
+    gateway.simulator.fault({ kind: 'error', error: '503-unavailable', times: 2 });
+    expect(await call()).toBe(503);
+    expect(await call()).toBe(503);
+    expect(await call()).toBe(200);
+    expect(upstreamCalls('east')).toBe(3);
+  });
+
+  it('asks members that rest for their faults when all others are full', async () => {
+    gateway = await start(['east', 'west']);
+    gateway.simulator.fault({ kind: 'error', error: '429-day-long', resource: 'east', times: 1 });
+    gateway.simulator.fault({
+      kind: 'error',
+      error: '503-unavailable',
+      resource: 'west',
+      times: 1,
+    });
+    expect(await call()).toBe(503);
+    expect(await call()).toBe(200);
+    expect(upstreamCalls('east')).toBe(1);
+  });
+
+  it('prefers a fallback to a member that rests for its faults', async () => {
+    gateway = await start(['east'], {
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', model: 'main' },
+        { resourceName: 'west', deployment: 'gpt-4o', model: 'spare' },
+      ],
+      router: { retries: 0, fallbacks: { main: ['spare'] } },
+    });
+    gateway.simulator.fault({ kind: 'error', error: '503-unavailable', resource: 'east' });
+    expect(await call({ model: 'main' })).toBe(200);
+    expect(await call({ model: 'main' })).toBe(200);
+    expect(upstreamCalls('east')).toBe(1);
+    expect(upstreamCalls('west')).toBe(2);
+  });
+
+  it('says that all rest where no attempt is left to ask them', async () => {
+    gateway = await start(['east'], {
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', model: 'main' },
+        { resourceName: 'west', deployment: 'gpt-4o', model: 'spare' },
+      ],
+      router: { retries: 0, maxAttempts: 1, fallbacks: { main: ['spare'] } },
+    });
+    gateway.simulator.fault({ kind: 'error', error: '503-unavailable' });
+    expect(await call({ model: 'main' })).toBe(503);
+    expect(await call({ model: 'main' })).toBe(429);
   });
 
   it('never takes the last of several members out either', async () => {

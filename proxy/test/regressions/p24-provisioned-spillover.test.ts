@@ -4,6 +4,7 @@ import {
   chatBody,
   startGatewayUnderTest,
   stillClock,
+  type DeploymentSpec,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
 
@@ -11,7 +12,11 @@ let gateway: GatewayUnderTest;
 let clock: ReturnType<typeof stillClock>;
 afterEach(() => gateway.close());
 
-function start(deployments: { east: object; west: object }, ptu: Partial<DeploymentRecord> = {}) {
+function start(
+  deployments: { east: object; west: object },
+  ptu: Partial<DeploymentRecord> = {},
+  more: DeploymentSpec[] = [],
+) {
   clock = stillClock();
   return startGatewayUnderTest({
     simulator: {
@@ -43,6 +48,7 @@ function start(deployments: { east: object; west: object }, ptu: Partial<Deploym
         ...ptu,
       },
       { resourceName: 'west', deployment: 'standard', model: 'gpt-4o' },
+      ...more,
     ],
     ports: { clock },
   });
@@ -94,6 +100,34 @@ describe('provisioned capacity', () => {
     expect(gateway.simulator.requests().at(-1)?.headers).toMatchObject({
       'x-ms-spillover-deployment': 'beside',
     });
+  });
+
+  it.each([
+    ['the deployment, where it is configured', { deployment: 'beside' }, 7_000],
+    ['the model, where it is not', { deployment: 'elsewhere' }, undefined],
+  ])('pays for what Azure passed on by the prices of %s', async (_, other, nanoUsdForToken) => {
+    const prices = (input: number) => ({ input, output: input });
+    gateway = await start(
+      { east: { contextWindow: 50 }, west: {} },
+      {
+        spilloverDeployment: 'beside',
+        prices: prices(0),
+      },
+      [{ resourceName: 'east', model: 'other', prices: prices(7_000_000), ...other }],
+    );
+    for (const stream of [false, true]) {
+      expect(await servedBy('word '.repeat(200), { stream })).toBe('east');
+      const record = gateway.usage.at(-1);
+      expect(record).toMatchObject({ deploymentId: 'east-ptu', spilledTo: 'beside' });
+      const { input = 0, output = 0 } = record?.tokens ?? {};
+      const cost = (input + output) * (nanoUsdForToken ?? 0);
+      if (nanoUsdForToken === undefined) expect(record?.costNanoUsd).toBeGreaterThan(0);
+      else expect(record?.costNanoUsd).toBe(cost);
+    }
+    await gateway.until(() => gateway.log().includes('"spilledTo":"beside"'));
+    expect(await servedBy('hi')).toBe('east');
+    expect(gateway.usage.at(-1)).toMatchObject({ costNanoUsd: 0, unpriced: false });
+    expect(gateway.usage.at(-1)).not.toHaveProperty('spilledTo');
   });
 
   it('does not let callers choose where a call spills', async () => {
