@@ -1,8 +1,10 @@
 import { GatewayError } from '../errors.ts';
 import { tagMarker, type IdTagger } from '../routing/affinity.ts';
+import { capabilityFor } from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { availableAt } from '../routing/health.ts';
 import type { Snapshot } from '../snapshot.ts';
+import { hasStoredResponses } from '../upstream/dialect.ts';
 import type { Caller } from './authenticate.ts';
 import { scopesOf, type Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
@@ -69,9 +71,14 @@ function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefin
   return door;
 }
 
-/** A paused deployment is a door only where there is no other: then it says why nothing comes. */
+/** One that is paused or cannot lead there is a door only where there is no other: then it says why nothing comes. */
 function opensAt(state: DeploymentState, now: number): number {
-  return state.record.blocked === true ? Infinity : availableAt(state, now);
+  const { record } = state;
+  const leads =
+    record.blocked !== true &&
+    hasStoredResponses(record) &&
+    capabilityFor(state, 'responses', [], now) !== undefined;
+  return leads ? availableAt(state, now) : Infinity;
 }
 
 /** Cursors in a query are ids that were handed out, too. */

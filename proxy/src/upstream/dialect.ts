@@ -92,6 +92,17 @@ export function supports(dialect: DialectName, operation: Operation, suffix: str
   return dialect !== 'classic' || (suffix !== '/compact' && suffix !== '/input_tokens');
 }
 
+/** The first dated api-version that has the Responses API. */
+const responsesSince = '2025-03-01';
+
+/**
+ * Whether stored responses are to be had at a deployment's address: its classic api-version may be older than they are. That of
+ * another deployment of the resource may not, and any of them leads to the same objects.
+ */
+export function hasStoredResponses({ dialect, apiVersion }: DeploymentRecord): boolean {
+  return dialect !== 'classic' || (apiVersion ?? defaultApiVersion) >= responsesSince;
+}
+
 function routesOf(deployment: DeploymentRecord): Routes {
   let routes = compiled.get(deployment);
   if (routes === undefined) {
