@@ -25,7 +25,7 @@ import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
 import { answerError, type Delivered } from './respond.ts';
-import { stripState, type StatefulBody } from './state.ts';
+import { stripState, stripThoughts, type StatefulBody } from './state.ts';
 
 /** Changes learned from refusals and tried at once, within one request. */
 const maxRepairs = 8;
@@ -177,6 +177,7 @@ class Delivery {
           ? undefined
           : untried.find((candidate) => candidate.health.reason === 'failures'));
       if (state === undefined) {
+        if (this.#goesElsewhere(order, model, now)) continue;
         const isAgain = untried.length === 0;
         const wait = isAgain
           ? this.#wait(order, last, again, busyMs, now)
@@ -373,6 +374,22 @@ class Delivery {
   /** Takes out what only the lost home could read, once; false when there is nothing or it was done already. */
   #strip(): boolean {
     const stripped = stripState(this.#grant.call, this.#stateful);
+    if (stripped === undefined) return false;
+    this.#stateful = stripped;
+    return true;
+  }
+
+  /**
+   * Nobody knows how long a home rests that failed. Where another deployment takes the call meanwhile, and the conversation loses
+   * no word by it, waiting for the home would only make the caller wait.
+   */
+  #goesElsewhere(homes: readonly DeploymentState[], model: ResolvedModel, now: number): boolean {
+    const ids = this.#stateful?.homes;
+    if (ids === undefined || ids.size === 0 || !isLost(homes, undefined, now)) return false;
+    const isOpen = this.#gateway.deployments
+      .serving(model)
+      .some((state) => !ids.has(state.record.resource.id) && isUsable(state, now));
+    const stripped = isOpen ? stripThoughts(this.#grant.call, this.#stateful) : undefined;
     if (stripped === undefined) return false;
     this.#stateful = stripped;
     return true;
