@@ -392,8 +392,9 @@ function upstreamErrorHeaders(
 ): FlatHeaders {
   const headers = [...jsonHeaders, 'x-aigateway-layer', 'upstream'];
   if (status === 429 || status === 503) headers.push(...retryFlatHeaders(failure.waitMs ?? 1000));
-  // What several tries could not get, the caller's own retries will only multiply.
-  else if (status >= 500 && attempts > 1) headers.push('x-should-retry', 'false');
+  // What several tries could not get, or what nobody got because an administrator must act, another try will not get either.
+  else if (status >= 500 && (attempts > 1 || failure.retry === 'other-deployment'))
+    headers.push('x-should-retry', 'false');
   return headers;
 }
 

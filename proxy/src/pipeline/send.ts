@@ -541,20 +541,24 @@ function mayRetry(
   return policy === undefined || tried.size <= policy;
 }
 
+/** Which rule left none. An administrator must act on it, unless it is one that the request can be made to fit. */
 function noDeployment(reason: FilterReason, model: string): GatewayError {
-  const texts: { readonly [name in FilterReason]: string } = {
+  if (reason === 'context_window') {
+    return new GatewayError('context_length_exceeded', { values: { model } });
+  }
+  if (reason === 'operation') {
+    return new GatewayError('operation_unsupported', { values: { model }, param: 'model' });
+  }
+  const texts = {
     no_member: 'it has none',
     blocked: 'it is paused',
     region: "none lies in a region that this key's data may go to",
     credential: "none is reachable with the credential of this key's project",
     home: 'the resource that holds the objects it refers to is not among them',
     tags: 'none carries the tags of the request',
-    operation: 'none answers this operation',
-    context_window: 'ContextWindowExceededError: the request is longer than any of them takes',
   };
-  const isCallers = reason === 'context_window' || reason === 'operation';
   return new GatewayError('no_deployment', {
     values: { model, reason: texts[reason] },
-    ...(isCallers && { status: 400 }),
+    retryAfterMs: Infinity,
   });
 }
