@@ -60,6 +60,9 @@ export type Proxy = {
   drain(): Promise<void>;
 };
 
+/** How often a proxy that stops ends the connections that have become idle. */
+const idleSweepMs = 50;
+
 /** Paths that go past Express. Any other spelling of them is found there. */
 const hotPaths: ReadonlySet<string> = new Set(
   ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap((path) =>
@@ -170,10 +173,11 @@ export async function startProxy(
     draining = true;
     prober.stop();
     if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
-    // Idle connections go at once; those with a request under way end with it.
+    // Idle connections go at once, others when they have become idle: also those whose request is still on its way.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
-    await Promise.race([meter.whenIdle(), delay(options.drainMs)]);
+    const closing = setInterval(() => server.closeIdleConnections(), idleSweepMs);
+    await Promise.race([closed, delay(options.drainMs)]);
+    clearInterval(closing);
     server.closeAllConnections();
     await closed;
     await Promise.race([meter.whenIdle(), delay(1000)]);
