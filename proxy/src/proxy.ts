@@ -148,6 +148,8 @@ export async function startProxy(
   const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
   const answer = listener(app, gateway, options.basePath);
   const server = createServer(serverOptions(options), answer);
+  // A socket forgets its peer when it ends unless it was asked before, and callers who left are logged after that.
+  server.on('connection', (socket) => void socket.remoteAddress);
   server.on('checkContinue', answer);
   server.on('clientError', answerMalformed);
   // Clients that try a WebSocket first (Codex does where it is told to) go on with POST at once when they are told.
