@@ -235,6 +235,8 @@ function serverOptions(options: ProxyOptions) {
     connectionsCheckingInterval: Math.min(5000, options.headersTimeoutMs),
     // Two lengths for one body are how requests are smuggled: nothing lenient here.
     insecureHTTPParser: false,
+    // Of two Authorization headers Node would take the first and say nothing: together they are no key, wherever they came from.
+    joinDuplicateHeaders: true,
     noDelay: true,
   };
 }
