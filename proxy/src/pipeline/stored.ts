@@ -4,7 +4,6 @@ import { capabilityFor } from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { availableAt } from '../routing/health.ts';
 import type { Snapshot } from '../snapshot.ts';
-import { hasStoredResponses } from '../upstream/dialect.ts';
 import type { Caller } from './authenticate.ts';
 import { scopesOf, type Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
@@ -74,10 +73,7 @@ function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefin
 /** One that is paused or cannot lead there is a door only where there is no other: then it says why nothing comes. */
 function opensAt(state: DeploymentState, now: number): number {
   const { record } = state;
-  const leads =
-    record.blocked !== true &&
-    hasStoredResponses(record) &&
-    capabilityFor(state, 'responses', [], now) !== undefined;
+  const leads = record.blocked !== true && capabilityFor(state, 'responses', [], now) !== undefined;
   return leads ? availableAt(state, now) : Infinity;
 }
 

@@ -265,7 +265,7 @@ describe('an id', () => {
     expect((await client().responses.retrieve(made.id)).id).toBe(made.id);
   });
 
-  it('leads home by a deployment whose api-version has the Responses API', async () => {
+  it('leads home by a deployment whose api-version is older than the Responses API', async () => {
     const classic: Partial<DeploymentRecord> = { dialect: 'classic', apiVersion: '2024-10-21' };
     gateway = await startGatewayUnderTest({
       simulator: {
