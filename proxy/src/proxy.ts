@@ -238,6 +238,9 @@ function serverOptions(options: ProxyOptions) {
     // Of two Authorization headers Node would take the first and say nothing: together they are no key, wherever they came from.
     joinDuplicateHeaders: true,
     noDelay: true,
+    // Java's HttpClient asks for HTTP/2 with every first request over plain http, and is content with HTTP/1.1.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket',
   };
 }
 
