@@ -18,6 +18,9 @@ export type DeploymentStanding = {
   state: 'healthy' | 'half-open' | 'cooling';
 };
 
+/** `reason` is a kind of failure, or `answered`. */
+type AttemptLabels = { deployment: string; status: number; reason: string };
+
 const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
 
 /**
@@ -27,7 +30,7 @@ const stateValue = { healthy: 0, 'half-open': 1, cooling: 2 } as const;
 export class Metrics {
   readonly registry = new Registry();
   readonly #calls = new CallSeries();
-  readonly #attempts = new Map<string, { deployment: string; status: number; count: number }>();
+  readonly #attempts = new Map<string, { labels: AttemptLabels; count: number }>();
   readonly #refused = new Counter({
     name: 'aigateway_refused_total',
     help: 'Requests refused by the gateway itself, by error code',
@@ -76,11 +79,11 @@ export class Metrics {
    */
   settled(endpoint: string, model: string, record: UsageRecord): void {
     this.#calls.add(endpoint, model, record);
-    for (const { deploymentId, status } of record.attempts) {
-      const key = `${deploymentId}\n${status}`;
+    for (const { deploymentId: deployment, status, reason } of record.attempts) {
+      const key = `${deployment}\n${status}${reason}`;
       const known = this.#attempts.get(key);
       if (known === undefined)
-        this.#attempts.set(key, { deployment: deploymentId, status, count: 1 });
+        this.#attempts.set(key, { labels: { deployment, status, reason }, count: 1 });
       else known.count += 1;
     }
   }
@@ -91,16 +94,14 @@ export class Metrics {
   }
 
   #attemptCounter(): void {
-    const counter: Counter<'deployment' | 'status'> = new Counter({
+    const counter: Counter<keyof AttemptLabels> = new Counter({
       name: 'aigateway_upstream_attempts_total',
-      help: 'Tries of a deployment, by upstream status',
-      labelNames: ['deployment', 'status'],
+      help: 'Tries of a deployment, by upstream status and how it was understood',
+      labelNames: ['deployment', 'status', 'reason'],
       registers: [this.registry],
       collect: () => {
         counter.reset();
-        for (const { deployment, status, count } of this.#attempts.values()) {
-          counter.inc({ deployment, status }, count);
-        }
+        for (const { labels, count } of this.#attempts.values()) counter.inc(labels, count);
       },
     });
   }
