@@ -15,7 +15,7 @@ import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.t
 import type { TransportError } from '../upstream/transport.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
-import { lostCause } from './attempt-cause.ts';
+import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { memberValue } from './body.ts';
 import type { Gateway } from './gateway.ts';
@@ -177,6 +177,7 @@ async function respondStream(
           requestId: grant.call.requestId,
           status: result.status,
           reason: 'interrupted',
+          upstreamRequestId: upstreamRequestId(result.headers),
           cause: error === undefined ? undefined : lostCause(error),
         });
       }
@@ -342,6 +343,7 @@ export function whenClosed(reply: Reply): Promise<boolean> {
 
 export type AnswerErrorInput = {
   readonly grant: Grant;
+  readonly admitted: Admitted;
   readonly reply: Reply;
   readonly gateway: Gateway;
   readonly attempts: readonly AttemptRecord[];
@@ -374,7 +376,10 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
       sanitiseContentFilter: settings.sanitiseContentFilter,
       model: grant.asked,
     });
-    sendError(input, status, upstreamErrorHeaders(error, status, input.attempts.length), body);
+    const expose = grant.snapshot.exposesUpstream(grant.key);
+    const headers = upstreamErrorHeaders(error, status, input.attempts.length);
+    headers.push(...upstreamPart(error.answerHeaders ?? {}, expose, true, input.admitted));
+    sendError(input, status, headers, body);
   }
   const finished = await closed;
   const isRejected = error instanceof GatewayError ? error.status === 400 : !error.blame;
