@@ -110,9 +110,9 @@ export function withoutMissing(
   }
   if (operations.length > 1) return operations.filter((operation) => operation !== 'responses');
   context.report.notice(
-    'risk',
+    'decision',
     [...path, 'litellm_params', 'api_version'],
-    `${apiVersion} has no Responses API, which is all that this deployment answers; use 2025-04-01-preview or v1`,
+    `${apiVersion} has no Responses API, which is all that this deployment answers: its calls go to /openai/v1/responses`,
   );
   return operations;
 }

@@ -201,6 +201,20 @@ export const errorDefinitions = {
     layer: 'route',
     message: 'No deployment of the model "{model}" can take this request: {reason}.',
   },
+  context_length_exceeded: {
+    status: 400,
+    type: 'invalid_request_error',
+    layer: 'route',
+    message:
+      'ContextWindowExceededError: the request is longer than any deployment of the model "{model}" takes. Shorten it.',
+  },
+  operation_unsupported: {
+    status: 400,
+    type: 'invalid_request_error',
+    layer: 'route',
+    message:
+      'The model "{model}" does not answer this operation. GET /v1/model/info lists the mode of each model.',
+  },
   bridge_unsupported: {
     status: 400,
     type: 'invalid_request_error',

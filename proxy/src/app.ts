@@ -100,6 +100,13 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
       (request, response) => answerView(request, response, gateway, name, view),
     );
   }
+  // Not that of one model: POST /models/chat/completions is Foundry's.
+  const fixed = views.map(({ path }) => path).filter((path) => !path.includes('*'));
+  app.all(
+    [...fixed.flatMap((path) => viewPrefixes.map((prefix) => prefix + path)), '/health{/*probe}'],
+    (request, response, next) =>
+      request.method === 'GET' ? next() : answerWrongMethod(request, response, gateway),
+  );
   app.use((request, response) => handle(request, response, gateway));
   app.use(answerFault(gateway));
   return app;
@@ -177,6 +184,15 @@ function answerView(
   } catch (thrown) {
     refuseArrival(request, response, gateway, arrival, name, asGatewayError(thrown), caller);
   }
+}
+
+function answerWrongMethod(request: Request, response: Response, gateway: Gateway): void {
+  const allowed = 'GET, HEAD';
+  const error = new GatewayError('method_not_allowed', {
+    values: { method: request.method, allowed },
+    headers: { allow: allowed },
+  });
+  refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error);
 }
 
 function cors(origins: readonly string[]) {

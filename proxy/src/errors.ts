@@ -10,7 +10,7 @@ export type GatewayErrorOptions = {
   values?: Record<string, string | number>;
   /** The request parameter that the error is about. */
   param?: string;
-  /** For refusals that end by themselves: how long the caller should wait. */
+  /** For refusals that end by themselves: how long the caller should wait; Infinity = no wait helps. */
   retryAfterMs?: number;
   /** Replaces the table's status where it is configurable. */
   status?: number;

@@ -60,6 +60,9 @@ export type Proxy = {
   drain(): Promise<void>;
 };
 
+/** How often a proxy that stops ends the connections that have become idle. */
+const idleSweepMs = 50;
+
 /** Paths that go past Express. Any other spelling of them is found there. */
 const hotPaths: ReadonlySet<string> = new Set(
   ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap((path) =>
@@ -145,6 +148,8 @@ export async function startProxy(
   const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
   const answer = listener(app, gateway, options.basePath);
   const server = createServer(serverOptions(options), answer);
+  // A socket forgets its peer when it ends unless it was asked before, and callers who left are logged after that.
+  server.on('connection', (socket) => void socket.remoteAddress);
   server.on('checkContinue', answer);
   server.on('clientError', answerMalformed);
   // Clients that try a WebSocket first (Codex does where it is told to) go on with POST at once when they are told.
@@ -170,10 +175,11 @@ export async function startProxy(
     draining = true;
     prober.stop();
     if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
-    // Idle connections go at once; those with a request under way end with it.
+    // Idle connections go at once, others when they have become idle: also those whose request is still on its way.
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
-    await Promise.race([meter.whenIdle(), delay(options.drainMs)]);
+    const closing = setInterval(() => server.closeIdleConnections(), idleSweepMs);
+    await Promise.race([closed, delay(options.drainMs)]);
+    clearInterval(closing);
     server.closeAllConnections();
     await closed;
     await Promise.race([meter.whenIdle(), delay(1000)]);
@@ -229,7 +235,12 @@ function serverOptions(options: ProxyOptions) {
     connectionsCheckingInterval: Math.min(5000, options.headersTimeoutMs),
     // Two lengths for one body are how requests are smuggled: nothing lenient here.
     insecureHTTPParser: false,
+    // Of two Authorization headers Node would take the first and say nothing: together they are no key, wherever they came from.
+    joinDuplicateHeaders: true,
     noDelay: true,
+    // Java's HttpClient asks for HTTP/2 with every first request over plain http, and is content with HTTP/1.1.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket',
   };
 }
 

@@ -22,12 +22,17 @@ const prefixes = [
   '',
 ] as const;
 
-/** `…/deployments/{model}/…` as Azure and its SDKs write it, and OpenAI's old `/engines/{model}/…`. */
+/**
+ * `…/deployments/{model}/…` as Azure and its SDKs write it, also after a base URL that holds a prefix, and OpenAI's old
+ * `/engines/{model}/…`.
+ */
 const modelPath =
-  /^(?:\/v1|\/openai(?:\/v1)?|\/openai\/openai)?\/(?:deployments|engines)\/([^/]+)(\/.*)$/;
+  /^(?:\/v1|\/openai|\/openai\/v1)?(?:\/openai(?:\/v1)?)?\/(?:deployments|engines)\/(.+)$/;
 
-/** The same path without an operation: the Continue extension appends it to the query instead. */
-const bareModelPath = /\/(?:deployments|engines)\/[^/]+$/;
+/** A model's name may hold slashes (`azure/gpt-4o`), and SDKs do not encode them. */
+const maxNameSegments = 8;
+
+/** The operation after the query: the Continue extension appends it there. */
 // No question mark in the value either: where each of many beginnings reads on to the end, the time is quadratic.
 const strayOperation = /[?&]api-version=[^/&?]*(\/[a-z/_]+)/;
 
@@ -95,17 +100,27 @@ export function findEndpoint(method: string, url: string): Lookup {
   if (path === undefined) return unknown;
   const named = modelPath.exec(path);
   if (named !== null) {
-    const model = decodeSegment(named[1] ?? '');
-    return model === undefined ? unknown : lookUp(method, named[2] ?? '', model);
-  }
-  if (bareModelPath.test(path)) {
+    const found = lookUpModel(method, named[1] ?? '');
+    if (found.kind !== 'unknown') return found;
     const stray = strayOperation.exec(decodeQuery(url));
-    if (stray !== null) return findEndpoint(method, path + (stray[1] ?? ''));
+    return stray === null ? unknown : lookUpModel(method, `${named[1] ?? ''}${stray[1] ?? ''}`);
   }
   for (const prefix of prefixes) {
     if (!path.startsWith(prefix)) continue;
     const found = lookUp(method, path.slice(prefix.length), undefined);
     if (found.kind !== 'unknown') return found;
+  }
+  return unknown;
+}
+
+/** @param rest - the model's name and the endpoint's path behind it */
+function lookUpModel(method: string, rest: string): Lookup {
+  let slash = rest.indexOf('/');
+  for (let count = 0; slash !== -1 && count < maxNameSegments; count += 1) {
+    const model = decodeSegment(rest.slice(0, slash));
+    const found = model === undefined ? unknown : lookUp(method, rest.slice(slash), model);
+    if (found.kind !== 'unknown') return found;
+    slash = rest.indexOf('/', slash + 1);
   }
   return unknown;
 }

@@ -1,5 +1,6 @@
 import { describeError, type Cause } from '../telemetry/logger.ts';
 import type { FailureKind, UpstreamFailure } from '../upstream/failure.ts';
+import type { UpstreamAnswerHeaders } from '../upstream/headers.ts';
 import type { TransportError } from '../upstream/transport.ts';
 import type { AttemptResult } from './attempt.ts';
 
@@ -30,6 +31,12 @@ export function attemptCause(result: AttemptResult, failure: UpstreamFailure): C
   const message = words(failure).slice(0, maxWords);
   if (message === '' && failure.code === null) return undefined;
   return { name: 'refusal', ...(failure.code !== null && { code: failure.code }), message };
+}
+
+/** The id by which the upstream's own support finds the call. */
+export function upstreamRequestId(headers: UpstreamAnswerHeaders | undefined): string | undefined {
+  const id = headers?.['apim-request-id'] ?? headers?.['x-request-id'];
+  return typeof id === 'string' && /^[\w-]{1,128}$/.test(id) ? id : undefined;
 }
 
 /** The gateway itself could not send the request or take its answer. */

@@ -21,7 +21,7 @@ import {
 } from '../upstream/failure.ts';
 import { upstreamHeaders, type Header } from '../upstream/headers.ts';
 import { Attempt, type AttemptResult } from './attempt.ts';
-import { attemptCause, isOwnFault } from './attempt-cause.ts';
+import { attemptCause, isOwnFault, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
@@ -173,7 +173,10 @@ export class Dial {
     }
     held?.settle({ tokens: 0, costNanoUsd: 0 });
     const failed = result as Exclude<AttemptResult, Answered>;
-    const failure = this.#classify(failed, record, deployment, capability, model);
+    const failure: UpstreamFailure = {
+      ...this.#classify(failed, record, deployment, capability, model),
+      ...('headers' in failed && { answerHeaders: failed.headers }),
+    };
     this.#noteAttempt(record, failure.status, failure.kind, started);
     const renewable =
       failure.kind === 'auth' && failure.renew === true && credential?.renewable === true
@@ -196,6 +199,7 @@ export class Dial {
         requestId: call.requestId,
         status: failure.status,
         reason: failure.kind,
+        upstreamRequestId: upstreamRequestId(failure.answerHeaders),
         cause: failed === noCredential ? nothingToSend : attemptCause(failed, failure),
       });
     }

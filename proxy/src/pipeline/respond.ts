@@ -21,7 +21,7 @@ import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.t
 import type { TransportError } from '../upstream/transport.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
-import { lostCause } from './attempt-cause.ts';
+import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { memberValue } from './body.ts';
 import type { Gateway } from './gateway.ts';
@@ -176,6 +176,7 @@ async function respondStream(
           requestId: grant.call.requestId,
           status: result.status,
           reason: 'interrupted',
+          upstreamRequestId: upstreamRequestId(result.headers),
           cause: error === undefined ? undefined : lostCause(error),
         });
       }
@@ -394,6 +395,7 @@ export function whenClosed(reply: Reply): Promise<boolean> {
 
 export type AnswerErrorInput = {
   readonly grant: Grant;
+  readonly admitted: Admitted;
   readonly reply: Reply;
   readonly gateway: Gateway;
   readonly attempts: readonly AttemptRecord[];
@@ -426,7 +428,10 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
       sanitiseContentFilter: settings.sanitiseContentFilter,
       model: grant.asked,
     });
-    sendError(input, status, upstreamErrorHeaders(error, status, input.attempts.length), body);
+    const expose = grant.snapshot.exposesUpstream(grant.key);
+    const headers = upstreamErrorHeaders(error, status, input.attempts.length);
+    headers.push(...upstreamPart(error.answerHeaders ?? {}, expose, true, input.admitted));
+    sendError(input, status, headers, body);
   }
   const finished = await closed;
   const isRejected = error instanceof GatewayError ? error.status === 400 : !error.blame;
@@ -444,8 +449,9 @@ function upstreamErrorHeaders(
 ): FlatHeaders {
   const headers = [...jsonHeaders, 'x-aigateway-layer', 'upstream'];
   if (status === 429 || status === 503) headers.push(...retryFlatHeaders(failure.waitMs ?? 1000));
-  // What several tries could not get, the caller's own retries will only multiply.
-  else if (status >= 500 && attempts > 1) headers.push('x-should-retry', 'false');
+  // What several tries could not get, or what nobody got because an administrator must act, another try will not get either.
+  else if (status >= 500 && (attempts > 1 || failure.retry === 'other-deployment'))
+    headers.push('x-should-retry', 'false');
   return headers;
 }
 

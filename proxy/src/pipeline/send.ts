@@ -25,7 +25,7 @@ import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
 import { answerError, type Delivered } from './respond.ts';
-import { stripState, type StatefulBody } from './state.ts';
+import { stripState, stripThoughts, type StatefulBody } from './state.ts';
 
 /** Changes learned from refusals and tried at once, within one request. */
 const maxRepairs = 8;
@@ -197,6 +197,7 @@ class Delivery {
           ? undefined
           : untried.find((candidate) => candidate.health.reason === 'failures'));
       if (state === undefined) {
+        if (this.#goesElsewhere(order, model, now)) continue;
         const isAgain = untried.length === 0;
         const wait = isAgain
           ? this.#wait(model, order, last, again, busyMs, now)
@@ -400,6 +401,22 @@ class Delivery {
     return true;
   }
 
+  /**
+   * Nobody knows how long a home rests that failed. Where another deployment takes the call meanwhile, and the conversation loses
+   * no word by it, waiting for the home would only make the caller wait.
+   */
+  #goesElsewhere(homes: readonly DeploymentState[], model: ResolvedModel, now: number): boolean {
+    const ids = this.#stateful?.homes;
+    if (ids === undefined || ids.size === 0 || !isLost(homes, undefined, now)) return false;
+    const isOpen = this.#gateway.deployments
+      .serving(model)
+      .some((state) => !ids.has(state.record.resource.id) && isUsable(state, now));
+    const stripped = isOpen ? stripThoughts(this.#grant.call, this.#stateful) : undefined;
+    if (stripped === undefined) return false;
+    this.#stateful = stripped;
+    return true;
+  }
+
   #fallbackReason(problem: Problem): FallbackReason | undefined {
     const { call, snapshot } = this.#grant;
     if (call.extras.disableFallbacks || call.match.endpoint.kind === 'stored') return undefined;
@@ -562,20 +579,24 @@ function mayRetry(
   return policy === undefined || tried <= policy;
 }
 
+/** Which rule left none. An administrator must act on it, unless it is one that the request can be made to fit. */
 function noDeployment(reason: FilterReason, model: string): GatewayError {
-  const texts: { readonly [name in FilterReason]: string } = {
+  if (reason === 'context_window') {
+    return new GatewayError('context_length_exceeded', { values: { model } });
+  }
+  if (reason === 'operation') {
+    return new GatewayError('operation_unsupported', { values: { model }, param: 'model' });
+  }
+  const texts = {
     no_member: 'it has none',
     blocked: 'it is paused',
     region: "none lies in a region that this key's data may go to",
     credential: "none is reachable with the credential of this key's project",
     home: 'the resource that holds the objects it refers to is not among them',
     tags: 'none carries the tags of the request',
-    operation: 'none answers this operation',
-    context_window: 'ContextWindowExceededError: the request is longer than any of them takes',
   };
-  const isCallers = reason === 'context_window' || reason === 'operation';
   return new GatewayError('no_deployment', {
     values: { model, reason: texts[reason] },
-    ...(isCallers && { status: 400 }),
+    retryAfterMs: Infinity,
   });
 }

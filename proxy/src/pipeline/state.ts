@@ -84,6 +84,20 @@ export function stripState(
   };
 }
 
+/** What a conversation can do without: its words stay, what the model thought of them it thinks again. */
+const thoughts: ReadonlySet<string> = new Set(['-reasoning', '-id']);
+
+/** The same where nothing else than thoughts is lost by it. */
+export function stripThoughts(
+  call: Call,
+  stateful: StatefulBody | undefined,
+): StatefulBody | undefined {
+  const stripped = stripState(call, stateful);
+  const known = stateful?.changes.length ?? 0;
+  const isWhole = stripped?.changes.slice(known).every((change) => thoughts.has(change));
+  return isWhole === true ? stripped : undefined;
+}
+
 /** Puts the home into the ids of an answer, where they will be of use to come back to it. */
 export type ResponseRewrite = {
   /** Every event of a stream has ids to tag; otherwise only encrypted content is. */

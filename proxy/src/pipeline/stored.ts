@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import { tagMarker, type IdTagger } from '../routing/affinity.ts';
+import { capabilityFor } from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { availableAt } from '../routing/health.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -69,9 +70,11 @@ function doorTo(resourceId: string, gateway: Gateway): DeploymentState | undefin
   return door;
 }
 
-/** A paused deployment is a door only where there is no other: then it says why nothing comes. */
+/** One that is paused or cannot lead there is a door only where there is no other: then it says why nothing comes. */
 function opensAt(state: DeploymentState, now: number): number {
-  return state.record.blocked === true ? Infinity : availableAt(state, now);
+  const { record } = state;
+  const leads = record.blocked !== true && capabilityFor(state, 'responses', [], now) !== undefined;
+  return leads ? availableAt(state, now) : Infinity;
 }
 
 /** Cursors in a query are ids that were handed out, too. */

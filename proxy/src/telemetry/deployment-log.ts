@@ -11,6 +11,7 @@ export type FailedAttempt = {
   readonly status: number;
   /** Kind of the failure. */
   readonly reason: string;
+  readonly upstreamRequestId?: string | undefined;
   readonly cause?: Cause | undefined;
 };
 
@@ -42,7 +43,7 @@ export class DeploymentLog {
     const { record } = state;
     const omitted = this.#omittedBefore(record, attempt.reason);
     if (omitted === undefined) return;
-    const { requestId, status, reason, cause } = attempt;
+    const { requestId, status, reason, upstreamRequestId, cause } = attempt;
     this.#logger.warn({
       event: 'attempt',
       requestId,
@@ -51,6 +52,7 @@ export class DeploymentLog {
       origin: record.resource.origin,
       status,
       reason,
+      ...(upstreamRequestId !== undefined && { upstreamRequestId }),
       ...(cause !== undefined && { cause }),
       ...(omitted > 0 && { omitted }),
     });

@@ -20,8 +20,8 @@ export type DeploymentStanding = {
   state: 'healthy' | 'half-open' | 'cooling';
 };
 
-/** Tries of one deployment that ended with one status; 0 when no answer came. */
-export type AttemptCount = { deployment: string; status: number; count: number };
+/** Tries of one deployment that ended alike: `status` is 0 when no answer came, `reason` a kind of failure, or `answered`. */
+export type AttemptCount = { deployment: string; status: number; reason: string; count: number };
 
 /**
  * Every metric of the proxy, in one place. Labels come from sets we own: endpoint names, configured models and deployments,
@@ -83,11 +83,10 @@ export class Metrics {
    */
   settled(endpoint: string, model: string, record: UsageRecord): void {
     this.#calls.add(endpoint, model, record);
-    for (const { deploymentId, status } of record.attempts) {
-      const key = `${deploymentId}\n${status}`;
+    for (const { deploymentId: deployment, status, reason } of record.attempts) {
+      const key = `${deployment}\n${status}${reason}`;
       const known = this.#attempts.get(key);
-      if (known === undefined)
-        this.#attempts.set(key, { deployment: deploymentId, status, count: 1 });
+      if (known === undefined) this.#attempts.set(key, { deployment, status, reason, count: 1 });
       else known.count += 1;
     }
   }
@@ -98,16 +97,14 @@ export class Metrics {
   }
 
   #attemptCounter(): void {
-    const counter: Counter<'deployment' | 'status'> = new Counter({
+    const counter: Counter<'deployment' | 'status' | 'reason'> = new Counter({
       name: 'aigateway_upstream_attempts_total',
-      help: 'Tries of a deployment, by upstream status',
-      labelNames: ['deployment', 'status'],
+      help: 'Tries of a deployment, by upstream status and how it was understood',
+      labelNames: ['deployment', 'status', 'reason'],
       registers: [this.registry],
       collect: () => {
         counter.reset();
-        for (const { deployment, status, count } of this.#attempts.values()) {
-          counter.inc({ deployment, status }, count);
-        }
+        for (const { count, ...labels } of this.#attempts.values()) counter.inc(labels, count);
       },
     });
   }

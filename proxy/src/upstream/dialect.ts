@@ -13,6 +13,9 @@ export type UpstreamTarget = {
 /** The last dated GA version: what a classic deployment speaks when its configuration names no version. */
 const defaultApiVersion = '2024-10-21';
 
+/** The first dated version with the Responses API. Every resource has it on v1, so older versions need not go without. */
+const firstResponsesVersion = '2025-03-01';
+
 const operationPaths: { readonly [operation in Operation]: string } = {
   chat: '/chat/completions',
   completions: '/completions',
@@ -27,12 +30,12 @@ type OperationRoute = {
   head: string;
   /** Path after the deployment's name; null when the path holds no name. */
   afterName: string | null;
+  /** The query that belongs to the path, with its question mark; may be empty. */
+  query: string;
 };
 
 type Routes = {
   readonly operations: { readonly [operation in Operation]: OperationRoute };
-  /** The query that belongs to the dialect, with its question mark; may be empty. */
-  readonly query: string;
   readonly models: string;
 };
 
@@ -52,8 +55,7 @@ export function upstreamPath(
   deploymentName: string,
   target: UpstreamTarget,
 ): string {
-  const routes = routesOf(deployment);
-  const route = routes.operations[target.operation];
+  const route = routesOf(deployment).operations[target.operation];
   const isPlain = target.suffix === '' && target.query === '' && route.whole !== '';
   if (isPlain && (route.afterName === null || deploymentName === deployment.deployment)) {
     return route.whole;
@@ -63,7 +65,7 @@ export function upstreamPath(
     route.afterName === null
       ? route.head + encodeSuffix(target.suffix)
       : route.head + encodeDeployment(deploymentName) + route.afterName;
-  return withQuery(path, routes.query, forwardedQuery(target.query));
+  return withQuery(path, route.query, forwardedQuery(target.query));
 }
 
 /**
@@ -105,21 +107,25 @@ function compile(deployment: DeploymentRecord): Routes {
   const { basePath } = deployment.resource;
   switch (deployment.dialect) {
     case 'classic': {
-      const query = `?api-version=${encodeURIComponent(deployment.apiVersion ?? defaultApiVersion)}`;
+      const version = deployment.apiVersion ?? defaultApiVersion;
+      const query = `?api-version=${encodeURIComponent(version)}`;
       const head = `${basePath}/openai/deployments/`;
       const named = (operation: Operation): OperationRoute => ({
         whole: wholePath(head, deployment.deployment, operationPaths[operation] + query),
         head,
         afterName: operationPaths[operation],
+        query,
       });
       return {
         operations: {
           chat: named('chat'),
           completions: named('completions'),
           embeddings: named('embeddings'),
-          responses: unnamed(`${basePath}/openai/responses`, query),
+          responses:
+            version < firstResponsesVersion
+              ? unnamed(`${basePath}/openai/v1/responses`, '')
+              : unnamed(`${basePath}/openai/responses`, query),
         },
-        query,
         models: `${basePath}/openai/models${query}`,
       };
     }
@@ -142,13 +148,12 @@ function unnamedRoutes(base: string, query: string): Routes {
       embeddings: unnamed(base + operationPaths.embeddings, query),
       responses: unnamed(base + operationPaths.responses, query),
     },
-    query,
     models: `${base}/models${query}`,
   };
 }
 
 function unnamed(path: string, query: string): OperationRoute {
-  return { whole: path + query, head: path, afterName: null };
+  return { whole: path + query, head: path, afterName: null, query };
 }
 
 function wholePath(head: string, name: string, tail: string): string {

@@ -98,6 +98,8 @@ export type UpstreamFailure = {
   renew?: boolean;
   /** Only for `content_filter`: Azure's categories and severities as they came. */
   filterDetails?: Record<string, unknown>;
+  /** Of the answer that the failure came with, where there was one. */
+  answerHeaders?: UpstreamAnswerHeaders;
 };
 
 export type FailureContext = {

@@ -7,6 +7,7 @@ import {
   startGatewayUnderTest,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
+import { rawSocket } from '../raw-socket.ts';
 
 const secondKey = 'sk-second-0123456789abcdef';
 const limitedKey = 'sk-limited-0123456789abcdef';
@@ -129,6 +130,17 @@ describe('a key', () => {
     expect(answer.status).toBe(400);
     expect(JSON.parse(answer.text)).toMatchObject({ error: { code: 'conflicting_keys' } });
     expect(modelCalls()).toBe(upstreamCalls);
+  });
+
+  it('may not stand in two headers of one name, of which others on the way may read another one', async () => {
+    for (const name of ['authorization', 'api-key']) {
+      const socket = await rawSocket(gateway.url);
+      const line = (key: string) => `${name}: ${name === 'api-key' ? '' : 'Bearer '}${key}\r\n`;
+      socket.write(
+        `GET /v1/models HTTP/1.1\r\nhost: gateway\r\n${line(callerKey)}${line(secondKey)}connection: close\r\n\r\n`,
+      );
+      expect(await socket.closed()).toContain('"code":"invalid_api_key"');
+    }
   });
 
   it.each([

@@ -342,6 +342,25 @@ describe('a gateway that is told to stop', () => {
     expect(gateway.usage[0]).toMatchObject({ outcome: 'completed' });
   });
 
+  it('answers the request that is still on its way, and waits for nobody who is idle', async () => {
+    await startWith((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end('{"choices":[]}');
+    });
+    const body = JSON.stringify(chatBody('m', 'hi'));
+    const socket = await rawSocket(gateway.url);
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nexpect: 100-continue\r\nauthorization: Bearer ${callerKey}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    socket.write(head);
+    await socket.until('100 Continue');
+    const idle = await rawSocket(gateway.url);
+    const drained = gateway.proxy.drain();
+    await idle.closed();
+    socket.write(body);
+    expect(await socket.closed()).toContain('HTTP/1.1 200');
+    await drained;
+    expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1 });
+  });
+
   it('ends what does not end by itself after a while, and accounts for it', async () => {
     await startWith(
       (response) => {

@@ -113,6 +113,9 @@ describe('a path', () => {
       ['DELETE', '/v1/completions', 'POST'],
       ['PUT', '/v1/responses/resp_1', 'GET, DELETE'],
       ['GET', '/v1/responses/resp_1/cancel', 'POST'],
+      ['POST', '/v1/models', 'GET, HEAD'],
+      ['DELETE', '/model/info', 'GET, HEAD'],
+      ['POST', '/health/readiness', 'GET, HEAD'],
     ] as const) {
       const response = await gateway.call(path, undefined, { method });
       expect(response.status).toBe(405);

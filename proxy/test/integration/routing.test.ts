@@ -260,6 +260,27 @@ describe('a model that fails', () => {
     expect(count('east')).toBe(0);
   });
 
+  it('is refused with the code that agents shorten their conversations for, where none replaces it', async () => {
+    gateway = await start({
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', facts: { maxInputTokens: 50, mode: 'chat' } },
+      ],
+      router: { preCallChecks: true },
+    });
+    const long = await call('gpt-4o', { content: 'word '.repeat(300) });
+    expect(long.status).toBe(400);
+    expect(JSON.parse(long.text)).toMatchObject({
+      error: { code: 'context_length_exceeded', type: 'invalid_request_error' },
+    });
+    expect(long.text).toContain('ContextWindowExceededError');
+    const embeddings = await gateway.call('/v1/embeddings', { model: 'gpt-4o', input: 'a' });
+    expect(embeddings.status).toBe(400);
+    expect(await embeddings.json()).toMatchObject({
+      error: { code: 'operation_unsupported', type: 'invalid_request_error', param: 'model' },
+    });
+    expect(count('east')).toBe(0);
+  });
+
   it('is not replaced for a mistake of the caller', async () => {
     gateway = await start({ router });
     expect((await call('gpt-4o', { temperature: 9 })).status).toBe(400);
@@ -299,6 +320,7 @@ describe('where data may go', () => {
     expect(refused.status).toBe(503);
     expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'no_deployment' } });
     expect(refused.text).toContain('region');
+    expect(refused.headers.get('x-should-retry')).toBe('false');
   });
 });
 

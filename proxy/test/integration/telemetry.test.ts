@@ -107,6 +107,17 @@ describe('the log', () => {
     expect(JSON.stringify(line)).toContain('east-gpt-4o');
   });
 
+  it("has Azure's own id of what failed, and so have its callers: its support asks for nothing else", async () => {
+    await start();
+    gateway.simulator.fault({ kind: 'error', error: '503-unavailable' });
+    const refused = await call('x', { num_retries: 0 });
+    expect(refused.status).toBe(503);
+    const id = refused.headers.get('apim-request-id') ?? '';
+    expect(id).toMatch(/^[\w-]{36}$/);
+    expect(refused.headers.get('x-ms-deployment-name')).toBeNull();
+    expect(gateway.log()).toContain(`"upstreamRequestId":"${id}"`);
+  });
+
   it('takes no id that could forge a line', async () => {
     await start();
     for (const id of ['short', 'x'.repeat(200), 'a b c d e f g h', 'id","level":"fatal']) {

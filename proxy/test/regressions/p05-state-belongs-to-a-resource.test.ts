@@ -1,4 +1,4 @@
-import type { KeyRecord } from '@aigateway/contract/records';
+import type { DeploymentRecord, KeyRecord } from '@aigateway/contract/records';
 import OpenAI from 'openai';
 import type {
   Response as OpenAIResponse,
@@ -11,6 +11,7 @@ import {
   readEvents,
   responsesBody,
   startGatewayUnderTest,
+  stillClock,
   type GatewaySpec,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
@@ -264,6 +265,32 @@ describe('an id', () => {
     expect((await client().responses.retrieve(made.id)).id).toBe(made.id);
   });
 
+  it('leads home by a deployment whose api-version is older than the Responses API', async () => {
+    const classic: Partial<DeploymentRecord> = { dialect: 'classic', apiVersion: '2024-10-21' };
+    gateway = await startGatewayUnderTest({
+      simulator: {
+        resources: [
+          {
+            name: 'east',
+            keys: ['east-key'],
+            deployments: [
+              { name: 'gpt-4o', model: 'gpt-4o' },
+              { name: 'gpt-5', model: 'gpt-5' },
+            ],
+          },
+        ],
+      },
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', ...classic },
+        { resourceName: 'east', deployment: 'gpt-5' },
+      ],
+    });
+    const made = await client().responses.create({ model: 'gpt-5', input: 'read me' });
+    expect((await client().responses.retrieve(made.id)).id).toBe(made.id);
+    expect((await client().responses.inputItems.list(made.id)).data).toHaveLength(1);
+    await client().responses.delete(made.id);
+  });
+
   it('of a background response is polled to its end', async () => {
     gateway = await start();
     const made = await client().responses.create({
@@ -346,6 +373,40 @@ describe('a resource that is lost in the middle of sessions', () => {
       }
     }
     expect(gateway.usage.every(({ outcome }) => outcome === 'completed')).toBe(true);
+  });
+
+  it('is not waited for when another can go on with every word of the session', async () => {
+    // With this clock a rest never ends: whoever waits for it waits for longer than a test may take.
+    gateway = await start({
+      router: { strategy: 'round-robin', coolDownMs: 300_000 },
+      pipeline: { longestWaitMs: 600_000 },
+      ports: { clock: stillClock(), random: () => 0 },
+    });
+    const question: ResponseInputItem = { role: 'user', content: 'think' };
+    const turn = await client().responses.create({
+      model: 'gpt-5',
+      input: [question],
+      store: false,
+      include: ['reasoning.encrypted_content'],
+      reasoning: { effort: 'low' },
+    });
+    const home = homeOf(turn);
+    gateway.simulator.fault({ kind: 'error', error: '500-internal', resource: home });
+    for (let index = 0; index < 2; index += 1) {
+      const { data, response } = await client()
+        .responses.create({
+          model: 'gpt-5',
+          input: [question, ...asInput(turn), { role: 'user', content: 'go on' }],
+          store: false,
+        })
+        .withResponse();
+      expect(homeOf(data)).not.toBe(home);
+      expect(response.headers.get('x-aigateway-changes')).toBe('-reasoning, -id');
+    }
+    expect(gateway.simulator.counters().by[`${home}/gpt-5/responses`]?.statuses).toEqual({
+      200: 1,
+      500: 3,
+    });
   });
 
   it('is the same when it was taken out of the configuration', async () => {

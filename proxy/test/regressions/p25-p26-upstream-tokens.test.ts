@@ -175,6 +175,8 @@ describe('a managed identity', () => {
     const refused = await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'));
     expect(refused.status).toBe(502);
     expect(await refused.json()).toMatchObject({ error: { code: 'upstream_auth' } });
+    // Only an administrator can help: SDKs retry a 502 unless they are told.
+    expect(refused.headers.get('x-should-retry')).toBe('false');
     outage.remove();
     advance(10_000);
     expect(await call()).toBe(200);

@@ -107,6 +107,24 @@ describe('the address of a deployment', () => {
     }
   });
 
+  it('is the v1 path for the Responses API, where its own version is older than that', async () => {
+    gateway = await start(
+      classic('gpt-5.3-codex', '2025-01-01-preview'),
+      classic('gpt-4o', '2024-10-21'),
+    );
+    for (const [path, body] of [
+      ['/v1/responses', responsesBody('gpt-5.3-codex', 'x')],
+      ['/v1/chat/completions', chatBody('gpt-5.3-codex', 'x')],
+      ['/v1/responses', responsesBody('gpt-4o', 'x')],
+    ] as const) {
+      expect(await urlOf(path, body)).toMatchObject({
+        status: 200,
+        url: '/east/openai/v1/responses',
+        model: `${body['model'] as string}-prod`,
+      });
+    }
+  });
+
   it('is another one when its version is retired: both serve one model', async () => {
     gateway = await start(
       { ...classic('gpt-4o', '2023-03-15-preview'), id: 'retired', priority: 0 },

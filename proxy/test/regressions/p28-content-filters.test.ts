@@ -68,6 +68,20 @@ describe('a blocked prompt', () => {
     expect(await gateway.metrics()).toMatch(/aigateway_\w+\{[^}]*outcome="rejected"/);
   });
 
+  it('is counted by itself, and apart from other mistakes of callers', async () => {
+    gateway = await start();
+    for (const [path, body] of prompts) await gateway.call(path, body);
+    await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x', { temperature: 9 }));
+    const counted = [
+      ...(await gateway.metrics()).matchAll(
+        /^aigateway_upstream_attempts_total\{.*status="400",reason="(\w+)"\} (\d+)$/gm,
+      ),
+    ];
+    const total = (reason: string) =>
+      counted.reduce((sum, [, name, count]) => (name === reason ? sum + Number(count) : sum), 0);
+    expect([total('content_filter'), total('bad_request')]).toEqual([prompts.length, 1]);
+  });
+
   it('shows category and severity where the switch says so', async () => {
     gateway = await start({ settings: { sanitiseContentFilter: false } });
     const response = await gateway.call(

@@ -37,6 +37,8 @@ async function expectOneAborted(aborted: boolean) {
   if (aborted) await gateway.until(() => gateway.simulator.counters().total.aborted === 1);
   expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1, doubleSettled: 0 });
   expect(gateway.usage[0]).toMatchObject({ outcome: 'aborted' });
+  await gateway.until(() => gateway.log().includes('"event":"call"'));
+  expect(gateway.log()).toContain('"client":"127.0.0.1"');
 }
 
 type Form = { name: string; path: string; body: object };
