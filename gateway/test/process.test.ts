@@ -46,6 +46,8 @@ describe('a gateway with nothing configured', () => {
     const key = readFileSync(keyFile, 'utf8').trim();
     expect(gateway.output).toContain('SIMULATED');
     expect(gateway.output).toContain(keyFile);
+    expect(gateway.output).toContain('No upstream is configured: these models are SIMULATED');
+    expect(gateway.output).toContain('pass --config config.yaml');
     expect(gateway.output).not.toContain(key);
     const answer = await ask(url, '/v1/responses', key, { input: 'hello' });
     expect(await answer.text()).toContain('gpt-5.3-codex');
