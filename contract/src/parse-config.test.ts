@@ -265,6 +265,17 @@ describe('unknown, inert and refused keys', () => {
     expect(notices(parseConfig({}, { AIGATEWAY_LOGLEVEL: 'debug' }))).toEqual([
       '$AIGATEWAY_LOGLEVEL: is no variable of the gateway and has no effect. Did you mean AIGATEWAY_LOG_LEVEL?',
     ]);
+    const url = 'https://my-resource.openai.azure.com';
+    expect(notices(parseConfig({}, { AZURE_OPENAI_ULR: url }))).toEqual([
+      '$AZURE_OPENAI_ULR: is no variable of the gateway and has no effect. Did you mean AZURE_OPENAI_URL?',
+    ]);
+  });
+
+  it('suggests no variable that is set already', () => {
+    const environment = { AZURE_OPENAI_URL: 'https://a.openai.azure.com', AZURE_OPENAI_KEY: 'x' };
+    expect(notices(parseConfig({}, environment))).toContain(
+      '$AZURE_OPENAI_KEY: is no variable of the gateway and has no effect.',
+    );
   });
 });
 
