@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto';
-import { readFileSync, watch, type FSWatcher } from 'node:fs';
+import { realpathSync, watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import { settingsForRestart } from '@aigateway/contract/server-settings';
 import type { Proxy } from '@aigateway/proxy/proxy';
+import { digestOf } from './config-file.ts';
 import { problemLines, type Configuration } from './configuration.ts';
 
 /** Editors write a file in several steps; it is read once they are done. */
@@ -21,13 +21,12 @@ export function reloadOnChange(
   reread: () => Promise<Configuration>,
   proxy: Proxy,
 ): () => void {
-  let { files } = first.file;
+  let { files, digest } = first.file;
   const { server } = first.compiled;
-  let known = contentOf(files);
   let timer: NodeJS.Timeout | undefined;
 
   const reload = async (): Promise<void> => {
-    known = contentOf(files);
+    digest = digestOf(files);
     try {
       const next = await reread();
       const problems = problemLines(next);
@@ -35,8 +34,7 @@ export function reloadOnChange(
         refused(proxy, problems);
         return;
       }
-      files = next.file.files;
-      known = contentOf(files);
+      ({ files, digest } = next.file);
       proxy.update(next.compiled.records);
       proxy.setLogLevel(next.compiled.server.logLevel);
       proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
@@ -47,20 +45,25 @@ export function reloadOnChange(
       refused(proxy, [error instanceof Error ? error.message : 'it cannot be read']);
     }
   };
-  const onHangUp = (): void => void reload();
   const onEvent = (): void => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       // The folder tells of every file in it, a log of our own included: only content counts.
-      if (contentOf(files) !== known) void reload();
+      if (digestOf(files) !== digest) void reload().then(watchAnew);
     }, settleMs).unref();
   };
+  let watchers = watchFolders(files, onEvent);
+  // What changed while the gateway started was seen by nobody.
+  onEvent();
+  // The files may lie elsewhere than before: a link points to another folder, an include was added.
+  const watchAnew = (): void => {
+    const before = watchers;
+    watchers = watchFolders(files, onEvent);
+    for (const watcher of before) watcher.close();
+    onEvent();
+  };
+  const onHangUp = (): void => void reload().then(watchAnew);
   process.on('SIGHUP', onHangUp);
-  // Folders are watched, not files: editors and Kubernetes replace a file instead of writing to it.
-  const folders = new Set(files.map((file) => dirname(file)));
-  const watchers: FSWatcher[] = [...folders].map((folder) =>
-    watch(folder, { persistent: false }, onEvent),
-  );
   return () => {
     clearTimeout(timer);
     process.removeListener('SIGHUP', onHangUp);
@@ -68,21 +71,33 @@ export function reloadOnChange(
   };
 }
 
+/**
+ * Watches where files are named and where they lie. Folders, since editors replace a file instead of writing to it; both,
+ * since Kubernetes replaces a link on the way to it.
+ */
+function watchFolders(files: readonly string[], onEvent: () => void): FSWatcher[] {
+  const folders = new Set(files.flatMap((file) => [dirname(file), dirname(realPathOf(file))]));
+  return [...folders].flatMap((folder) => {
+    try {
+      // Where a folder that is deleted is an error of its watcher, it is one more event.
+      return [watch(folder, { persistent: false }, onEvent).on('error', onEvent)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function realPathOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
 function refused(proxy: Proxy, problems: readonly string[]): void {
   proxy.logger.error(
     { problems },
     'the changed configuration cannot be used: the one before stays in force',
   );
-}
-
-/** A digest of the files' content; a file that is missing, as in the middle of a replacement, has none. */
-function contentOf(files: readonly string[]): string {
-  const digests = files.map((file) => {
-    try {
-      return hash('sha256', readFileSync(file));
-    } catch {
-      return '';
-    }
-  });
-  return digests.join();
 }
