@@ -47,10 +47,13 @@ export class GatewayError extends Error {
 
   /** The body that the caller sees. */
   envelope(): ErrorEnvelope {
+    const { status, type } = errorDefinitions[this.code];
+    // With a status that blames the request in place of the gateway, the type does so too.
+    const isTurned = status >= 500 && this.status < 500;
     return {
       error: {
         message: this.message,
-        type: errorDefinitions[this.code].type,
+        type: isTurned ? 'invalid_request_error' : type,
         param: this.param,
         code: this.code,
       },
