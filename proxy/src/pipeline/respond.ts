@@ -8,7 +8,7 @@ import { estimateUsage } from '../accounting/usage-reader.ts';
 import { usageFromTail } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
-import type { DeploymentState } from '../routing/deployments.ts';
+import { litellmModelOf, type DeploymentState } from '../routing/deployments.ts';
 import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
 import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
@@ -297,7 +297,7 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   if (expose) {
     headers.push(
       'x-litellm-model-name',
-      headerValue(state.record.litellmModel),
+      headerValue(litellmModelOf(state)),
       'x-litellm-model-api-base',
       state.record.resource.origin,
     );
