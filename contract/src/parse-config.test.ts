@@ -47,6 +47,14 @@ describe('each bad value is named with its place and what is allowed', () => {
       'aigateway_settings.extra_routes[0].path: is missing',
     ],
     [
+      { aigateway_settings: { extra_routes: [{ path: '/x/', operation: 'chat' }] } },
+      'aigateway_settings.extra_routes[0].path: must be a plain path that begins with a slash and ends with none',
+    ],
+    [
+      { aigateway_settings: { extra_routes: [{ path: '/x', operation: 'chats' }] } },
+      'aigateway_settings.extra_routes[0].operation: must be one of chat, completions, embeddings, responses, found "chats". Did you mean chat?',
+    ],
+    [
       { aigateway_settings: { extra_routes: [{ method: 'get', path: 'x' }] } },
       'aigateway_settings.extra_routes[0].path: must be',
     ],
