@@ -93,7 +93,8 @@ function answers({ operations, family }: DeploymentRecord): string {
 
 function price(prices: PriceRecord | undefined, name: string): string {
   if (prices === undefined) return name.includes('*') ? 'priced by the answer' : 'unpriced';
-  return `$${perMillion(prices.input)} / $${perMillion(prices.output)} per million tokens`;
+  const onTop = prices.isSurcharge === true ? ' on top of the model that answers' : '';
+  return `$${perMillion(prices.input)} / $${perMillion(prices.output)} per million tokens${onTop}`;
 }
 
 /** Pico-USD a token are micro-USD a million tokens. */

@@ -1,4 +1,4 @@
-import { lookUp } from '@aigateway/contract/prices';
+import { priceOf } from '@aigateway/contract/prices';
 import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
 import { noTokens, type AttemptRecord } from '@aigateway/contract/usage';
 import { costNanoUsd } from '../accounting/cost.ts';
@@ -233,13 +233,11 @@ function isBackground({ body, scan, operation }: Call): boolean {
   return operation.name === 'responses' && memberValue(body, scan, 'background') === true;
 }
 
-/** The deployment's prices; where its name says nothing (a wildcard), those of the model that Azure says it was. */
 function pricedBy(
   record: DeploymentRecord,
   servedModel: string | undefined,
 ): Pick<RequestEnd, 'price'> {
-  const price =
-    record.prices ?? (servedModel === undefined ? undefined : lookUp(servedModel)?.prices);
+  const price = priceOf(record.prices, servedModel);
   return price === undefined ? {} : { price };
 }
 
