@@ -175,7 +175,11 @@ describe('the set-up of three variables', () => {
   it('starts with nothing configured in development only', () => {
     const development = configure(undefined, { AIGATEWAY_PROFILE: 'development' });
     expect(problems(development)).toEqual([]);
-    expect(development.notices.map(({ code }) => code)).toEqual(['no-models', 'no-keys']);
+    expect(notices(development)).toEqual([
+      'the configuration: no model is configured: this profile offers simulated ones in their place. Set AZURE_OPENAI_URL, or model_list in the file.',
+      'the configuration: no key is configured that callers could use: this profile makes a master key at its first start.',
+    ]);
+    expect(describeConfig(development)).toContain('offers simulated ones');
     expect(problems(configure(undefined, {}))).toHaveLength(2);
   });
 });

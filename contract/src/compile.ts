@@ -357,6 +357,12 @@ function checkWhole(
     if (keys.length === 0) report.problem([], noKeys, keyHint);
     return;
   }
-  if (deployments.length === 0) report.notice('no-models', [], `${noModels}. ${modelHint}`);
-  if (keys.length === 0) report.notice('no-keys', [], `${noKeys}. ${keyHint}`);
+  if (deployments.length === 0) {
+    const instead = 'this profile offers simulated ones in their place';
+    report.notice('decision', [], `${noModels}: ${instead}. ${modelHint}`);
+  }
+  if (keys.length === 0) {
+    const instead = 'this profile makes a master key at its first start';
+    report.notice('decision', [], `${noKeys}: ${instead}.`);
+  }
 }

@@ -12,7 +12,7 @@ export type Problem = {
 export type Notice = {
   readonly level: 'info' | 'warning';
   /** `inert`: the key has no effect here; `decision`: something was chosen that the configuration left open. */
-  readonly code: 'inert' | 'unknown' | 'decision' | 'risk' | 'no-models' | 'no-keys';
+  readonly code: 'inert' | 'unknown' | 'decision' | 'risk';
   readonly path: ConfigPath;
   readonly message: string;
 };
@@ -37,8 +37,7 @@ export function createReport(from?: Report): Report {
       problems.push(hint === undefined ? { path, message } : { path, message, hint });
     },
     notice: (code, path, message) => {
-      const level =
-        code === 'risk' || code === 'unknown' || code === 'no-keys' ? 'warning' : 'info';
+      const level = code === 'risk' || code === 'unknown' ? 'warning' : 'info';
       const text = textOf({ path, message });
       if (noticed.has(text)) return;
       noticed.add(text);

@@ -628,7 +628,7 @@ const generalSettings = z.object({
   litellm_key_header_name: effective(text(), 'The only header that callers send their key in'),
   user_header_name: effective(text(), 'Header that names the end user'),
   user_header_mappings: effective(
-    z.array(z.looseObject({ header_name: z.string(), litellm_user_role: z.string() })).meta({
+    z.array(z.looseObject({ header_name: text(), litellm_user_role: text() })).meta({
       type: 'a list of maps with header_name and litellm_user_role',
     }) as unknown as z.ZodType<{ header_name: string; litellm_user_role: string }[], unknown>,
     'The header with role `customer` names the end user; other roles have no effect',
@@ -1000,8 +1000,11 @@ export const aigatewaySettings = z.object({
     z
       .array(
         z.strictObject({
-          path: z.string().regex(/^\/[\w./-]+$/, 'must be a plain path that begins with a slash'),
-          operation: z.enum(['chat', 'completions', 'embeddings', 'responses']),
+          path: z
+            .string()
+            .regex(/^(?:\/[\w-][\w.-]*)+$/)
+            .meta({ type: 'a plain path that begins with a slash and ends with none' }),
+          operation: oneOf('chat', 'completions', 'embeddings', 'responses'),
         }),
       )
       .meta({ type: 'a list of maps with path and operation' }) as unknown as z.ZodType<

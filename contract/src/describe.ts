@@ -17,6 +17,7 @@ export function describe(compiled: Compiled): string {
     section('Ways to sign in', credentials(compiled)),
     section('Routing', routing(compiled)),
     section('Keys', records.keys.map(key)),
+    section('Limits of all keys together', limits(records.settings.globalScope?.limits ?? {})),
     section('Process', [
       `${server.profile} profile, API on ${server.host}:${server.port}${server.basePath}, operations on ${server.opsHost}:${server.opsPort}`,
       `prices of ${priceDate}`,
@@ -74,6 +75,7 @@ function deployment(one: DeploymentRecord, { addresses }: Compiled): string {
     ...(one.region === undefined
       ? []
       : [`region ${one.region}${one.residency === undefined ? '' : ` (${one.residency})`}`]),
+    ...(one.scopes ?? []).map((scope) => `${limits(scope.limits).join(', ')} for ${scope.label}`),
     ...(one.tags.length > 0 ? [`tags ${one.tags.join(', ')}`] : []),
     price(one.prices, one.deployment),
     ...(one.blocked === true ? ['blocked'] : []),
@@ -91,7 +93,8 @@ function answers({ operations, family }: DeploymentRecord): string {
 
 function price(prices: PriceRecord | undefined, name: string): string {
   if (prices === undefined) return name.includes('*') ? 'priced by the answer' : 'unpriced';
-  return `$${perMillion(prices.input)} / $${perMillion(prices.output)} per million tokens`;
+  const onTop = prices.isSurcharge === true ? ' on top of the model that answers' : '';
+  return `$${perMillion(prices.input)} / $${perMillion(prices.output)} per million tokens${onTop}`;
 }
 
 /** Pico-USD a token are micro-USD a million tokens. */
@@ -118,7 +121,10 @@ function routing({ records: { router } }: Compiled): string[] {
     ['when the content filter refused', router.contentPolicyFallbacks],
   ] as const;
   return [
-    `${router.strategy}; ${router.retries} retries; rest of ${router.coolDownMs / 1000} s; answer within ${router.timeoutMs / 1000} s`,
+    `${router.strategy}; ${router.retries} ${router.retries === 1 ? 'retry' : 'retries'}; rest of ${router.coolDownMs / 1000} s; answer within ${router.timeoutMs / 1000} s`,
+    ...(router.tagFiltering
+      ? [`only deployments with ${router.tagMatchAny ? 'one' : 'all'} of the tags asked for`]
+      : []),
     ...lists.flatMap(([title, fallbacks]) =>
       Object.entries(fallbacks).map(
         ([model, targets]) => `${title}: ${model} → ${targets.join(', ')}`,

@@ -269,15 +269,21 @@ function reference(environment: Environment, name: string): Raw {
   return isSet(environment, name) ? { api_version: `os.environ/${name}` } : {};
 }
 
-/** A mistyped variable of ours would silently leave a default in force. */
+/** Names that begin so are meant for this gateway. */
+const ownPrefixes = ['AIGATEWAY_', 'AZURE_OPENAI_'] as const;
+
+/** A mistyped variable of ours would silently leave a default in force, or models simulated. */
 function warnOfUnknownVariables(environment: Environment, report: Report): void {
   const known = new Set([
     ...variables.map(({ name }) => name),
     ...Object.keys(aigatewaySettings.shape).map((setting) => variableOf(setting)),
   ]);
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith('AIGATEWAY_') || known.has(name)) continue;
-    const near = nearestName(name, known);
+    if (!ownPrefixes.some((prefix) => name.startsWith(prefix)) || known.has(name)) continue;
+    const near = nearestName(
+      name,
+      [...known].filter((other) => !isSet(environment, other)),
+    );
     const suggestion = near === undefined ? '' : ` Did you mean ${near}?`;
     report.notice(
       'unknown',

@@ -47,6 +47,14 @@ describe('each bad value is named with its place and what is allowed', () => {
       'aigateway_settings.extra_routes[0].path: is missing',
     ],
     [
+      { aigateway_settings: { extra_routes: [{ path: '/x/', operation: 'chat' }] } },
+      'aigateway_settings.extra_routes[0].path: must be a plain path that begins with a slash and ends with none',
+    ],
+    [
+      { aigateway_settings: { extra_routes: [{ path: '/x', operation: 'chats' }] } },
+      'aigateway_settings.extra_routes[0].operation: must be one of chat, completions, embeddings, responses, found "chats". Did you mean chat?',
+    ],
+    [
       { aigateway_settings: { extra_routes: [{ method: 'get', path: 'x' }] } },
       'aigateway_settings.extra_routes[0].path: must be',
     ],
@@ -265,6 +273,17 @@ describe('unknown, inert and refused keys', () => {
     expect(notices(parseConfig({}, { AIGATEWAY_LOGLEVEL: 'debug' }))).toEqual([
       '$AIGATEWAY_LOGLEVEL: is no variable of the gateway and has no effect. Did you mean AIGATEWAY_LOG_LEVEL?',
     ]);
+    const url = 'https://my-resource.openai.azure.com';
+    expect(notices(parseConfig({}, { AZURE_OPENAI_ULR: url }))).toEqual([
+      '$AZURE_OPENAI_ULR: is no variable of the gateway and has no effect. Did you mean AZURE_OPENAI_URL?',
+    ]);
+  });
+
+  it('suggests no variable that is set already', () => {
+    const environment = { AZURE_OPENAI_URL: 'https://a.openai.azure.com', AZURE_OPENAI_KEY: 'x' };
+    expect(notices(parseConfig({}, environment))).toContain(
+      '$AZURE_OPENAI_KEY: is no variable of the gateway and has no effect.',
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import prices from '../data/prices.json' with { type: 'json' };
-import { lookUp, operationsOf, overridePrices } from './prices.ts';
+import { lookUp, operationsOf, overridePrices, priceOf } from './prices.ts';
 
 describe('lookUp', () => {
   it.each([
@@ -126,4 +126,53 @@ it('knows only the operations that are served', () => {
     'chat',
     'responses',
   ]);
+});
+
+describe('priceOf', () => {
+  const router = lookUp('azure/model-router')?.prices;
+  const chosen = lookUp('gpt-4.1-mini')?.prices;
+
+  it('charges the choice of a router and the model that it chose', () => {
+    expect(router).toMatchObject({ input: 140_000, output: 0 });
+    const both = priceOf(router, 'gpt-4.1-mini-2025-04-14');
+    expect(both).toMatchObject({
+      input: 140_000 + (chosen?.input ?? Number.NaN),
+      cachedInput: 140_000 + (chosen?.cachedInput ?? Number.NaN),
+      output: chosen?.output,
+    });
+    expect(both).not.toHaveProperty('isSurcharge');
+  });
+
+  it('charges the choice alone where nothing is known of the chosen model', () => {
+    expect(priceOf(router, undefined)).toBe(router);
+    expect(priceOf(router, 'nobody-knows-it')).toBe(router);
+    expect(priceOf(router, 'model-router')).toBe(router);
+  });
+
+  it('charges what the deployment is declared to be, whatever the answer says', () => {
+    expect(priceOf(chosen, 'gpt-4o')).toBe(chosen);
+    expect(priceOf(overridePrices(router, { input: 5, output: 7 }), 'gpt-4o')).toEqual({
+      input: 5,
+      output: 7,
+    });
+    expect(priceOf(undefined, 'gpt-4.1-mini')).toBe(chosen);
+    expect(priceOf(undefined, undefined)).toBeUndefined();
+  });
+
+  it('raises every price of input, of long prompts and tiers too', () => {
+    const names = ['gpt-4.1', 'gpt-5', 'gpt-5.4', 'gpt-4o', 'o3'];
+    const every = names.flatMap((name) => {
+      const served = lookUp(name)?.prices;
+      return served === undefined ? [] : [{ served, both: priceOf(router, name) }];
+    });
+    for (const { served, both } of every) {
+      expect(both?.long?.input).toBe(served.long && served.long.input + 140_000);
+      for (const [tier, one] of Object.entries(served.tiers ?? {}))
+        expect(both?.tiers?.[tier]).toMatchObject({
+          input: one.input + 140_000,
+          output: one.output,
+        });
+    }
+    expect(every.some(({ served }) => served.tiers !== undefined)).toBe(true);
+  });
 });

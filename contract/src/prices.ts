@@ -107,6 +107,50 @@ export function lookUp(name: string): PriceFinding | undefined {
 const findings = new Map<string, PriceFinding | undefined>();
 const mostFindings = 1000;
 
+/** Azure's model router. The price file has what the choice costs, not what the chosen model does. */
+const routers: ReadonlySet<string> = new Set(['model-router']);
+
+/**
+ * What an answer of a deployment is charged by: the deployment's prices; where its name says nothing (a wildcard), those of the
+ * model that the upstream says it was; where it chose a model (a router), both.
+ */
+export function priceOf(
+  listed: PriceRecord | undefined,
+  servedModel: string | undefined,
+): PriceRecord | undefined {
+  if (listed !== undefined && listed.isSurcharge !== true) return listed;
+  const served = servedModel === undefined ? undefined : lookUp(servedModel)?.prices;
+  if (listed === undefined) return served;
+  return served === undefined || served.isSurcharge === true ? listed : added(served, listed.input);
+}
+
+type InputPrices = {
+  input: number;
+  cachedInput?: number;
+  cacheWrite?: number;
+  audioInput?: number;
+};
+
+/** The prices with a surcharge on every kind of input token. */
+function added(prices: PriceRecord, surcharge: number): PriceRecord {
+  const raise = <Prices extends InputPrices>(one: Prices): Prices => {
+    const raised = { ...one };
+    for (const part of ['input', 'cachedInput', 'cacheWrite', 'audioInput'] as const) {
+      const price = one[part];
+      if (price !== undefined) raised[part] = price + surcharge;
+    }
+    return raised;
+  };
+  const { long, tiers } = prices;
+  return {
+    ...raise(prices),
+    ...(long !== undefined && { long: raise(long) }),
+    ...(tiers !== undefined && {
+      tiers: Object.fromEntries(Object.entries(tiers).map(([tier, one]) => [tier, raise(one)])),
+    }),
+  };
+}
+
 function find(name: string): PriceFinding | undefined {
   let bare = name.trim().toLowerCase();
   while (routePrefix.test(bare)) bare = bare.replace(routePrefix, '');
@@ -117,7 +161,7 @@ function find(name: string): PriceFinding | undefined {
 
 /** Price overrides of a deployment; what it leaves open stays as the price file has it. */
 export type PriceOverride = {
-  readonly [part in keyof Omit<PriceRecord, 'long' | 'tiers'>]?: number | undefined;
+  readonly [part in keyof Omit<PriceRecord, 'long' | 'tiers' | 'isSurcharge'>]?: number | undefined;
 };
 
 /**
@@ -193,7 +237,9 @@ function finding(name: string, entry: PriceEntry): PriceFinding {
   return {
     name,
     facts,
-    ...(entry.prices === undefined ? {} : { prices: entry.prices }),
+    ...(entry.prices === undefined
+      ? {}
+      : { prices: routers.has(name) ? { ...entry.prices, isSurcharge: true } : entry.prices }),
     ...(operations === undefined ? {} : { operations }),
   };
 }

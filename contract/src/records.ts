@@ -73,6 +73,8 @@ export type PriceRecord = {
   long?: { aboveInputTokens: number; input: number; output: number; cachedInput?: number };
   /** Prices by the service tier that the answer names, e.g. `priority` or `flex`. */
   tiers?: { [tier: string]: { input: number; output: number; cachedInput?: number } };
+  /** True of a model that lets another answer: the prices of that one come on top of `input`. */
+  isSurcharge?: boolean;
 };
 
 /** What clients are told about a model, in LiteLLM's terms. Absent = unknown. */

@@ -11,7 +11,8 @@ import type { Configuration } from './configuration.ts';
  * paste into a client. Holds no secret: the key is named by its file or variable.
  */
 export function banner(configuration: Configuration, proxy: Proxy): string {
-  const { compiled, file, simulated } = configuration;
+  const { compiled, simulated } = configuration;
+  const [file] = configuration.file.files;
   const { records, server } = compiled;
   const base = `${proxy.url}${server.basePath}/v1`;
   if (server.profile === 'production') return `PVC AI Gateway listens on ${proxy.url}`;
@@ -30,7 +31,7 @@ export function banner(configuration: Configuration, proxy: Proxy): string {
     '',
     ...(simulated
       ? [
-          `  ${file === undefined ? 'No upstream is configured' : `${file.files[0]} lists no models`}: these models are SIMULATED. Their answers repeat what was asked.`,
+          `  ${file === undefined ? 'No upstream is configured' : `${file} lists no models`}: these models are SIMULATED. Their answers repeat what was asked.`,
           `  For real ones set AZURE_OPENAI_URL, AZURE_OPENAI_API_KEY and PROXY_API_KEY, or ${file === undefined ? 'pass --config config.yaml' : 'write model_list into the file'}.`,
           '',
         ]

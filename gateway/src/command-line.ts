@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-/** What the command line asks for. Values are not checked here beyond their form. */
+/** What the command line asks for. */
 export type Command = {
   readonly action: 'start' | 'check' | 'routes' | 'version' | 'help';
   readonly configFile: string | undefined;
@@ -34,10 +34,13 @@ Settings come from the environment, .env in the working directory, and the file:
 /**
  * Reads the command line.
  *
- * @throws {TypeError} for an option that is not known
+ * @throws {TypeError} for an option that is not known, and a port that is none
  */
 export function readCommand(args: readonly string[]): Command {
   const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false });
+  // Further on it counts as the variable PORT, which is not what was written.
+  if (values.port !== undefined && !(/^\d+$/.test(values.port) && Number(values.port) <= 65_535))
+    throw new TypeError(`--port must be a whole number from 0 to 65535, found "${values.port}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
     (name) => values[name] === true,
   );

@@ -95,6 +95,10 @@ describe('readConfigFile', () => {
     expect(() => readConfigFile(path)).toThrow(message);
   });
 
+  it('refuses a folder, saying so', () => {
+    expect(() => readConfigFile(tmpdir())).toThrow(/is a folder, not a file/);
+  });
+
   it('refuses a few lines that expand without end', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 9; level += 1) {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type ConfigPath, formatPath } from '@aigateway/contract/config-problems';
@@ -8,8 +9,10 @@ export type Position = { readonly file: string; readonly line: number };
 /** A configuration file as plain data, its includes merged in. */
 export type ConfigFile = {
   readonly raw: { readonly [key: string]: unknown };
-  /** Every file that was read, the main one first. */
+  /** Every file that was read, by the path that named it, the main one first. */
   readonly files: readonly string[];
+  /** `digestOf` the files as they were when they were read. */
+  readonly digest: string;
   /** Where a value stands, or the nearest value around it that is known. Reads the files once more when first asked. */
   positionOf(path: ConfigPath): Position | undefined;
 };
@@ -39,12 +42,13 @@ type Wanted = 'values' | 'values and positions';
  * @throws {ConfigFileError} if a file is missing, too large, not UTF-8, not YAML, or includes itself
  */
 export function readConfigFile(path: string): ConfigFile {
-  const files: string[] = [];
-  const { raw } = load(resolve(path), [], files, 'values');
+  const read: FilesRead = { files: [], digests: [] };
+  const { raw } = load(resolve(path), [], read, 'values');
   let positions: ReadonlyMap<string, Position> | undefined;
   return {
     raw,
-    files,
+    files: read.files,
+    digest: read.digests.join(),
     positionOf: (wanted) => {
       positions ??= readPositions(path);
       for (let length = wanted.length; length > 0; length -= 1) {
@@ -56,22 +60,40 @@ export function readConfigFile(path: string): ConfigFile {
   };
 }
 
+/** Tells whether the content of files is what it was; a file that is missing, as in the middle of a replacement, has none. */
+export function digestOf(files: readonly string[]): string {
+  const digests = files.map((file) => {
+    try {
+      return hash('sha256', readFileSync(file));
+    } catch {
+      return '';
+    }
+  });
+  return digests.join();
+}
+
 function readPositions(path: string): ReadonlyMap<string, Position> {
   try {
-    return load(resolve(path), [], [], 'values and positions').positions;
+    const read: FilesRead = { files: [], digests: [] };
+    return load(resolve(path), [], read, 'values and positions').positions;
   } catch {
     // The files have changed since: what is said about them goes without a line.
     return new Map();
   }
 }
 
-function load(path: string, including: readonly string[], files: string[], wanted: Wanted): Loaded {
+/** Grows as files are read. */
+type FilesRead = { readonly files: string[]; readonly digests: string[] };
+
+function load(path: string, including: readonly string[], read: FilesRead, wanted: Wanted): Loaded {
   const file = realPath(path);
   if (including.includes(file)) throw new ConfigFileError(`${file} includes itself`);
-  if (files.length >= mostFiles)
+  if (read.files.length >= mostFiles)
     throw new ConfigFileError(`more than ${mostFiles} files are included`);
-  files.push(file);
-  const loaded = parse(readText(file), file, wanted);
+  const bytes = readBytes(file);
+  read.files.push(path);
+  read.digests.push(hash('sha256', bytes));
+  const loaded = parse(textOf(bytes, file), file, wanted);
   const { include } = loaded.raw;
   if (include === undefined || include === null) return loaded;
 
@@ -80,7 +102,7 @@ function load(path: string, including: readonly string[], files: string[], wante
     throw new ConfigFileError(`${file}: include must be a list of file names`);
   }
   for (const name of names) {
-    mergeInto(loaded, load(resolve(dirname(file), name), [...including, file], files, wanted));
+    mergeInto(loaded, load(resolve(dirname(file), name), [...including, file], read, wanted));
   }
   return loaded;
 }
@@ -218,11 +240,21 @@ function note(path: ConfigPath, node: unknown, into: Collected): void {
   });
 }
 
-function readText(file: string): string {
-  const size = statSync(file).size;
-  if (size > largestFile) throw new ConfigFileError(`${file} is larger than ${largestFile} bytes`);
+function readBytes(file: string): Buffer {
+  const stats = statSync(file);
+  if (stats.isDirectory()) throw new ConfigFileError(`${file} is a folder, not a file`);
+  if (stats.size > largestFile)
+    throw new ConfigFileError(`${file} is larger than ${largestFile} bytes`);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+    return readFileSync(file);
+  } catch (cause) {
+    throw new ConfigFileError(`${file} cannot be read`, { cause });
+  }
+}
+
+function textOf(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new ConfigFileError(`${file} cannot be read as UTF-8 text`, { cause });
   }

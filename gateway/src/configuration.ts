@@ -76,7 +76,12 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   return { compiled, environment: withModels, file, masterKey, simulated: true };
 }
 
-const noFile: ConfigFile = { raw: {}, files: [], positionOf: () => undefined };
+const noFile: ConfigFile = {
+  raw: {},
+  files: [],
+  digest: '',
+  positionOf: () => undefined,
+};
 
 /** Models of the simulator's default resource. */
 function simulatedModels(url: string) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Environment } from '@aigateway/contract/environment-config';
 
-/** The environment of this process. Nothing else reads `process.env`. */
+/** The environment of this process. Nothing else reads settings from `process.env`. */
 export type ProcessEnvironment = {
   readonly variables: Environment;
   /** Where a `.env` file is looked for; it need not be there. */
@@ -23,7 +23,7 @@ const largestFile = 1_048_576;
  */
 export function readEnvironment(
   directory: string,
-  real: Environment = process.env,
+  real: Environment = process.env, // oxlint-disable-line node/no-process-env -- the one place that reads it
 ): ProcessEnvironment {
   const file = join(directory, '.env');
   const text = readOptional(file);

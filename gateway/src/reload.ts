@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
-import { readFileSync, watch, type FSWatcher } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { realpathSync, watch, type FSWatcher } from 'node:fs';
+import { dirname } from 'node:path';
 import { settingsForRestart } from '@aigateway/contract/server-settings';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { Proxy } from '@aigateway/proxy/proxy';
+import { digestOf } from './config-file.ts';
 import { problemLines, type Configuration } from './configuration.ts';
 
 /** Editors write a file in several steps; it is read once they are done. */
@@ -31,13 +31,15 @@ export function reloadOnChange(
   reread: () => Promise<Configuration>,
   { proxy, environment, environmentFile }: Reloadable,
 ): () => void {
-  let files = [...first.file.files, environmentFile];
+  let { files } = first.file;
+  const digestNow = () => `${digestOf(files)};${digestOf([environmentFile])}`;
+  const digestOfRead = ({ file }: Configuration) => `${file.digest};${digestOf([environmentFile])}`;
+  let digest = digestOfRead(first);
   const { server } = first.compiled;
-  let known = contentOf(files);
   let timer: NodeJS.Timeout | undefined;
 
   const reload = async (): Promise<void> => {
-    known = contentOf(files);
+    digest = digestNow();
     try {
       const next = await reread();
       const problems = problemLines(next);
@@ -45,8 +47,8 @@ export function reloadOnChange(
         refused(proxy, problems);
         return;
       }
-      files = [...next.file.files, environmentFile];
-      known = contentOf(files);
+      ({ files } = next.file);
+      digest = digestOfRead(next);
       replaceMembers(environment, next.environment);
       proxy.update(next.compiled.records);
       proxy.setLogLevel(next.compiled.server.logLevel);
@@ -58,23 +60,25 @@ export function reloadOnChange(
       refused(proxy, [error instanceof Error ? error.message : 'it cannot be read']);
     }
   };
-  const onHangUp = (): void => void reload();
   const onEvent = (): void => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       // The folder tells of every file in it, a log of our own included: only content counts.
-      if (contentOf(files) !== known) void reload();
+      if (digestNow() !== digest) void reload().then(watchAnew);
     }, settleMs).unref();
   };
+  let watchers = watchFolders([...files, environmentFile], onEvent);
+  // What changed while the gateway started was seen by nobody.
+  onEvent();
+  // The files may lie elsewhere than before: a link points to another folder, an include was added.
+  const watchAnew = (): void => {
+    const before = watchers;
+    watchers = watchFolders([...files, environmentFile], onEvent);
+    for (const watcher of before) watcher.close();
+    onEvent();
+  };
+  const onHangUp = (): void => void reload().then(watchAnew);
   process.on('SIGHUP', onHangUp);
-  // Folders are watched, not files: editors and Kubernetes replace a file instead of writing to it.
-  const folders = new Set(first.file.files.map((file) => dirname(file)));
-  const watchers = [...folders].map((folder) => watch(folder, { persistent: false }, onEvent));
-  // The working directory may be busy, or one that this user may not list: there only the one file counts.
-  const environmentFolder = watchOptional(dirname(environmentFile), (name) => {
-    if (name === null || name === basename(environmentFile)) onEvent();
-  });
-  if (environmentFolder !== undefined) watchers.push(environmentFolder);
   return () => {
     clearTimeout(timer);
     process.removeListener('SIGHUP', onHangUp);
@@ -82,20 +86,33 @@ export function reloadOnChange(
   };
 }
 
-function watchOptional(
-  folder: string,
-  onChange: (name: string | null) => void,
-): FSWatcher | undefined {
-  try {
-    return watch(folder, { persistent: false }, (_event, name) => onChange(name));
-  } catch {
-    return undefined;
-  }
-}
-
 function replaceMembers(target: Reloadable['environment'], next: Environment): void {
   for (const name of Object.keys(target)) if (!Object.hasOwn(next, name)) delete target[name];
   Object.assign(target, next);
+}
+
+/**
+ * Watches where files are named and where they lie. Folders, since editors replace a file instead of writing to it; both,
+ * since Kubernetes replaces a link on the way to it.
+ */
+function watchFolders(files: readonly string[], onEvent: () => void): FSWatcher[] {
+  const folders = new Set(files.flatMap((file) => [dirname(file), dirname(realPathOf(file))]));
+  return [...folders].flatMap((folder) => {
+    try {
+      // Where a folder that is deleted is an error of its watcher, it is one more event.
+      return [watch(folder, { persistent: false }, onEvent).on('error', onEvent)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function realPathOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
 }
 
 function refused(proxy: Proxy, problems: readonly string[]): void {
@@ -103,16 +120,4 @@ function refused(proxy: Proxy, problems: readonly string[]): void {
     { problems },
     'the changed configuration cannot be used: the one before stays in force',
   );
-}
-
-/** A digest of the files' content; a file that is missing, as in the middle of a replacement, has none. */
-function contentOf(files: readonly string[]): string {
-  const digests = files.map((file) => {
-    try {
-      return hash('sha256', readFileSync(file));
-    } catch {
-      return '';
-    }
-  });
-  return digests.join();
 }

@@ -287,6 +287,13 @@ describe('a LiteLLM file with budgets, tags and a data base', () => {
     ]);
   });
 
+  it('is described with its limits and its tags', () => {
+    const text = describeConfig(compiled);
+    expect(text).toContain('Limits of all keys together:\n  $15000.5 per 30d');
+    expect(text).toContain('$400 per 1d for azure');
+    expect(text).toContain('only deployments with one of the tags asked for');
+  });
+
   it('keeps status codes and headers', () => {
     expect(compiled.records.settings).toMatchObject({
       budgetExceededStatus: 422,

@@ -46,11 +46,14 @@ export class GatewayProcess {
       if (this.child.exitCode !== null || Date.now() > giveUpAt) {
         throw new Error(`no ${pattern} in:\n${this.output}\n${this.errors}`);
       }
+      // Whichever comes first, the others stop listening.
+      const over = new AbortController();
       await Promise.race([
-        once(this.child.stdout ?? this.child, 'data'),
-        once(this.child, 'exit'),
+        once(this.child.stdout ?? this.child, 'data', { signal: over.signal }),
+        once(this.child, 'exit', { signal: over.signal }),
         new Promise((resolve) => setTimeout(resolve, 200)),
       ]);
+      over.abort();
     }
   }
 

@@ -1,4 +1,12 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -46,6 +54,8 @@ describe('a gateway with nothing configured', () => {
     const key = readFileSync(keyFile, 'utf8').trim();
     expect(gateway.output).toContain('SIMULATED');
     expect(gateway.output).toContain(keyFile);
+    expect(gateway.output).toContain('No upstream is configured: these models are SIMULATED');
+    expect(gateway.output).toContain('pass --config config.yaml');
     expect(gateway.output).not.toContain(key);
     const answer = await ask(url, '/v1/responses', key, { input: 'hello' });
     expect(await answer.text()).toContain('gpt-5.3-codex');
@@ -161,6 +171,12 @@ const production = {
 };
 const insecure = 'aigateway_settings: { allow_insecure_upstream: true }\n';
 
+async function modelNames(url: string): Promise<string[]> {
+  const answer = await ask(url, '/v1/models', production.LITELLM_MASTER_KEY);
+  const list = (await answer.json()) as { data: { id: string }[] };
+  return list.data.map(({ id }) => id);
+}
+
 describe('a configuration file', () => {
   it('is refused as a whole, with every problem and no secret', async () => {
     const folder = newFolder();
@@ -205,16 +221,10 @@ describe('a configuration file', () => {
     const file = configFile(folder, ['gpt-4o'], insecure);
     const gateway = start(['--config', file, '--port', '0'], production, folder);
     const url = await gateway.url();
-    const modelNames = async () => {
-      const list = (await (await ask(url, '/v1/models', production.LITELLM_MASTER_KEY)).json()) as {
-        data: { id: string }[];
-      };
-      return list.data.map(({ id }) => id);
-    };
-    expect(await modelNames()).toEqual(['gpt-4o']);
+    expect(await modelNames(url)).toEqual(['gpt-4o']);
     configFile(folder, ['gpt-4o', 'gpt-4o-mini'], insecure);
     await gateway.until(/configuration reloaded/);
-    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    expect(await modelNames(url)).toEqual(['gpt-4o', 'gpt-4o-mini']);
     configFile(
       folder,
       ['gpt-4o', 'gpt-4o-mini'],
@@ -224,11 +234,53 @@ describe('a configuration file', () => {
     await gateway.until(/"needs a restart: heartbeat, cors_origins"/);
     writeFileSync(file, 'model_list: [{ model_name: 7 }]\n');
     await gateway.until(/stays in force/);
-    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    expect(await modelNames(url)).toEqual(['gpt-4o', 'gpt-4o-mini']);
     gateway.output = '';
     gateway.child.kill('SIGHUP');
     await gateway.until(/stays in force/);
-    expect(await modelNames()).toEqual(['gpt-4o', 'gpt-4o-mini']);
+    expect(await modelNames(url)).toEqual(['gpt-4o', 'gpt-4o-mini']);
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'is put in force each time that the folder behind it is replaced, as Kubernetes does',
+    async () => {
+      const folder = newFolder();
+      const place = (version: string, models: readonly string[]): void => {
+        mkdirSync(join(folder, version));
+        configFile(join(folder, version), models, insecure);
+        symlinkSync(version, join(folder, 'next'));
+        renameSync(join(folder, 'next'), join(folder, '..data'));
+      };
+      place('..v1', ['gpt-4o']);
+      symlinkSync('..data/config.yaml', join(folder, 'config.yaml'));
+      const file = join(folder, 'config.yaml');
+      const gateway = start(['--config', file, '--port', '0'], production, folder);
+      const url = await gateway.url();
+      for (const [old, version, models] of [
+        ['..v1', '..v2', ['gpt-4o', 'gpt-4o-mini']],
+        ['..v2', '..v3', ['gpt-4o', 'gpt-4o-mini', 'gpt-5']],
+      ] as const) {
+        place(version, models);
+        rmSync(join(folder, old), { recursive: true });
+        await gateway.until(new RegExp(`"models":${models.length},"msg":"configuration reloaded"`));
+        expect(await modelNames(url)).toEqual(models);
+      }
+    },
+  );
+
+  it('is put in force when a file changes that it includes since a reload', async () => {
+    const folder = newFolder();
+    const elsewhere = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const gateway = start(['--config', file, '--port', '0'], production, folder);
+    const url = await gateway.url();
+    const included = configFile(elsewhere, ['gpt-4o-mini']);
+    configFile(folder, ['gpt-4o'], `${insecure}include: ["${included}"]\n`);
+    await gateway.until(/"models":2,"msg":"configuration reloaded"/);
+    configFile(elsewhere, ['gpt-4o-mini', 'gpt-5']);
+    await gateway.until(/"models":3,"msg":"configuration reloaded"/);
+    expect(await modelNames(url)).toEqual(['gpt-4o', 'gpt-4o-mini', 'gpt-5']);
+    rmSync(elsewhere, { recursive: true });
   });
 
   it('takes a changed .env over with every secret in it, but never over the real environment', async () => {

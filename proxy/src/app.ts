@@ -13,6 +13,7 @@ import { authorizeRoute } from './pipeline/authorize.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
+import { litellmModelOf } from './routing/deployments.ts';
 import { healthReport } from './routing/health.ts';
 import { mayUse } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -133,7 +134,7 @@ function answerHealth(
         return model !== undefined && mayUse(key, model);
       })
       .map((state) => ({
-        model: state.record.litellmModel.replace('*', () => state.filled ?? '*'),
+        model: litellmModelOf(state),
         model_id: state.record.id,
         ...healthReport(state, now),
       }));

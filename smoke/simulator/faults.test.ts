@@ -76,6 +76,11 @@ describe('named errors', () => {
     expect((await sent({ kind: 'error', error: '502-html' })).headers['content-type']).toBe(
       'text/html',
     );
+    expect((await sent({ kind: 'error', error: '429-tokens-classic' })).headers).toMatchObject({
+      'retry-after': '7',
+      'x-ratelimit-remaining-tokens': '0',
+      'x-ratelimit-reset-tokens': '7',
+    });
     expect((await sent({ kind: 'error', error: '429-day-long' })).headers).toMatchObject({
       'retry-after': '86400',
       'retry-after-ms': '86400000',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { defaultConfig, loadConfig } from './config.ts';
@@ -11,6 +12,8 @@ Usage: npm run simulator -- [options]
   --host ADDRESS  address to listen on (default 127.0.0.1)
   --config FILE   resources and deployments, YAML or JSON (default: one resource "simulator")
   --seed NUMBER   seed of ids and chances (default 1)
+  --tls-cert FILE, --tls-key FILE
+                  PEM files: serves HTTPS, which Azure's identity libraries demand
   --help          this text
 
 docs/guides/simulator.md tells what it can do.
@@ -27,6 +30,8 @@ async function main(): Promise<void> {
       host: { type: 'string', default: '127.0.0.1' },
       config: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -34,11 +39,13 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
+  const tls = tlsOf(values['tls-cert'], values['tls-key']);
   const simulator = await startSimulator({
     port: portOf(values.port),
     host: values.host,
     config: values.config === undefined ? defaultConfig : loadConfig(values.config),
-    seed: Number(values.seed),
+    seed: seedOf(values.seed),
+    ...(tls !== undefined && { tls }),
   });
   for (const resource of simulator.config.resources) {
     const base = simulator.resourceUrl(resource.name);
@@ -63,6 +70,19 @@ function portOf(text: string): number {
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new Error(`--port ${text} is no port`);
   return port;
+}
+
+function seedOf(text: string): number {
+  const seed = Number(text);
+  if (text === '' || !Number.isInteger(seed)) throw new Error(`--seed ${text} is no whole number`);
+  return seed;
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined) {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new Error('--tls-cert and --tls-key need each other');
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 }
 
 try {

@@ -22,6 +22,8 @@ export type Model = {
   contextWindow: number;
   /** Oldest dated api-version that serves the model on the classic surface. */
   since?: string;
+  /** A router: the model that it lets answer, as the answer names it. */
+  answersAs?: string;
   /** Embedding models only: length of a full vector. */
   dimensions?: number;
   /** Embedding models only: whether the `dimensions` parameter is accepted. */
@@ -98,6 +100,7 @@ export const MODELS: readonly Model[] = [
   chatModel('gpt-4.1', '2025-04-14', 1_047_576, 3000),
   chatModel('gpt-4.1-mini', '2025-04-14', 1_047_576, 14_900),
   chatModel('gpt-4.1-nano', '2025-04-14', 1_047_576, 59_400),
+  { ...chatModel('model-router', '2025-11-18', 200_000), answersAs: 'gpt-4.1-mini-2025-04-14' },
   { ...chatModel('gpt-35-turbo', '0125', 16_385), operations: CHAT_ONLY },
   {
     ...chatModel('gpt-35-turbo-instruct', '0914', 4096),

@@ -15,6 +15,7 @@ import {
 } from './errors.ts';
 import { provisionedFull, rateLimited, retryAfterHeaders } from './rate-limit-errors.ts';
 import type { RefusedCall } from './rate-limit-errors.ts';
+import type { RateLimitWording } from './config.ts';
 import type { Reply } from './reply.ts';
 
 /** One day: the longest wait Azure has been seen to announce. */
@@ -24,6 +25,19 @@ type Maker = (call: RefusedCall) => Reply;
 
 function withWait(reply: Reply, ms: number): Reply {
   return { ...reply, headers: { ...reply.headers, ...retryAfterHeaders(ms) } };
+}
+
+/** A refusal of a standard deployment, with the headers that tell what is used up and when it comes back. */
+function usedUp(
+  wording: RateLimitWording,
+  reason: 'tokens' | 'requests',
+  call: RefusedCall,
+  ms: number,
+): Reply {
+  const reply = withWait(rateLimited(wording, reason, call, ms), ms);
+  reply.headers[`x-ratelimit-remaining-${reason}`] = '0';
+  reply.headers[`x-ratelimit-reset-${reason}`] = String(Math.ceil(ms / 1000));
+  return reply;
 }
 
 function tooMany(code: string, message: string): Reply {
@@ -75,9 +89,9 @@ export const NAMED_ERRORS = {
     reply.headers['azure-openai-deployment-utilization'] = '103.2%';
     return reply;
   },
-  '429-requests-classic': (call) => withWait(rateLimited('classic', 'requests', call, 870), 870),
-  '429-tokens-classic': (call) => withWait(rateLimited('classic', 'tokens', call, 6810), 6810),
-  '429-tokens-2025': (call) => withWait(rateLimited('2025', 'tokens', call, 11_750), 11_750),
+  '429-requests-classic': (call) => usedUp('classic', 'requests', call, 870),
+  '429-tokens-classic': (call) => usedUp('classic', 'tokens', call, 6810),
+  '429-tokens-2025': (call) => usedUp('2025', 'tokens', call, 11_750),
   '429-tokens-2026': (call) => withWait(rateLimited('2026', 'tokens', call, 5000), 5000),
   '429-without-headers': () => tooMany('too_many_requests', 'Too Many Requests'),
   '431-too-many-headers': () => tooManyHeaders().reply,

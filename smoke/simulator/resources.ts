@@ -68,7 +68,8 @@ function createDeployment(config: DeploymentConfig, clock: Clock): Deployment {
     name: config.name,
     config,
     model,
-    modelVersion: model.dimensions === undefined ? `${model.name}-${version}` : model.name,
+    modelVersion:
+      model.answersAs ?? (model.dimensions === undefined ? `${model.name}-${version}` : model.name),
     operations: config.operations ?? model.operations,
     contextWindow: config.contextWindow ?? model.contextWindow,
     quota:

@@ -1,4 +1,4 @@
-import { lookUp } from '@aigateway/contract/prices';
+import { lookUp, priceOf } from '@aigateway/contract/prices';
 import type { JsonObject } from '@aigateway/contract/records';
 import {
   noTokens,
@@ -14,7 +14,7 @@ import { usageFromTail, type TailUsage } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
 import { eventObject } from '../operations/operation.ts';
-import type { DeploymentState } from '../routing/deployments.ts';
+import { litellmModelOf, type DeploymentState } from '../routing/deployments.ts';
 import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
 import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
@@ -250,14 +250,14 @@ function costOf(
   { grant, result, state: { record } }: RespondInput,
   seen: TailUsage | undefined,
 ): number | undefined {
-  const ofModel = () => (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices);
   const other = spilledTo(result.headers, record);
-  const price =
+  const listed =
     other === undefined
-      ? (record.prices ?? ofModel())
+      ? record.prices
       : (spilloverPrices(grant.snapshot.records.deployments, record, other) ??
-        ofModel() ??
+        (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices) ??
         record.prices);
+  const price = priceOf(listed, seen?.model);
   return price === undefined ? undefined : costNanoUsd(tokens, price, seen?.serviceTier);
 }
 
@@ -351,7 +351,7 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   if (expose) {
     headers.push(
       'x-litellm-model-name',
-      headerValue(state.record.litellmModel),
+      headerValue(litellmModelOf(state)),
       'x-litellm-model-api-base',
       state.record.resource.origin,
     );

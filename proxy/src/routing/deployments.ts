@@ -73,6 +73,13 @@ export type DeploymentState = {
   turn: number;
 };
 
+/** The deployment as LiteLLM writes it, e.g. `azure/gpt-4o`; behind a wildcard with the name that was asked for. */
+export function litellmModelOf({ record, filled }: DeploymentState): string {
+  return filled === undefined
+    ? record.litellmModel
+    : record.litellmModel.replace('*', () => filled);
+}
+
 /** How one attempt at a deployment ended. A member that does not apply is absent or undefined. */
 export type AttemptEnd = {
   ok: boolean;

@@ -69,15 +69,12 @@ async function loadIdentityLibrary(environment: Environment): Promise<typeof Ide
  * plain-text tokens through `HTTPS_PROXY`.
  */
 function keepDirect(hosts: readonly (string | undefined)[]): void {
-  const name = process.env['NO_PROXY']
-    ? 'NO_PROXY'
-    : process.env['no_proxy']
-      ? 'no_proxy'
-      : 'NO_PROXY';
-  const present = (process.env[name] ?? '').split(',').map((entry) => entry.trim());
+  const variables = process.env; // oxlint-disable-line node/no-process-env -- where the library looks
+  const name = variables['NO_PROXY'] ? 'NO_PROXY' : variables['no_proxy'] ? 'no_proxy' : 'NO_PROXY';
+  const present = (variables[name] ?? '').split(',').map((entry) => entry.trim());
   const missing = hosts.filter((host) => host !== undefined && !present.includes(host));
   if (missing.length === 0) return;
-  process.env[name] = [...present, ...missing].filter((entry) => entry !== '').join(',');
+  variables[name] = [...present, ...missing].filter((entry) => entry !== '').join(',');
 }
 
 function credentialOf(

@@ -221,6 +221,34 @@ describe('calls at once', () => {
   });
 });
 
+describe('a deployment with limits of its own', () => {
+  it('is never sent more than them, however many come at once', async () => {
+    await start([], {
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', requestsPerMinute: 5 },
+        {
+          resourceName: 'east',
+          deployment: 'gpt-4o-mini',
+          model: 'gpt-4o',
+          requestsPerMinute: 3,
+        },
+      ],
+      router: { enforceRateLimits: true },
+      pipeline: { longestWaitMs: 0 },
+    });
+    const answers = await Promise.all(Array.from({ length: 60 }, () => call()));
+    const served = answers.filter(({ status }) => status === 200);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect([served.length, refused.length]).toEqual([8, 52]);
+    for (const { headers } of refused) expect(headers.get('retry-after')).toBe('60');
+    const sent = gateway.simulator.requests().filter(({ method }) => method === 'POST');
+    const to = (name: string) => sent.filter(({ deployment }) => deployment === name).length;
+    expect([to('gpt-4o'), to('gpt-4o-mini')]).toEqual([5, 3]);
+    clock.advance(60_000);
+    expect((await call()).status).toBe(200);
+  });
+});
+
 /** The most model calls that were under way upstream at the same time, by the tries of the usage records. */
 function maximumAtOnce(): number {
   const edges = gateway.usage.flatMap(({ startedAt, durationMs, attempts }) => {

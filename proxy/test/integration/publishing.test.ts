@@ -112,6 +112,22 @@ describe('a base path', () => {
   });
 });
 
+describe('a path that the configuration adds', () => {
+  it('answers the operation it means, and nothing beside it is opened', async () => {
+    const extraRoutes = [{ path: '/legacy/ask', operation: 'chat' }] as const;
+    gateway = await startGatewayUnderTest({ deployments, settings: { extraRoutes } });
+    const ask = (path: string, key?: string) =>
+      gateway.call(path, chatBody('gpt-4o', 'x'), key === undefined ? {} : { key });
+    const answer = await ask('/legacy/ask');
+    expect(await answer.json()).toMatchObject({ object: 'chat.completion' });
+    expect((await ask('/legacy/ask', 'nobody')).status).toBe(401);
+    expect((await gateway.call('/legacy/ask')).status).toBe(404);
+    for (const path of ['/legacy', '/legacy/ask/more', '/v1/legacy/ask', '/LEGACY/ask'])
+      expect((await ask(path)).status).toBe(404);
+    expect(gateway.simulator.requests().filter(({ method }) => method === 'POST')).toHaveLength(1);
+  });
+});
+
 describe('the ops port', () => {
   it('answers probes and metrics without a key, and nothing else', async () => {
     gateway = await startGatewayUnderTest({ deployments });

@@ -140,6 +140,38 @@ describe('the log', () => {
   });
 });
 
+describe('a router of models', () => {
+  it('is recorded with the model that it chose, and charged for both', async () => {
+    await start({
+      simulator: {
+        resources: [
+          {
+            name: 'east',
+            keys: ['canary-upstream-key-east'],
+            deployments: [{ name: 'router', model: 'model-router' }],
+          },
+        ],
+      },
+      deployments: [
+        {
+          resourceName: 'east',
+          deployment: 'router',
+          model: 'gpt-4o',
+          prices: { input: 140_000, output: 0, isSurcharge: true },
+        },
+      ],
+    });
+    const { status } = await call('[SIM:tokens 1000]');
+    expect(status).toBe(200);
+    await gateway.until(() => gateway.usage.length === 1);
+    const [record] = gateway.usage;
+    expect(record).toMatchObject({ model: 'gpt-4o', servedModel: 'gpt-4.1-mini-2025-04-14' });
+    const { input, output } = record?.tokens ?? { input: Number.NaN, output: Number.NaN };
+    // gpt-4.1-mini: 0.40 and 1.60 dollars for a million tokens, its choice 0.14.
+    expect(record?.costNanoUsd).toBe((input * (400_000 + 140_000) + output * 1_600_000) / 1000);
+  });
+});
+
 describe('what nobody may read', () => {
   it('is in no log, metric, usage record or foreign header, whatever goes wrong', async () => {
     const canary = 'canary-of-a-prompt';

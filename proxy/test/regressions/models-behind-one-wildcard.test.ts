@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { startGatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.ts';
+import {
+  adminKey,
+  startGatewayUnderTest,
+  type CallInit,
+  type GatewayUnderTest,
+} from '../gateway-under-test.ts';
 
 let gateway: GatewayUnderTest;
 
@@ -20,12 +25,9 @@ beforeEach(async () => {
 });
 afterEach(() => gateway.close());
 
-function chat(model: string, more: object = {}): Promise<Response> {
-  return gateway.call('/v1/chat/completions', {
-    model,
-    messages: [{ role: 'user', content: 'hi' }],
-    ...more,
-  });
+function chat(model: string, more: object = {}, init?: CallInit): Promise<Response> {
+  const messages = [{ role: 'user', content: 'hi' }];
+  return gateway.call('/v1/chat/completions', { model, messages, ...more }, init);
 }
 
 it('rest each by itself: one that is full takes no other away', async () => {
@@ -48,4 +50,9 @@ it('teach nothing about each other: what one refuses, another still takes', asyn
   expect(repaired.headers.get('x-aigateway-changes')).toContain('-temperature');
   const after = await chat('gpt-4o', { temperature: 0 });
   expect(after.headers.get('x-aigateway-changes')).toBe(before.headers.get('x-aigateway-changes'));
+});
+
+it('are named to the administrator as they were asked for', async () => {
+  const answer = await chat('gpt-4o', {}, { key: adminKey });
+  expect(answer.headers.get('x-litellm-model-name')).toBe('azure/gpt-4o');
 });

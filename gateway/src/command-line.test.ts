@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { readCommand } from './command-line.ts';
+
+describe('the command line', () => {
+  it('starts with what it names', () => {
+    expect(readCommand(['-c', 'config.yaml', '--port', '4000', '--host', '::1'])).toEqual({
+      action: 'start',
+      configFile: 'config.yaml',
+      port: '4000',
+      host: '::1',
+    });
+  });
+
+  it.each(['abc', '-1', '65536', '80.5', ''])(
+    'refuses %j as a port by the name of the option',
+    (port) => {
+      expect(() => readCommand([`--port=${port}`])).toThrow(
+        `--port must be a whole number from 0 to 65535, found "${port}"`,
+      );
+    },
+  );
+
+  it.each([['--confg', 'x'], ['config.yaml']])('refuses what it does not know: %s', (...args) => {
+    expect(() => readCommand(args)).toThrow(TypeError);
+  });
+});
