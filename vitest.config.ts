@@ -4,7 +4,7 @@ const shared = { environment: 'node' as const, testTimeout: 30_000, hookTimeout:
 
 export default defineConfig({
   test: {
-    coverage: { provider: 'v8', include: ['contract/src/**', 'proxy/src/**', 'gateway/src/**'] },
+    coverage: { provider: 'v8', include: ['{contract,proxy,control-plane,gateway}/src/**'] },
     projects: [
       {
         test: {
@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'integration',
-          include: ['{proxy,gateway}/test/**/*.test.ts', 'smoke/clients/*.test.ts'],
+          include: ['{proxy,control-plane,gateway}/test/**/*.test.ts', 'smoke/clients/*.test.ts'],
         },
       },
       {

@@ -1,0 +1,186 @@
+import type { JsonObject } from '@aigateway/contract/records';
+
+/**
+ * What the control plane keeps, as the management API shows it: members have LiteLLM's names and units (USD, ISO 8601 in UTC,
+ * durations as text), so that a row goes out as it is. What a proxy works with is compiled from it (`publish/`).
+ */
+type Tracked = {
+  created_at: string;
+  created_by: string;
+  updated_at: string;
+  updated_by: string;
+};
+
+/** Limits that keys, users, teams, customers and budgets may have. Null = none. */
+export type LimitFields = {
+  max_budget: number | null;
+  soft_budget: number | null;
+  /** LiteLLM's duration grammar; null = the budget never resets. */
+  budget_duration: string | null;
+  /** Several windows at once. */
+  budget_limits: readonly { max_budget: number; budget_duration: string }[] | null;
+  rpm_limit: number | null;
+  tpm_limit: number | null;
+  max_parallel_requests: number | null;
+  model_rpm_limit: { [model: string]: number } | null;
+  model_tpm_limit: { [model: string]: number } | null;
+  model_max_budget: JsonObject;
+};
+
+/** One secret of a key. Several overlap during a rotation. */
+export type KeySecret = {
+  /** Lower-case hex SHA-256 of the whole secret: LiteLLM's `token`. */
+  hash: string;
+  /** `sk-...` and the last four characters. */
+  name: string;
+  /** When it stops being valid; null = with the key. */
+  not_after: string | null;
+};
+
+export type KeyDocument = Tracked &
+  LimitFields & {
+    /** Stable over rotation; usage, budgets and limits hang on it. */
+    key_id: string;
+    /** The newest first. */
+    secrets: readonly KeySecret[];
+    key_alias: string | null;
+    user_id: string | null;
+    team_id: string | null;
+    organization_id: string | null;
+    budget_id: string | null;
+    models: readonly string[];
+    aliases: { [asked: string]: string };
+    allowed_routes: readonly string[];
+    key_type: 'llm_api' | 'management' | 'read_only' | 'default';
+    metadata: JsonObject;
+    permissions: JsonObject;
+    tags: readonly string[];
+    blocked: boolean | null;
+    expires: string | null;
+    /** Settled requests after which the key ends; null = no such end. */
+    max_requests: number | null;
+    rotation_count: number;
+    last_rotation_at: string | null;
+    /** Fields of LiteLLM that are kept and shown, and have no effect here. */
+    inert: JsonObject;
+  };
+
+export type UserDocument = Tracked &
+  LimitFields & {
+    user_id: string;
+    user_email: string | null;
+    user_alias: string | null;
+    user_role: UserRole | null;
+    sso_user_id: string | null;
+    models: readonly string[];
+    metadata: JsonObject;
+    inert: JsonObject;
+  };
+
+export type UserRole =
+  | 'proxy_admin'
+  | 'proxy_admin_viewer'
+  | 'internal_user'
+  | 'internal_user_viewer';
+
+export type TeamMember = {
+  role: 'admin' | 'user';
+  user_id: string | null;
+  user_email: string | null;
+};
+
+export type TeamDocument = Tracked &
+  LimitFields & {
+    team_id: string;
+    team_alias: string | null;
+    organization_id: string | null;
+    members_with_roles: readonly TeamMember[];
+    team_member_permissions: readonly string[];
+    models: readonly string[];
+    model_aliases: { [asked: string]: string };
+    metadata: JsonObject;
+    blocked: boolean;
+    /** Name of a credential that the team's calls go upstream with; null = the deployments' own. */
+    credential: string | null;
+    inert: JsonObject;
+  };
+
+/** A user's place in a team, with limits of its own there. The id is `<team_id>:<user_id>`. */
+export type TeamMembershipDocument = Tracked &
+  LimitFields & {
+    team_id: string;
+    user_id: string;
+    budget_id: string | null;
+    allowed_models: readonly string[];
+  };
+
+export type OrganizationDocument = Tracked & {
+  organization_id: string;
+  organization_alias: string;
+  budget_id: string;
+  models: readonly string[];
+  metadata: JsonObject;
+  inert: JsonObject;
+};
+
+/** The id is `<organization_id>:<user_id>`. */
+export type OrganizationMembershipDocument = Tracked & {
+  organization_id: string;
+  user_id: string;
+  user_role: 'org_admin' | 'internal_user' | 'internal_user_viewer';
+  budget_id: string | null;
+};
+
+export type CustomerDocument = Tracked & {
+  user_id: string;
+  alias: string | null;
+  blocked: boolean;
+  budget_id: string | null;
+  default_model: string | null;
+  allowed_model_region: string | null;
+  models: readonly string[];
+  inert: JsonObject;
+};
+
+export type BudgetDocument = Tracked &
+  LimitFields & {
+    budget_id: string;
+    budget_reset_at: string | null;
+    inert: JsonObject;
+  };
+
+/** A deployment, as an entry of `model_list`; secrets in `litellm_params` are sealed (`secrets/`). */
+export type ModelDocument = Tracked & {
+  model_id: string;
+  model_name: string;
+  litellm_params: JsonObject;
+  model_info: JsonObject;
+  blocked: boolean;
+};
+
+export type CredentialDocument = Tracked & {
+  credential_name: string;
+  /** Sealed. */
+  credential_values: JsonObject;
+  credential_info: JsonObject;
+};
+
+/** Settings of the router and of the gateway that the API changed. The id is the section's name. */
+export type SettingsDocument = Tracked & { section: string; values: JsonObject };
+
+/** Every kind of entity, by the name it is stored under. */
+export type Documents = {
+  key: KeyDocument;
+  user: UserDocument;
+  team: TeamDocument;
+  team_membership: TeamMembershipDocument;
+  organization: OrganizationDocument;
+  organization_membership: OrganizationMembershipDocument;
+  customer: CustomerDocument;
+  budget: BudgetDocument;
+  model: ModelDocument;
+  credential: CredentialDocument;
+  settings: SettingsDocument;
+};
+
+export type Kind = keyof Documents;

@@ -1,0 +1,169 @@
+import type { Documents, Kind } from './documents.ts';
+
+/** One entity as it stands in the store. */
+export type Stored<K extends Kind> = {
+  readonly id: string;
+  /** Opaque; changes with every write. */
+  readonly version: string;
+  readonly document: Documents[K];
+};
+
+/** One write. `expected` makes it conditional; without it the write happens whatever is there. */
+export type Change<K extends Kind = Kind> = {
+  readonly [kind in K]: {
+    readonly kind: kind;
+    readonly id: string;
+    /** Undefined removes the entity; removing what is not there is no error. */
+    readonly document: Documents[kind] | undefined;
+    /** The version that must be there, or `absent`: there must be none. */
+    readonly expected?: string | undefined;
+  };
+}[K];
+
+export const absent = 'absent';
+
+export type IndexName<K extends Kind> = keyof (typeof indexes)[K] & string;
+
+/**
+ * The indexes of each kind: a unique one admits a value once over all entities of the kind. Values are taken from a document as
+ * they stand; null is not indexed, and so is found by no query and clashes with nothing.
+ */
+export const indexes = {
+  key: {
+    hash: { unique: true, values: (key: Documents['key']) => key.secrets.map(({ hash }) => hash) },
+    key_alias: { unique: true, values: (key: Documents['key']) => [key.key_alias] },
+    user_id: { unique: false, values: (key: Documents['key']) => [key.user_id] },
+    team_id: { unique: false, values: (key: Documents['key']) => [key.team_id] },
+    organization_id: { unique: false, values: (key: Documents['key']) => [key.organization_id] },
+    budget_id: { unique: false, values: (key: Documents['key']) => [key.budget_id] },
+    created_by: { unique: false, values: (key: Documents['key']) => [key.created_by] },
+  },
+  user: {
+    user_email: {
+      unique: true,
+      values: (user: Documents['user']) => [user.user_email?.toLowerCase() ?? null],
+    },
+    sso_user_id: { unique: true, values: (user: Documents['user']) => [user.sso_user_id] },
+    user_role: { unique: false, values: (user: Documents['user']) => [user.user_role] },
+  },
+  team: {
+    team_alias: { unique: false, values: (team: Documents['team']) => [team.team_alias] },
+    organization_id: { unique: false, values: (team: Documents['team']) => [team.organization_id] },
+    member: {
+      unique: false,
+      values: (team: Documents['team']) => team.members_with_roles.map(({ user_id }) => user_id),
+    },
+  },
+  team_membership: {
+    team_id: { unique: false, values: (row: Documents['team_membership']) => [row.team_id] },
+    user_id: { unique: false, values: (row: Documents['team_membership']) => [row.user_id] },
+    budget_id: { unique: false, values: (row: Documents['team_membership']) => [row.budget_id] },
+  },
+  organization: {
+    organization_alias: {
+      unique: false,
+      values: (row: Documents['organization']) => [row.organization_alias],
+    },
+    budget_id: { unique: false, values: (row: Documents['organization']) => [row.budget_id] },
+  },
+  organization_membership: {
+    organization_id: {
+      unique: false,
+      values: (row: Documents['organization_membership']) => [row.organization_id],
+    },
+    user_id: {
+      unique: false,
+      values: (row: Documents['organization_membership']) => [row.user_id],
+    },
+  },
+  customer: {
+    budget_id: { unique: false, values: (row: Documents['customer']) => [row.budget_id] },
+  },
+  budget: {},
+  model: {
+    model_name: { unique: false, values: (row: Documents['model']) => [row.model_name] },
+  },
+  credential: {},
+  settings: {},
+} as const satisfies {
+  [K in Kind]: {
+    [name: string]: {
+      unique: boolean;
+      values: (document: Documents[K]) => readonly (string | null)[];
+    };
+  };
+};
+
+export type Query<K extends Kind> = {
+  /** Indexes and the value each of them must have (any one of a list). All must hold. */
+  readonly where?: { readonly [name in IndexName<K>]?: string | readonly string[] };
+  /** By `created_at`, then id. Default `newest`. */
+  readonly order?: 'newest' | 'oldest';
+  /** At most so many; the largest page is 1000. */
+  readonly limit: number;
+  /** Page on from here: `next` of the page before. */
+  readonly after?: string;
+  /** Entities to pass over, for LiteLLM's page numbers; grows slow with its size, so `after` is better. */
+  readonly offset?: number;
+};
+
+export type Page<K extends Kind> = {
+  readonly rows: readonly Stored<K>[];
+  /** Absent on the last page. */
+  readonly next?: string;
+};
+
+/** What was written meanwhile: the version is not the expected one. Read again and decide anew. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError';
+  readonly kind: Kind;
+  readonly id: string;
+
+  constructor(kind: Kind, id: string) {
+    super(`${kind} ${id} is not as it was expected to be`);
+    this.kind = kind;
+    this.id = id;
+  }
+}
+
+/** A value of a unique index belongs to another entity. */
+export class UniqueError extends Error {
+  override readonly name = 'UniqueError';
+  readonly kind: Kind;
+  readonly index: string;
+
+  constructor(kind: Kind, index: string) {
+    super(`another ${kind} has this ${index}`);
+    this.kind = kind;
+    this.index = index;
+  }
+}
+
+/** The store cannot be reached or is full; nothing was written as far as is known. The cause is for the log. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+}
+
+/**
+ * Versioned documents with declared indexes: the one truth about keys, teams, models and the like.
+ *
+ * @throws {StoreUnavailableError} from every method
+ */
+export interface Entities {
+  get<K extends Kind>(kind: K, id: string): Promise<Stored<K> | undefined>;
+  /** Those of the ids that exist, in no order. */
+  getMany<K extends Kind>(kind: K, ids: readonly string[]): Promise<readonly Stored<K>[]>;
+  find<K extends Kind>(kind: K, query: Query<K>): Promise<Page<K>>;
+  /** How many match; `order`, `limit`, `after` and `offset` do not count. */
+  count<K extends Kind>(kind: K, where?: Query<K>['where']): Promise<number>;
+  /** Every entity of a kind, in pages read one after another. */
+  all<K extends Kind>(kind: K): AsyncIterable<Stored<K>>;
+  /**
+   * Makes all the changes or none.
+   *
+   * @returns the new version of each written entity, in the order of the changes; undefined for removed ones
+   * @throws {ConflictError}
+   * @throws {UniqueError}
+   */
+  write(changes: readonly Change[]): Promise<readonly (string | undefined)[]>;
+}

@@ -1,0 +1,97 @@
+import type { UsageRecord } from '@aigateway/contract/usage';
+
+/** One usage record with the place that makes it countable once. */
+export type LedgerEvent = {
+  /** 1, 2, 3… within its producer. */
+  readonly sequence: number;
+  readonly record: UsageRecord;
+};
+
+/** What spend is looked up and reported by. */
+export type Dimension =
+  | 'key'
+  | 'user'
+  | 'team'
+  | 'organization'
+  | 'customer'
+  | 'model'
+  | 'deployment'
+  | 'tag';
+
+/** Sums over some stretch of time. Money in nano-USD. */
+export type LedgerSums = {
+  requests: number;
+  /** Requests that did not end as `completed`. */
+  failed: number;
+  inputTokens: number;
+  cachedInputTokens: number;
+  cacheWriteTokens: number;
+  outputTokens: number;
+  reasoningTokens: number;
+  costNanoUsd: number;
+};
+
+export type SpendQuery = {
+  readonly dimension: Dimension;
+  readonly ids: readonly string[];
+  /** Hours: milliseconds since the epoch, rounded down to the hour. Absent = since the beginning. */
+  readonly fromMs?: number;
+};
+
+export type ActivityQuery = {
+  readonly dimension: Dimension;
+  /** Absent = every id of the dimension. */
+  readonly ids?: readonly string[];
+  /** UTC days `YYYY-MM-DD`, both included. */
+  readonly fromDay: string;
+  readonly toDay: string;
+  /** Break each day down by this as well. */
+  readonly by?: Dimension;
+};
+
+export type ActivityRow = {
+  readonly day: string;
+  readonly id: string;
+  /** Set when `by` was asked for. */
+  readonly byId?: string;
+  readonly sums: LedgerSums;
+};
+
+export type LogQuery = {
+  readonly limit: number;
+  /** Page on from here: `next` of the page before. */
+  readonly after?: string;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  readonly requestId?: string;
+  readonly keyId?: string;
+  readonly userId?: string;
+  readonly teamId?: string;
+  readonly customerId?: string;
+  readonly model?: string;
+  readonly status?: 'success' | 'failure';
+};
+
+/**
+ * What was used: single records by day, and sums by hour and day. Every event counts exactly once, however often it is given.
+ *
+ * @throws {StoreUnavailableError} from every method
+ */
+export interface Ledger {
+  /**
+   * Takes in events of one producer, in the order of their sequence. Those at or before the producer's mark were counted before
+   * and are passed over; records, sums and mark change together or not at all.
+   *
+   * @returns the producer's mark: every event up to it is counted
+   */
+  append(producer: string, events: readonly LedgerEvent[]): Promise<number>;
+  /** 0 for a producer that is not known. */
+  mark(producer: string): Promise<number>;
+  /** Nano-USD by id; ids without spend are left out. */
+  spend(query: SpendQuery): Promise<ReadonlyMap<string, number>>;
+  activity(query: ActivityQuery): Promise<readonly ActivityRow[]>;
+  /** Single records, the newest first. */
+  logs(query: LogQuery): Promise<{ rows: readonly UsageRecord[]; next?: string }>;
+  /** Drops single records of UTC days before this one, `YYYY-MM-DD`; sums stay. @returns how many days went */
+  dropLogsBefore(day: string): Promise<number>;
+}
