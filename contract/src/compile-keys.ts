@@ -423,16 +423,24 @@ const infoRoutes = [
 const managementRoutes = ['/key/*', '/user/*', '/team/*', '/spend/*', '/global/*'];
 
 /** LiteLLM's groups of routes are spelled out; paths stay. */
-function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
+export function spelledRoutes(routes: readonly string[]): string[] {
   if (routes.includes('llm_api_routes')) return [];
-  return routes.flatMap((route, index) => {
+  return routes.flatMap((route) => {
     if (route === 'info_routes') return infoRoutes;
-    if (route === 'management_routes') return managementRoutes;
-    if (route.startsWith('/')) return [route];
+    return route === 'management_routes' ? managementRoutes : [route];
+  });
+}
+
+function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
+  const isKnown = (route: string) =>
+    route.startsWith('/') ||
+    ['llm_api_routes', 'info_routes', 'management_routes'].includes(route);
+  for (const [index, route] of routes.entries()) {
+    if (isKnown(route)) continue;
     report.problem(
       [...path, index],
       'is neither a path nor one of llm_api_routes, info_routes, management_routes',
     );
-    return [];
-  });
+  }
+  return spelledRoutes(routes.filter(isKnown));
 }

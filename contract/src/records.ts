@@ -219,6 +219,8 @@ export type KeyRecord = {
   organizationId?: string;
   /** Names, patterns with `*`, or access groups; empty = every model. */
   models: readonly string[];
+  /** Lists of those above the key (team, user, organization): each of them must let a model in as well. */
+  modelsAbove?: readonly (readonly string[])[];
   aliases: { readonly [asked: string]: string };
   /** Paths or `*` patterns the key may call; empty = every path of the proxy. */
   routes: readonly string[];

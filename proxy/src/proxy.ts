@@ -8,6 +8,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Records } from '@aigateway/contract/records';
+import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
 import { createApp } from './app.ts';
@@ -22,7 +23,8 @@ import { IdTagger } from './routing/affinity.ts';
 import { Deployments } from './routing/deployments.ts';
 import { standing } from './routing/health.ts';
 import { Prober } from './pipeline/probes.ts';
-import { Snapshot } from './snapshot.ts';
+import { KeyTable } from './key-table.ts';
+import { checkSchema, Snapshot } from './snapshot.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
 import { createMemoryUsageSink } from './stores/memory/usage-sink.ts';
 import { AccessLog } from './telemetry/access-log.ts';
@@ -55,6 +57,8 @@ export type Proxy = {
   readonly logger: Logger;
   /** Puts new records in force; requests under way keep the old ones. */
   update(records: Records): void;
+  /** Puts one change of the records in force. Costs what the change does, not what all records do. */
+  apply(change: SnapshotChange): void;
   setLogLevel(level: LogLevel): void;
   /** Not ready at once; requests under way are finished up to a limit, then everything is closed. */
   drain(): Promise<void>;
@@ -137,11 +141,22 @@ export async function startProxy(
     options: options.pipeline,
   };
 
-  const update = (next: Records): void => {
-    const incoming = new Snapshot(next);
+  let keys = new KeyTable([]);
+  const put = (next: Catalogue, nextKeys: KeyTable): void => {
+    const incoming = new Snapshot(next, nextKeys);
     deployments.update(next);
     snapshot = incoming;
+    keys = nextKeys;
     warm(next, gateway);
+  };
+  const update = (next: Records): void => {
+    checkSchema(next);
+    put(next, new KeyTable(next.keys));
+  };
+  const apply = (change: SnapshotChange): void => {
+    if (change.kind === 'catalogue') put(change.catalogue, keys);
+    else if (change.key === undefined) keys.delete(change.keyId);
+    else keys.put(change.key);
   };
   if (records !== undefined) update(records);
 
@@ -195,6 +210,7 @@ export async function startProxy(
     meter,
     logger,
     update,
+    apply,
     setLogLevel: (level) => {
       logger.level = level;
     },
@@ -279,7 +295,7 @@ function endWith(socket: Duplex, error: GatewayError): void {
 }
 
 /** Connections and tokens before the first request: a TLS handshake costs more than the request. */
-function warm(records: Records, gateway: Gateway): void {
+function warm(records: Catalogue, gateway: Gateway): void {
   const byId = new Map(records.credentials.map((credential) => [credential.id, credential]));
   for (const { credential, resource, dialect } of records.deployments) {
     const record = byId.get(credential);

@@ -4,35 +4,28 @@ import {
   type KeyRecord,
   type Records,
 } from '@aigateway/contract/records';
+import type { Catalogue } from '@aigateway/contract/snapshot';
+import { KeyTable, type KnownKey } from './key-table.ts';
 import { ModelIndex } from './routing/models.ts';
-
-type KnownKey = { readonly key: KeyRecord; readonly notAfter: number | undefined };
 
 /** One immutable view of the records with what look-ups need. A request uses one snapshot from beginning to end. */
 export class Snapshot {
-  readonly records: Records;
+  readonly records: Catalogue;
   readonly models: ModelIndex;
-  readonly #keys = new Map<string, KnownKey>();
+  readonly #keys: KeyTable;
   readonly #credentials = new Map<string, CredentialRecord>();
 
-  /** @throws {RangeError} if the records are of a schema this proxy cannot read */
-  constructor(records: Records) {
-    if (Math.abs(records.schemaVersion - schemaVersion) > 1) {
-      throw new RangeError(
-        `records of schema ${records.schemaVersion} cannot be read by schema ${schemaVersion}`,
-      );
-    }
+  /** @param keys - changes as keys do: see {@link KeyTable} */
+  constructor(records: Catalogue, keys: KeyTable) {
     this.records = records;
     this.models = new ModelIndex(records);
-    for (const key of records.keys) {
-      for (const { hash, notAfter } of key.secrets) this.#keys.set(hash, { key, notAfter });
-    }
+    this.#keys = keys;
     for (const credential of records.credentials) this.#credentials.set(credential.id, credential);
   }
 
   /** @param hash - lower-case hex SHA-256 of the whole secret */
   keyByHash(hash: string): KnownKey | undefined {
-    return this.#keys.get(hash);
+    return this.#keys.find(hash);
   }
 
   credential(id: string): CredentialRecord | undefined {
@@ -44,4 +37,12 @@ export class Snapshot {
     const { exposeUpstream } = this.records.settings;
     return exposeUpstream === 'all' || (exposeUpstream === 'admin' && role === 'admin');
   }
+}
+
+/** @throws {RangeError} if records of this schema cannot be read by this proxy */
+export function checkSchema(records: Pick<Records, 'schemaVersion'>): void {
+  if (Math.abs(records.schemaVersion - schemaVersion) <= 1) return;
+  throw new RangeError(
+    `records of schema ${records.schemaVersion} cannot be read by schema ${schemaVersion}`,
+  );
 }

@@ -3,7 +3,7 @@ import type { KeyRecord } from '@aigateway/contract/records';
 import { entryFor } from '@aigateway/contract/wildcard';
 import { canonicalPath } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
-import { mayUse, type ResolvedModel } from '../routing/models.ts';
+import { isRestricted, mayUse, type ResolvedModel } from '../routing/models.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Caller } from './authenticate.ts';
 import type { Call } from './read.ts';
@@ -33,7 +33,7 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   if (asked === undefined) throw new GatewayError('missing_model', { param: 'model' });
   const model = snapshot.models.resolve(asked, key);
   // A key with a list learns nothing about what lies outside it: existing or not, the answer is the same.
-  if (model === undefined ? key.models.length > 0 : !mayUse(key, model)) {
+  if (model === undefined ? isRestricted(key) : !mayUse(key, model)) {
     throw new GatewayError('model_access_denied', { values: { model: asked }, param: 'model' });
   }
   if (model === undefined)

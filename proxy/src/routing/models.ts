@@ -125,12 +125,33 @@ export function upstreamName(record: DeploymentRecord, model: ResolvedModel): st
  * `all-proxy-models` (everything), `no-default-models` (nothing, whatever else is listed) and `all-team-models`, which for a
  * key without a team means everything. An empty list means everything.
  */
-export function mayUse(key: Pick<KeyRecord, 'models' | 'teamId'>, model: ResolvedModel): boolean {
-  const { models } = key;
+export function mayUse(
+  { models, modelsAbove, teamId }: Pick<KeyRecord, 'models' | 'modelsAbove' | 'teamId'>,
+  model: ResolvedModel,
+): boolean {
+  return (
+    letsIn(models, teamId, model) &&
+    (modelsAbove === undefined || modelsAbove.every((list) => letsIn(list, teamId, model)))
+  );
+}
+
+/** Whether a key may not use every model: then it learns nothing about what lies outside its lists. */
+export function isRestricted({
+  models,
+  modelsAbove,
+}: Pick<KeyRecord, 'models' | 'modelsAbove'>): boolean {
+  return models.length > 0 || (modelsAbove?.some((list) => list.length > 0) ?? false);
+}
+
+function letsIn(
+  models: readonly string[],
+  teamId: string | undefined,
+  model: ResolvedModel,
+): boolean {
   if (models.length === 0) return true;
   const access = accessOf(models);
   if (access.nothing) return false;
-  if (access.everything || (access.wholeTeam && key.teamId === undefined)) return true;
+  if (access.everything || (access.wholeTeam && teamId === undefined)) return true;
   for (const name of model.accessNames) if (access.names.has(name)) return true;
   for (const group of model.accessGroups) if (access.names.has(group)) return true;
   return access.patterns.some(
@@ -185,7 +206,7 @@ export type VisibleModel = {
  */
 export function visibleModels(
   index: ModelIndex,
-  key: Pick<KeyRecord, 'models' | 'teamId'>,
+  key: Pick<KeyRecord, 'models' | 'modelsAbove' | 'teamId'>,
 ): readonly VisibleModel[] {
   const visible = new Map<string, VisibleModel>();
   const add = (id: string): void => {
@@ -196,7 +217,8 @@ export function visibleModels(
     if (!name.includes('*') && index.model(name)?.hidden !== true) add(name);
   }
   for (const [alias, { hidden }] of Object.entries(index.router.aliases)) if (!hidden) add(alias);
-  for (const name of [...Object.values(index.router.defaultModels), ...key.models]) {
+  const spelledOut = [...key.models, ...(key.modelsAbove?.flat() ?? [])];
+  for (const name of [...Object.values(index.router.defaultModels), ...spelledOut]) {
     if (name.includes('*') || visible.has(name)) continue;
     const model = index.resolve(name);
     if (

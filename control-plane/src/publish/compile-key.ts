@@ -1,0 +1,215 @@
+import { spelledRoutes } from '@aigateway/contract/compile-keys';
+import type { BudgetLimit, Limits, LimitScope } from '@aigateway/contract/limits';
+import { nanoUsd } from '@aigateway/contract/money';
+import { optional } from '@aigateway/contract/optional';
+import type { KeyRecord } from '@aigateway/contract/records';
+import type {
+  BudgetDocument,
+  KeyDocument,
+  LimitFields,
+  OrganizationDocument,
+  TeamDocument,
+  TeamMembershipDocument,
+  UserDocument,
+} from '../store/documents.ts';
+
+/** A key with everything above it that decides what it may do. */
+export type KeyRows = {
+  readonly key: KeyDocument;
+  readonly team?: TeamDocument | undefined;
+  readonly user?: UserDocument | undefined;
+  readonly membership?: TeamMembershipDocument | undefined;
+  readonly organization?: OrganizationDocument | undefined;
+  /** Those that the rows name, by id. */
+  readonly budgets: ReadonlyMap<string, BudgetDocument>;
+};
+
+export type CompileKeyOptions = {
+  /** Limits per model that deployments set for every key (`default_api_key_rpm_limit`). */
+  readonly modelDefaults: { readonly [model: string]: Limits };
+  /** `general_settings.max_parallel_requests`, for keys without a number of their own. */
+  readonly defaultParallel?: number | undefined;
+  /** `apply_user_budget_to_team_keys`: else a user's limits hold for the user's own keys only, as in LiteLLM. */
+  readonly userLimitsOnTeamKeys?: boolean | undefined;
+};
+
+/**
+ * Compiles a key's rows to the flat record that proxies hold: what is inherited is resolved, names and units are the data plane's.
+ *
+ * Pure: the same rows give the same record. The order of the scopes is that of LiteLLM's checks, the widest first.
+ */
+export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord {
+  const { key, team, user, organization } = rows;
+  const teamId = key.team_id ?? undefined;
+  const userId = key.user_id ?? undefined;
+  const organizationId = key.organization_id ?? team?.organization_id ?? undefined;
+  const credential = team?.credential ?? undefined;
+  return {
+    keyId: key.key_id,
+    secrets: key.secrets.map(({ hash, not_after: end }) => ({
+      hash,
+      ...optional('notAfter', end === null ? undefined : Date.parse(end)),
+    })),
+    ...optional('alias', key.key_alias ?? undefined),
+    role: user?.user_role === 'proxy_admin' ? 'admin' : 'model',
+    ownerId: teamId ?? userId ?? key.key_id,
+    ...optional('teamId', teamId),
+    ...optional('userId', userId),
+    ...optional('organizationId', organizationId),
+    models: ownModels(key, team),
+    ...optional('modelsAbove', modelsAbove(rows)),
+    aliases: aliases(key, team),
+    routes: spelledRoutes(key.allowed_routes),
+    blocked: key.blocked === true || team?.blocked === true,
+    ...optional('expiresAt', key.expires === null ? undefined : Date.parse(key.expires)),
+    scopes: [
+      ...organizationScope(organization, rows.budgets),
+      ...(team === undefined ? [] : scope('team', team.team_id, team.team_alias, limitsOf(team))),
+      ...userScope(rows, options),
+      ...memberScope(rows),
+      keyScope(rows, options),
+    ],
+    modelLimits: modelLimits(key, options),
+    tags: tagsOf(key, team),
+    regions: [],
+    ...optional('credential', credential),
+  };
+}
+
+/** LiteLLM's words for "everything" and "the team's": without an entry of its own a key has its team's list. */
+function ownModels({ models }: KeyDocument, team: TeamDocument | undefined): readonly string[] {
+  if (models.includes('all-proxy-models')) return [];
+  if (models.length === 0 || models.includes('all-team-models')) return team?.models ?? [];
+  return models;
+}
+
+/** Lists above the key that narrow its own; a user's counts for keys without a team, as in LiteLLM. */
+function modelsAbove(rows: KeyRows): (readonly string[])[] | undefined {
+  const { key, team, user, membership, organization } = rows;
+  const lists = [
+    organization?.models ?? [],
+    team?.models ?? [],
+    membership?.allowed_models ?? [],
+    key.team_id === null ? (user?.models ?? []) : [],
+  ].filter((list) => list.length > 0 && !list.includes('all-proxy-models'));
+  return lists.length === 0 ? undefined : lists;
+}
+
+/** A team's aliases come first; what they lead to may be an alias of the key. */
+function aliases(key: KeyDocument, team: TeamDocument | undefined): { [asked: string]: string } {
+  const ofTeam = Object.entries(team?.model_aliases ?? {}).map(
+    ([asked, used]) => [asked, key.aliases[used] ?? used] as const,
+  );
+  return { ...key.aliases, ...Object.fromEntries(ofTeam) };
+}
+
+function scope(
+  kind: LimitScope['kind'],
+  id: string,
+  label: string | null | undefined,
+  limits: Limits,
+): LimitScope[] {
+  return Object.keys(limits).length === 0 ? [] : [{ kind, id, label: label ?? id, limits }];
+}
+
+function organizationScope(
+  organization: OrganizationDocument | undefined,
+  budgets: KeyRows['budgets'],
+): LimitScope[] {
+  if (organization === undefined) return [];
+  const { organization_id: id, organization_alias: alias, budget_id: budgetId } = organization;
+  const budget = budgets.get(budgetId);
+  return budget === undefined ? [] : scope('organization', id, alias, limitsOf(budget));
+}
+
+function userScope({ key, user }: KeyRows, options: CompileKeyOptions): LimitScope[] {
+  if (user === undefined) return [];
+  if (key.team_id !== null && options.userLimitsOnTeamKeys !== true) return [];
+  return scope('user', user.user_id, user.user_alias ?? user.user_email, limitsOf(user));
+}
+
+function memberScope({ membership, budgets }: KeyRows): LimitScope[] {
+  if (membership === undefined) return [];
+  const { team_id: teamId, user_id: userId, budget_id: budgetId } = membership;
+  const limits = withBudget(membership, budgetId === null ? undefined : budgets.get(budgetId));
+  return scope('team_member', `${teamId}:${userId}`, userId, limits);
+}
+
+/** Always there: its calls in flight are counted even where no limit asks for it. */
+function keyScope({ key, budgets }: KeyRows, options: CompileKeyOptions): LimitScope {
+  const limits = withBudget(key, key.budget_id === null ? undefined : budgets.get(key.budget_id));
+  const parallel = limits.parallelRequests ?? options.defaultParallel;
+  return {
+    kind: 'api_key',
+    id: key.key_id,
+    label: key.key_alias ?? key.secrets[0]?.name ?? key.key_id,
+    limits: { ...limits, ...optional('parallelRequests', parallel) },
+  };
+}
+
+/** The limits of a row, with those of its budget where it has none of its own. */
+function withBudget(own: LimitFields, budget: BudgetDocument | undefined): Limits {
+  return budget === undefined ? limitsOf(own) : { ...limitsOf(budget), ...limitsOf(own) };
+}
+
+/** The limits that a row states, in the data plane's units; amounts that are no money are none. */
+export function limitsOf(row: LimitFields): Limits {
+  const budgets: BudgetLimit[] = [];
+  const add = (max: number | null, window: string | null): void => {
+    const maxNanoUsd = max === null ? undefined : nanoUsd(max);
+    if (maxNanoUsd === undefined) return;
+    budgets.push({ maxNanoUsd, ...optional('window', window ?? undefined) });
+  };
+  add(row.max_budget, row.budget_duration);
+  for (const { max_budget: max, budget_duration: window } of row.budget_limits ?? []) {
+    add(max, window);
+  }
+  return {
+    ...optional('requestsPerMinute', row.rpm_limit ?? undefined),
+    ...optional('tokensPerMinute', row.tpm_limit ?? undefined),
+    ...optional('parallelRequests', row.max_parallel_requests ?? undefined),
+    ...(budgets.length > 0 ? { budgets } : {}),
+  };
+}
+
+/** Own limits per model beat those that a deployment sets for every key. */
+function modelLimits(key: KeyDocument, { modelDefaults }: CompileKeyOptions): KeyRecord['modelLimits'] {
+  const limits: { [model: string]: Limits } = { ...modelDefaults };
+  const add = (model: string, more: Limits): void => {
+    limits[model] = { ...limits[model], ...more };
+  };
+  for (const [model, requestsPerMinute] of Object.entries(key.model_rpm_limit ?? {}))
+    add(model, { requestsPerMinute });
+  for (const [model, tokensPerMinute] of Object.entries(key.model_tpm_limit ?? {}))
+    add(model, { tokensPerMinute });
+  for (const [model, budget] of Object.entries(key.model_max_budget)) {
+    const { max, window } = modelBudget(budget);
+    const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
+    if (maxNanoUsd === undefined) continue;
+    add(model, { budgets: [{ maxNanoUsd, ...optional('window', window) }] });
+  }
+  return limits;
+}
+
+/** LiteLLM takes each of the two members by two names. */
+function modelBudget(value: unknown): { max: number | undefined; window: string | undefined } {
+  if (typeof value !== 'object' || value === null) return { max: undefined, window: undefined };
+  const fields = value as { readonly [name: string]: unknown };
+  const max = fields['budget_limit'] ?? fields['max_budget'];
+  const window = fields['time_period'] ?? fields['budget_duration'];
+  return {
+    max: typeof max === 'number' ? max : undefined,
+    window: typeof window === 'string' ? window : undefined,
+  };
+}
+
+/** Tags of a key and its team, LiteLLM's `metadata.tags` among them. */
+function tagsOf(key: KeyDocument, team: TeamDocument | undefined): string[] {
+  return [
+    ...new Set([...key.tags, ...textsOf(key.metadata['tags']), ...textsOf(team?.metadata['tags'])]),
+  ];
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
