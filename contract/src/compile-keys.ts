@@ -433,8 +433,7 @@ export function spelledRoutes(routes: readonly string[]): string[] {
 
 function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
   const isKnown = (route: string) =>
-    route.startsWith('/') ||
-    ['llm_api_routes', 'info_routes', 'management_routes'].includes(route);
+    route.startsWith('/') || ['llm_api_routes', 'info_routes', 'management_routes'].includes(route);
   for (const [index, route] of routes.entries()) {
     if (isKnown(route)) continue;
     report.problem(

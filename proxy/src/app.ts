@@ -2,6 +2,7 @@ import express, {
   type ErrorRequestHandler,
   type Express,
   type Request,
+  type RequestHandler,
   type Response,
 } from 'express';
 import { endpoints } from './endpoints/index.ts';
@@ -11,7 +12,7 @@ import type { Readiness } from './ops.ts';
 import { authenticate, type Caller } from './pipeline/authenticate.ts';
 import { authorizeRoute } from './pipeline/authorize.ts';
 import type { Gateway } from './pipeline/gateway.ts';
-import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
+import { arrivalHeaders, arrive, handle, identify, refuseArrival } from './pipeline/pipeline.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
 import { litellmModelOf } from './routing/deployments.ts';
 import { healthReport } from './routing/health.ts';
@@ -73,6 +74,8 @@ export type AppOptions = {
   readonly readiness: () => Readiness;
   /** Origins that browsers may call from; empty = none. */
   readonly corsOrigins: readonly string[];
+  /** Asked for what is none of the proxy's own before it is refused. */
+  readonly management?: RequestHandler | undefined;
 };
 
 /**
@@ -101,6 +104,7 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
       (request, response) => answerView(request, response, gateway, name, view),
     );
   }
+  if (options.management !== undefined) app.use(options.management);
   // Not that of one model: POST /models/chat/completions is Foundry's.
   const fixed = views.map(({ path }) => path).filter((path) => !path.includes('*'));
   app.all(
@@ -114,19 +118,19 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
 }
 
 /** LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. */
-function answerHealth(
+async function answerHealth(
   request: Request,
   response: Response,
   gateway: Gateway,
   options: AppOptions,
-): void {
+): Promise<void> {
   const { ready } = options.readiness();
   const snapshot = gateway.snapshot();
   if (snapshot === undefined || isAnonymous(request, snapshot)) {
     response.status(ready ? 200 : 503).json({ status: ready ? 'healthy' : 'unhealthy' });
     return;
   }
-  answerView(request, response, gateway, 'health', ({ models }, { key }) => {
+  await answerView(request, response, gateway, 'health', ({ models }, { key }) => {
     const now = gateway.clock.now();
     const rows = [...gateway.deployments.all()]
       .filter(({ record }) => {
@@ -159,19 +163,19 @@ function isAnonymous(request: Request, snapshot: Snapshot): boolean {
   }
 }
 
-function answerView(
+async function answerView(
   request: Request,
   response: Response,
   gateway: Gateway,
   name: string,
   view: View,
-): void {
+): Promise<void> {
   const arrival = arrive(request, gateway);
   let caller: Caller | undefined;
   try {
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
-    caller = authenticate(request.headers, snapshot, arrival.startedAt);
+    caller = await identify(request.headers, snapshot, arrival.startedAt, gateway);
     authorizeRoute(caller.key, request.url);
     const body = JSON.stringify(view(snapshot, caller, request));
     response.writeHead(200, [

@@ -22,9 +22,9 @@ function key(keyId: string, ...hashes: string[]): KeyRecord {
 describe('the table of keys', () => {
   it('finds a key by each of its secrets', () => {
     const table = new KeyTable([key('a', 'h1', 'h2'), key('b', 'h3')]);
-    expect([table.find('h1'), table.find('h2'), table.find('h3')].map((one) => one?.key.keyId)).toEqual(
-      ['a', 'a', 'b'],
-    );
+    expect(
+      [table.find('h1'), table.find('h2'), table.find('h3')].map((one) => one?.key.keyId),
+    ).toEqual(['a', 'a', 'b']);
     expect(table.find('h4')).toBeUndefined();
     expect(table.size).toBe(2);
   });

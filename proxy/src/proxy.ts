@@ -7,7 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Records } from '@aigateway/contract/records';
+import type { RequestHandler } from 'express';
+import type { KeyRecord, Records } from '@aigateway/contract/records';
 import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
@@ -40,6 +41,10 @@ export type ProxyPorts = {
   readonly random?: () => number;
   readonly limiter?: Limiter;
   readonly usage?: UsageSink;
+  /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
+  readonly findKey?: (hash: string) => Promise<KeyRecord | undefined>;
+  /** Answers paths that the proxy does not have, and passes on those that nobody has: the management API of an embedded control plane. */
+  readonly management?: RequestHandler;
   /** Takes log lines, one or several at a time; standard output unless given. */
   readonly writeLog?: (text: string) => void;
   /** Variables that credentials refer to by name. */
@@ -92,6 +97,7 @@ export async function startProxy(
   );
   const accessLog = new AccessLog(writeLog);
   let snapshot: Snapshot | undefined;
+  let keys = new KeyTable([]);
   const limiter =
     ports.limiter ?? createMemoryLimiter({ clock, calendar: () => snapshot?.records.settings });
   const outputMeans = new OutputMeans();
@@ -126,6 +132,14 @@ export async function startProxy(
     clock,
     random: ports.random ?? Math.random,
     snapshot: () => snapshot,
+    findKey:
+      ports.findKey === undefined
+        ? undefined
+        : async (hash) => {
+            const key = await ports.findKey?.(hash);
+            if (key !== undefined) keys.put(key);
+            return key !== undefined;
+          },
     deployments,
     limiter,
     meter,
@@ -141,7 +155,6 @@ export async function startProxy(
     options: options.pipeline,
   };
 
-  let keys = new KeyTable([]);
   const put = (next: Catalogue, nextKeys: KeyTable): void => {
     const incoming = new Snapshot(next, nextKeys);
     deployments.update(next);
@@ -160,7 +173,11 @@ export async function startProxy(
   };
   if (records !== undefined) update(records);
 
-  const app = createApp(gateway, { readiness, corsOrigins: options.corsOrigins });
+  const app = createApp(gateway, {
+    readiness,
+    corsOrigins: options.corsOrigins,
+    management: ports.management,
+  });
   const answer = listener(app, gateway, options.basePath);
   const server = createServer(serverOptions(options), answer);
   // A socket forgets its peer when it ends unless it was asked before, and callers who left are logged after that.

@@ -5,7 +5,7 @@ import {
   type Records,
 } from '@aigateway/contract/records';
 import type { Catalogue } from '@aigateway/contract/snapshot';
-import { KeyTable, type KnownKey } from './key-table.ts';
+import type { KeyTable, KnownKey } from './key-table.ts';
 import { ModelIndex } from './routing/models.ts';
 
 /** One immutable view of the records with what look-ups need. A request uses one snapshot from beginning to end. */

@@ -173,7 +173,10 @@ export function limitsOf(row: LimitFields): Limits {
 }
 
 /** Own limits per model beat those that a deployment sets for every key. */
-function modelLimits(key: KeyDocument, { modelDefaults }: CompileKeyOptions): KeyRecord['modelLimits'] {
+function modelLimits(
+  key: KeyDocument,
+  { modelDefaults }: CompileKeyOptions,
+): KeyRecord['modelLimits'] {
   const limits: { [model: string]: Limits } = { ...modelDefaults };
   const add = (model: string, more: Limits): void => {
     limits[model] = { ...limits[model], ...more };

@@ -35,10 +35,9 @@ export function authenticate(
   snapshot: Snapshot,
   now: number,
 ): Caller {
-  const only = snapshot.records.settings.keyHeader;
   let seen: string | undefined;
   let key: KeyRecord | undefined;
-  for (const name of only === undefined ? keyHeaders : [only]) {
+  for (const name of keyHeadersOf(snapshot)) {
     const value = keyValue(name, headers[name]);
     if (value === undefined || value === seen) continue;
     seen = value;
@@ -52,6 +51,40 @@ export function authenticate(
   if (key.blocked) throw new GatewayError('blocked_key');
   if (key.expiresAt !== undefined && key.expiresAt <= now) throw new GatewayError('expired_key');
   return { key };
+}
+
+/**
+ * The same for a key that is newer than the records here: each value is asked for once where the records come from.
+ *
+ * @param refusal - what {@link authenticate} threw
+ * @param find - takes the record of a hash into the snapshot; false when there is none
+ * @throws GatewayError the refusal itself, or 503 when it cannot be told whether the key exists: unknown is not invalid
+ */
+export async function authenticateNewer(
+  refusal: unknown,
+  headers: IncomingHttpHeaders,
+  snapshot: Snapshot,
+  now: number,
+  find: (hash: string) => Promise<boolean>,
+): Promise<Caller> {
+  if (!(refusal instanceof GatewayError) || refusal.code !== 'invalid_api_key') throw refusal;
+  const values = keyHeadersOf(snapshot)
+    .map((name) => keyValue(name, headers[name]))
+    .filter((value) => value !== undefined && value !== '' && value.length <= longestKey);
+  let isFound = false;
+  for (const value of new Set(values)) {
+    const found = await find(hash('sha256', value ?? '', 'hex')).catch((cause: unknown) => {
+      throw new GatewayError('not_ready', { retryAfterMs: 1000, cause });
+    });
+    isFound ||= found;
+  }
+  if (!isFound) throw refusal;
+  return authenticate(headers, snapshot, now);
+}
+
+function keyHeadersOf(snapshot: Snapshot): readonly string[] {
+  const only = snapshot.records.settings.keyHeader;
+  return only === undefined ? keyHeaders : [only];
 }
 
 function lookUp(value: string, snapshot: Snapshot, now: number): KeyRecord | undefined {

@@ -34,6 +34,8 @@ export type Gateway = {
   readonly random: () => number;
   /** Undefined until the first complete set of records is there. */
   readonly snapshot: () => Snapshot | undefined;
+  /** Takes a key that is newer than the records into them; false when there is none. Absent where records come whole. */
+  readonly findKey: ((hash: string) => Promise<boolean>) | undefined;
   readonly deployments: Deployments;
   readonly limiter: Limiter;
   readonly meter: Meter;

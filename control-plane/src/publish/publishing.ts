@@ -1,0 +1,255 @@
+import type { Catalogue, PublishedChange, SnapshotPublisher } from '@aigateway/contract/snapshot';
+import type { KeyRecord } from '@aigateway/contract/records';
+import type { BudgetDocument, Kind } from '../store/documents.ts';
+import type { Entities, IndexName, Stored } from '../store/entities.ts';
+import { compileKey, type CompileKeyOptions } from './compile-key.ts';
+
+/** An entity that was written or removed. */
+export type Written = { readonly kind: Kind; readonly id: string };
+
+export type PublishingOptions = {
+  readonly entities: Entities;
+  readonly publisher: SnapshotPublisher;
+  /** All but the keys, as it stands: asked for at every publication that concerns it. */
+  readonly catalogue: () => Promise<Catalogue>;
+  /** Keys that are not the store's, e.g. those of a configuration file. */
+  readonly fixedKeys: () => readonly KeyRecord[];
+  readonly compile: () => CompileKeyOptions;
+  /** Told of every failure to publish; it is tried again. */
+  readonly onFailure: (error: unknown) => void;
+  /** Waits between tries, in milliseconds, the last one repeated. */
+  readonly retryMs?: readonly number[];
+};
+
+/** Brings what the store holds to the proxies. */
+export interface Publishing {
+  /** Publishes everything, as at the start. Rejects where that cannot be done now. */
+  publishAll(): Promise<void>;
+  /**
+   * Publishes what became of written entities. Resolves when proxies can know it, or when that has failed for now: it is then
+   * made up for later, and the write stands.
+   */
+  publish(written: readonly Written[]): Promise<void>;
+  /** Changes that proxies have not been told of yet. */
+  readonly behind: number;
+  /** Nothing is tried again after this. */
+  close(): void;
+}
+
+const pageSize = 500;
+
+/** Creates the publishing of one store. Publications happen one after another, in the order of the writes. */
+export function createPublishing(options: PublishingOptions): Publishing {
+  const { entities, publisher, retryMs = [200, 1000, 5000, 15_000] } = options;
+  const waiting = new Map<string, Written>();
+  let running: Promise<void> | undefined;
+  let failures = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const drain = async (): Promise<void> => {
+    while (waiting.size > 0) {
+      const batch = [...waiting.values()];
+      waiting.clear();
+      try {
+        await publisher.publish(await changesOf(batch));
+        failures = 0;
+      } catch (error) {
+        // What was written meanwhile is newer; both are read from the store again.
+        for (const one of batch) waiting.set(nameOf(one), one);
+        options.onFailure(error);
+        if (!closed) {
+          timer ??= setTimeout(
+            () => {
+              timer = undefined;
+              void start();
+            },
+            retryMs[Math.min(failures, retryMs.length - 1)],
+          ).unref();
+        }
+        failures += 1;
+        return;
+      }
+    }
+  };
+  const start = (): Promise<void> => {
+    running ??= drain().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+
+  const changesOf = async (batch: readonly Written[]): Promise<PublishedChange[]> => {
+    const keyIds = new Set<string>();
+    let isCatalogue = false;
+    for (const written of batch) {
+      if (catalogueKinds.has(written.kind)) isCatalogue = true;
+      else for (const id of await keysUnder(written)) keyIds.add(id);
+    }
+    const changes: PublishedChange[] = isCatalogue
+      ? [{ kind: 'catalogue', catalogue: await options.catalogue() }]
+      : [];
+    for (const ids of pagesOf([...keyIds])) {
+      const found = await entities.getMany('key', ids);
+      const records = new Map((await compiled(found)).map((key) => [key.keyId, key]));
+      for (const keyId of ids) changes.push({ kind: 'key', keyId, key: records.get(keyId) });
+    }
+    return changes;
+  };
+
+  /** Ids of all keys whose record is made from an entity. */
+  const keysUnder = async ({ kind, id }: Written): Promise<string[]> => {
+    switch (kind) {
+      case 'key':
+        return [id];
+      case 'team':
+        return keyIdsBy('team_id', id);
+      case 'user':
+        return keyIdsBy('user_id', id);
+      case 'team_membership': {
+        const teamId = id.slice(0, id.lastIndexOf(':'));
+        return keyIdsBy('team_id', teamId);
+      }
+      case 'organization': {
+        const teams = await idsOf('team', 'organization_id', id);
+        const ofTeams = await Promise.all(teams.map((team) => keyIdsBy('team_id', team)));
+        return [...(await keyIdsBy('organization_id', id)), ...ofTeams.flat()];
+      }
+      case 'budget': {
+        const organizations = await idsOf('organization', 'budget_id', id);
+        const memberships = await idsOf('team_membership', 'budget_id', id);
+        const under = await Promise.all([
+          ...organizations.map((one) => keysUnder({ kind: 'organization', id: one })),
+          ...memberships.map((one) => keysUnder({ kind: 'team_membership', id: one })),
+        ]);
+        return [...(await keyIdsBy('budget_id', id)), ...under.flat()];
+      }
+      case 'organization_membership':
+      case 'customer':
+      case 'model':
+      case 'credential':
+      case 'settings':
+        return [];
+    }
+  };
+
+  const keyIdsBy = (index: IndexName<'key'>, value: string) => idsOf('key', index, value);
+
+  const idsOf = async <K extends Kind>(
+    kind: K,
+    index: IndexName<K>,
+    value: string,
+  ): Promise<string[]> => {
+    const ids: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await entities.find(kind, {
+        where: { [index]: value } as { [name in IndexName<K>]?: string },
+        limit: pageSize,
+        ...(after !== undefined && { after }),
+      });
+      ids.push(...page.rows.map(({ id }) => id));
+      after = page.next;
+    } while (after !== undefined);
+    return ids;
+  };
+
+  /** Records of keys, with what is above them read once for all of them. */
+  const compiled = async (keys: readonly Stored<'key'>[]): Promise<KeyRecord[]> => {
+    const documents = keys.map(({ document }) => document);
+    const idsIn = (values: Iterable<string | null | undefined>) => [
+      ...new Set([...values].filter((value) => typeof value === 'string')),
+    ];
+    const load = async <K extends Kind>(kind: K, ids: readonly string[]) =>
+      new Map(
+        (ids.length === 0 ? [] : await entities.getMany(kind, ids)).map(({ id, document }) => [
+          id,
+          document,
+        ]),
+      );
+    const teams = await load('team', idsIn(documents.map((key) => key.team_id)));
+    const users = await load('user', idsIn(documents.map((key) => key.user_id)));
+    const memberships = await load(
+      'team_membership',
+      idsIn(documents.map((key) => membershipId(key.team_id, key.user_id))),
+    );
+    const organizations = await load(
+      'organization',
+      idsIn([
+        ...documents.map((key) => key.organization_id),
+        ...[...teams.values()].map((team) => team.organization_id),
+      ]),
+    );
+    const budgets: ReadonlyMap<string, BudgetDocument> = await load(
+      'budget',
+      idsIn([
+        ...documents.map((key) => key.budget_id),
+        ...[...memberships.values()].map((row) => row.budget_id),
+        ...[...organizations.values()].map((row) => row.budget_id),
+      ]),
+    );
+    const compile = options.compile();
+    return documents.map((key) => {
+      const team = key.team_id === null ? undefined : teams.get(key.team_id);
+      const organizationId = key.organization_id ?? team?.organization_id ?? undefined;
+      return compileKey(
+        {
+          key,
+          team,
+          user: key.user_id === null ? undefined : users.get(key.user_id),
+          membership: memberships.get(membershipId(key.team_id, key.user_id) ?? ''),
+          organization:
+            organizationId === undefined ? undefined : organizations.get(organizationId),
+          budgets,
+        },
+        compile,
+      );
+    });
+  };
+
+  async function* everyKey(): AsyncGenerator<KeyRecord> {
+    yield* options.fixedKeys();
+    let page: Stored<'key'>[] = [];
+    for await (const key of entities.all('key')) {
+      page.push(key);
+      if (page.length < pageSize) continue;
+      yield* await compiled(page);
+      page = [];
+    }
+    yield* await compiled(page);
+  }
+
+  return {
+    async publishAll() {
+      await running;
+      await publisher.republish(everyKey(), await options.catalogue());
+    },
+    async publish(written) {
+      for (const one of written) waiting.set(nameOf(one), one);
+      await start();
+    },
+    get behind() {
+      return waiting.size;
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+const catalogueKinds: ReadonlySet<Kind> = new Set<Kind>(['model', 'credential', 'settings']);
+
+function nameOf({ kind, id }: Written): string {
+  return `${kind} ${id}`;
+}
+
+function membershipId(teamId: string | null, userId: string | null): string | undefined {
+  return teamId === null || userId === null ? undefined : `${teamId}:${userId}`;
+}
+
+function pagesOf<Item>(items: readonly Item[]): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / pageSize) }, (_, page) =>
+    items.slice(page * pageSize, (page + 1) * pageSize),
+  );
+}
