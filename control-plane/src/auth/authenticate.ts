@@ -1,0 +1,130 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { timingSafeEqual } from 'node:crypto';
+import { hashSecret } from '@aigateway/contract/key';
+import { proxyError } from '../errors.ts';
+import type { View } from '../http/view.ts';
+import type { KeyDocument } from '../store/documents.ts';
+import { type Actor, commonRole, masterActor, masterUserId, type Role } from './actor.ts';
+
+/** Headers that carry a key, in LiteLLM's order of precedence. */
+const keyHeaders = [
+  'x-litellm-api-key',
+  'authorization',
+  'api-key',
+  'x-api-key',
+  'x-gateway-key',
+  'ocp-apim-subscription-key',
+  'x-goog-api-key',
+] as const;
+
+/** Longer than any key; what exceeds it is not hashed. */
+const longestKey = 1024;
+
+/**
+ * Finds out who calls: the master key, or a virtual key in the store.
+ *
+ * A value is a key of ours if its hash is known; a foreign `Authorization` beside it is ignored.
+ *
+ * @throws ApiError 400 for two different keys of ours, 401 for none, an unknown, expired or blocked one
+ */
+export async function authenticate(
+  headers: IncomingHttpHeaders,
+  masterKeyHash: string | undefined,
+  view: View,
+  now: number,
+): Promise<Actor> {
+  const values = new Set<string>();
+  for (const name of keyHeaders) {
+    const value = keyValue(name, headers[name]);
+    if (value !== undefined && value.length <= longestKey) values.add(value);
+  }
+  if (values.size === 0) {
+    throw proxyError(
+      401,
+      'auth_error',
+      'Authentication Error, No api key passed in. Send it as "Authorization: Bearer <key>".',
+      'None',
+    );
+  }
+  const found = new Map<string, KeyDocument | 'master'>();
+  for (const value of values) {
+    const hash = hashSecret(value);
+    if (masterKeyHash !== undefined && isEqual(hash, masterKeyHash)) found.set('master', 'master');
+    else {
+      const key = await keyByHash(view, hash, now);
+      if (key !== undefined) found.set(key.key_id, key);
+    }
+  }
+  const [only, another] = found.values();
+  if (only === undefined) {
+    throw proxyError(
+      401,
+      'token_not_found_in_db',
+      'Authentication Error, Invalid proxy server token passed. The key is not known here.',
+      'key',
+    );
+  }
+  if (another !== undefined) {
+    throw proxyError(
+      400,
+      'bad_request_error',
+      'Two different gateway keys came with this request. Send exactly one.',
+    );
+  }
+  return only === 'master' ? masterActor : keyActor(only, view, now);
+}
+
+async function keyByHash(view: View, hash: string, now: number): Promise<KeyDocument | undefined> {
+  const { rows } = await view.find('key', { where: { hash }, limit: 1 });
+  const [key] = rows;
+  const secret = key?.secrets.find((one) => one.hash === hash);
+  if (secret === undefined) return undefined;
+  return secret.not_after !== null && Date.parse(secret.not_after) <= now ? undefined : key;
+}
+
+/** The rights of a key now: those of its user and of who made it, whatever they were when it was made. */
+async function keyActor(key: KeyDocument, view: View, now: number): Promise<Actor> {
+  if (key.blocked) {
+    throw proxyError(401, 'auth_error', 'Authentication Error, Key is blocked.', 'None');
+  }
+  if (key.expires !== null && Date.parse(key.expires) <= now) {
+    throw proxyError(
+      401,
+      'expired_key',
+      `Authentication Error - Expired Key. Key Expiry time ${key.expires}.`,
+      key.secrets[0]?.name ?? null,
+    );
+  }
+  if (key.team_id !== null && (await view.get('team', key.team_id))?.blocked) {
+    throw proxyError(401, 'auth_error', 'Authentication Error, Team is blocked.', 'None');
+  }
+  const user = key.user_id === null ? undefined : await view.get('user', key.user_id);
+  const role: Role =
+    key.user_id === masterUserId ? await roleOf(key.created_by, view) : (user?.user_role ?? 'none');
+  const creatorRole = key.created_by === key.user_id ? role : await roleOf(key.created_by, view);
+  return {
+    kind: 'key',
+    id: key.user_id ?? key.key_id,
+    role: commonRole(role, creatorRole),
+    userId: key.user_id ?? undefined,
+    key,
+    user,
+  };
+}
+
+async function roleOf(userId: string, view: View): Promise<Role> {
+  if (userId === masterUserId) return 'proxy_admin';
+  return (await view.get('user', userId))?.user_role ?? 'none';
+}
+
+/** `Authorization` wants the word Bearer, the others take a bare key; LiteLLM's own header takes both. */
+function keyValue(name: string, header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string' || header === '') return undefined;
+  const isBearer = header.length > 7 && header.slice(0, 7).toLowerCase() === 'bearer ';
+  if (isBearer) return header.slice(7).trim();
+  return name === 'authorization' ? '' : header;
+}
+
+function isEqual(one: string, other: string): boolean {
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+}

@@ -1,0 +1,66 @@
+import type { Actor } from '../auth/actor.ts';
+import type { Audit } from '../store/audit.ts';
+import type { Change } from '../store/entities.ts';
+import type { Dimension, Ledger } from '../store/ledger.ts';
+import type { View } from './view.ts';
+
+/** Seals secrets of upstreams, so that the store never holds them in the clear. */
+export interface Sealer {
+  seal(secret: string): string;
+}
+
+/** Sets what has been spent, where budgets are counted. Setting it twice is setting it once, so a rule may do it while deciding. */
+export interface SpendKeeper {
+  reset(dimension: Dimension, id: string, toNanoUsd: number): Promise<void>;
+}
+
+/** What LiteLLM's configuration says about keys, and on which calendar budgets run. */
+export type ManagementSettings = {
+  /** `default_key_generate_params`: fills what the caller left out. */
+  readonly keyDefaults: { readonly [field: string]: unknown };
+  /** `upperbound_key_generate_params`: caps, and fills unset limits with the cap. */
+  readonly keyUpperBounds: { readonly [field: string]: number | string };
+  /** `disable_custom_api_keys` */
+  readonly customKeys: boolean;
+  readonly timezone: string;
+  readonly budgetResetTime: string;
+  /** Ids of models that a file owns: known, and read-only here. */
+  readonly fileModels: ReadonlySet<string>;
+};
+
+/** Everything a rule may know of the request it decides. */
+export type Call = {
+  readonly actor: Actor;
+  readonly view: View;
+  readonly ledger: Ledger;
+  readonly audit: Audit;
+  /** Milliseconds since the epoch; the same for the whole call. */
+  readonly now: number;
+  readonly settings: ManagementSettings;
+  readonly sealer: Sealer;
+  readonly spend: SpendKeeper;
+  /** The path as it was declared, e.g. `/key/:key/regenerate`. */
+  readonly route: string;
+  /** `If-Match` of the request: the version that must be there. */
+  readonly ifMatch: string | undefined;
+  /** `Idempotency-Key` of the request, bound to who sent it and to the route. */
+  readonly idempotencyId: string | undefined;
+};
+
+/** What a rule decided: the answer, and what is to be written before it is given. */
+export type Outcome = {
+  readonly answer: unknown;
+  readonly changes?: readonly Change[];
+  /** What the audit record is about, where that is not the first change. */
+  readonly subject?: string;
+  readonly etag?: string | undefined;
+  /** True when an `Idempotency-Key` came again and nothing was done. */
+  readonly replayed?: boolean;
+  /** Sent as it is instead of JSON, e.g. an export. */
+  readonly contentType?: string;
+};
+
+/** ISO 8601 in UTC, of now. */
+export function timestamp(call: Pick<Call, 'now'>): string {
+  return new Date(call.now).toISOString();
+}

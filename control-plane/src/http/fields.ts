@@ -1,0 +1,91 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import { z } from 'zod';
+
+type FieldEffect = 'inert' | 'refused';
+
+/** A field of LiteLLM that is kept and shown and does nothing here; the answer names it in a header. */
+export function inert<Schema extends z.ZodType>(schema: Schema): Schema {
+  return schema.meta({ ...schema.meta(), effect: 'inert' satisfies FieldEffect });
+}
+
+/** A field of LiteLLM whose absence would weaken safety or spend money: refused as soon as it asks for something. */
+export function refused<Schema extends z.ZodType>(schema: Schema): Schema {
+  return schema.meta({ ...schema.meta(), effect: 'refused' satisfies FieldEffect });
+}
+
+/** What becomes of a field. */
+export function effectOf(schema: z.ZodType | undefined): FieldEffect | undefined {
+  return schema?.meta()?.['effect'] as FieldEffect | undefined;
+}
+
+/** The inert fields among those given, to be kept. */
+export function inertFields(schema: z.ZodObject, body: object): JsonObject {
+  const kept: JsonObject = {};
+  for (const [name, value] of Object.entries(body)) {
+    if (effectOf(schema.shape[name]) === 'inert' && value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/** True for what asks for nothing: null, false, 0, and empty texts, lists and maps. */
+export function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === false || value === '' || value === 0)
+    return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+/** Any JSON object. Bodies come from a JSON parser, so that their values are JSON. */
+export const jsonObject = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>;
+
+const longestText = 4096;
+
+/** Text that a store can index. */
+export const text = z.string().max(longestText);
+/** An id that the caller chooses: printable, and without what separates ids. */
+export const id = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^\p{C}:/]+$/u, 'must not hold control characters, ":" or "/"');
+export const texts = z.array(text).max(1000);
+/** Above nine million dollars nano-USD are no safe integers any more. */
+export const usd = z.number().min(0).max(9_000_000);
+export const count = z.int().min(0).max(2_000_000_000);
+const counts = z.record(text, count);
+
+/** LiteLLM's limits, as keys, users, teams and budgets take them. */
+export const limitFields = {
+  max_budget: usd.nullish(),
+  soft_budget: usd.nullish(),
+  budget_duration: text.nullish(),
+  budget_limits: z
+    .array(z.object({ max_budget: usd, budget_duration: text }))
+    .max(20)
+    .nullish(),
+  rpm_limit: count.nullish(),
+  tpm_limit: count.nullish(),
+  max_parallel_requests: count.nullish(),
+  model_rpm_limit: counts.nullish(),
+  model_tpm_limit: counts.nullish(),
+  model_max_budget: jsonObject.nullish(),
+};
+
+/** A whole number of a query. */
+export function queryCount(least: number, most: number) {
+  return z.coerce.number().int().min(least).max(most);
+}
+
+/** A truth value of a query, in the spellings LiteLLM's web framework takes. */
+export const queryFlag = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['true', '1', 'yes', 'on', 't', 'y', 'false', '0', 'no', 'off', 'f', 'n']))
+  .transform((word) => ['true', '1', 'yes', 'on', 't', 'y'].includes(word));
+
+/** A list of a query, separated by commas. */
+export const queryList = z.string().transform((list) =>
+  list
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== ''),
+);

@@ -1,0 +1,262 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { type Actor, anonymousActor } from '../auth/actor.ts';
+import { authenticate } from '../auth/authenticate.ts';
+import { auditStates } from '../audit/entry.ts';
+import { ApiError, detailError, proxyError } from '../errors.ts';
+import type { AuditEntry } from '../store/audit.ts';
+import type { Kind } from '../store/documents.ts';
+import { ConflictError, StoreUnavailableError, UniqueError } from '../store/entities.ts';
+import type { Store } from '../store/store.ts';
+import type { Call, ManagementSettings, Outcome, Sealer, SpendKeeper } from './call.ts';
+import { readInput } from './read-input.ts';
+import { authorize, type Route } from './route.ts';
+import { type Replaced, View } from './view.ts';
+
+/** What was written, for whoever compiles it. */
+export type Written = { readonly kind: Kind; readonly id: string };
+
+export type Environment = {
+  readonly store: Store;
+  readonly clock: { now(): number };
+  /** Lower-case hex SHA-256 of the master key; undefined = there is none. */
+  readonly masterKeyHash: string | undefined;
+  readonly settings: ManagementSettings;
+  readonly sealer: Sealer;
+  readonly spend: SpendKeeper;
+  /** Told of every write before it is answered, so that what was made works at once. Must not fail for long: it holds the answer up. */
+  readonly onChange: (written: readonly Written[]) => void | Promise<void>;
+  /** For the log. Never holds a secret. */
+  readonly onFault: (message: string, cause: unknown) => void;
+};
+
+/** A request as the framework hands it over. `readBody` is called only for callers who may use the route. */
+export type ApiRequest = {
+  readonly headers: IncomingHttpHeaders;
+  /** The declared path that matched. */
+  readonly path: string;
+  readonly params: { [name: string]: string };
+  readonly query: object;
+  readonly readBody: () => Promise<unknown>;
+};
+
+export type ApiAnswer = {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: { readonly [name: string]: string };
+  readonly contentType?: string;
+};
+
+/** How often a call is decided anew because something it read was written meanwhile. */
+const mostTries = 5;
+
+/**
+ * Checks declarations: a route without a policy, a writing route without an audit rule and a path declared twice are faults of
+ * the program, found at the start.
+ */
+export function checkRoutes(routes: readonly Route[]): void {
+  const seen = new Set<string>();
+  for (const route of routes) {
+    const name = `${route.method} ${route.paths.join(' ')}`;
+    const { policy, effect } = route as Partial<Route>;
+    if (policy === undefined) throw new TypeError(`${name} has no policy`);
+    if (effect === undefined) throw new TypeError(`${name} does not say whether it writes`);
+    if (route.method === 'get' && effect !== 'read') throw new TypeError(`${name} must not write`);
+    if (route.paths.length === 0) throw new TypeError(`${name} has no path`);
+    for (const path of route.paths) {
+      const place = `${route.method} ${path.replaceAll(/:\w+/g, ':')}`;
+      if (seen.has(place)) throw new TypeError(`${place} is declared twice`);
+      seen.add(place);
+    }
+  }
+}
+
+/** Answers one request of one route: who, may they, what; decided, written, recorded, told. Never throws. */
+export async function answer(
+  route: Route,
+  request: ApiRequest,
+  environment: Environment,
+): Promise<ApiAnswer> {
+  const requestId = randomUUID();
+  try {
+    return await serve(route, request, environment, requestId);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal.status >= 500) environment.onFault(`${route.method} ${request.path}`, error);
+    return {
+      status: refusal.status,
+      body: refusal.body,
+      headers: { 'x-request-id': requestId },
+    };
+  }
+}
+
+async function serve(
+  route: Route,
+  request: ApiRequest,
+  environment: Environment,
+  requestId: string,
+): Promise<ApiAnswer> {
+  const { store, clock } = environment;
+  const now = clock.now();
+  const actor = route.policy.isPublic
+    ? anonymousActor
+    : await authenticate(
+        request.headers,
+        environment.masterKeyHash,
+        new View(store.entities),
+        now,
+      );
+  authorize(route, request.path, actor);
+  const body = route.body === undefined ? undefined : await request.readBody();
+  const input = readInput(route, { params: request.params, query: request.query, body });
+
+  const idempotencyKey = header(request.headers, 'idempotency-key', 256);
+  const decide = async (): Promise<{ outcome: Outcome; replaced: readonly Replaced[] }> => {
+    const view = new View(store.entities);
+    const call: Call = {
+      actor,
+      view,
+      ledger: store.ledger,
+      audit: store.audit,
+      now,
+      settings: environment.settings,
+      sealer: environment.sealer,
+      spend: environment.spend,
+      route: request.path,
+      ifMatch: header(request.headers, 'if-match', 256),
+      idempotencyId:
+        idempotencyKey === undefined || !route.own
+          ? undefined
+          : idempotencyId(actor, request.path, idempotencyKey),
+    };
+    const outcome = await route.handle(input, call);
+    if (route.effect === 'read' && outcome.changes !== undefined) {
+      throw new TypeError(`${route.method} ${request.path} writes and is declared to read`);
+    }
+    return { outcome, replaced: await view.write(outcome.changes ?? []) };
+  };
+  const { outcome, replaced } = await repeatOnConflict(decide);
+  if (replaced.length > 0) await publish(replaced, environment);
+  if (route.effect !== 'read') {
+    await store.audit.append(
+      auditEntry(route.effect, request, requestId, actor, now, outcome, replaced),
+    );
+  }
+  return {
+    status: route.status ?? 200,
+    body: outcome.answer,
+    headers: {
+      'x-request-id': requestId,
+      ...(input.ignored.length > 0 && { 'x-aigateway-ignored': ignoredHeader(input.ignored) }),
+      ...(outcome.etag !== undefined && { etag: `"${outcome.etag}"` }),
+      ...(outcome.replayed && { 'idempotency-replayed': 'true' }),
+    },
+    ...(outcome.contentType !== undefined && { contentType: outcome.contentType }),
+  };
+}
+
+/** What is written is written: a fault here is the log's, whoever is told catches up from the store. */
+async function publish(replaced: readonly Replaced[], environment: Environment): Promise<void> {
+  try {
+    await environment.onChange(replaced.map(({ kind, id }) => ({ kind, id })));
+  } catch (error) {
+    environment.onFault('a change was written and could not be published', error);
+  }
+}
+
+async function repeatOnConflict<Result>(decide: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await decide();
+    } catch (error) {
+      if (!(error instanceof ConflictError) || tries === mostTries) throw error;
+    }
+  }
+}
+
+function auditEntry(
+  rule: { action: string; kind: string },
+  request: ApiRequest,
+  requestId: string,
+  actor: Actor,
+  now: number,
+  outcome: Outcome,
+  replaced: readonly Replaced[],
+): AuditEntry {
+  return {
+    at: now,
+    actor: actor.id,
+    actorRole: actor.kind === 'key' ? actor.role : actor.kind,
+    onBehalfOf: header(request.headers, 'litellm-changed-by', 256) ?? null,
+    action: rule.action,
+    objectKind: rule.kind,
+    objectId: outcome.subject ?? replaced[0]?.id ?? '',
+    route: request.path,
+    requestId,
+    ...auditStates(replaced),
+  };
+}
+
+function refusalOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof StoreUnavailableError) {
+    return proxyError(
+      503,
+      'no_db_connection',
+      'The store of the control plane cannot be reached. Model traffic is not affected; try again later.',
+    );
+  }
+  if (error instanceof ConflictError) {
+    return proxyError(
+      409,
+      'conflict_error',
+      `This ${error.kind} is being changed by others at the same time. Try again.`,
+    );
+  }
+  if (error instanceof UniqueError) return taken(error.kind, error.index);
+  return proxyError(500, 'internal_server_error', 'Internal error of the gateway.');
+}
+
+/** What LiteLLM answers when a value that must be unique is taken. */
+export function taken(kind: Kind, index: string): ApiError {
+  if (kind === 'key' && index === 'hash') {
+    return proxyError(
+      400,
+      'bad_request_error',
+      'A key with this value exists. It is not overwritten: update or regenerate it instead.',
+      'key',
+    );
+  }
+  if (kind === 'key') {
+    return proxyError(
+      400,
+      'bad_request_error',
+      'Key with this alias already exists. Unique key aliases across all keys are required.',
+      'key_alias',
+    );
+  }
+  return detailError(409, { error: `Another ${kind} has this ${index}.` });
+}
+
+function header(headers: IncomingHttpHeaders, name: string, longest: number): string | undefined {
+  const value = headers[name];
+  if (typeof value !== 'string' || value === '') return undefined;
+  return value.slice(0, longest);
+}
+
+/** Names that callers chose go into a header, so nothing but plain characters of them. */
+function ignoredHeader(names: readonly string[]): string {
+  return names
+    .slice(0, 50)
+    .map((name) => name.replaceAll(/[^\w.-]/g, '?').slice(0, 64))
+    .join(', ');
+}
+
+/** The same for the same sender, route and header: what was made under it is found again, on every replica and after restarts. */
+function idempotencyId(actor: Actor, path: string, key: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([actor.kind, actor.id, path, key]))
+    .digest('base64url')
+    .slice(0, 22);
+}

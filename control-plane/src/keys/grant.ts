@@ -1,0 +1,139 @@
+import { isAdmin } from '../auth/actor.ts';
+import { routesCover } from '../auth/allowed-routes.ts';
+import {
+  forbiddenField,
+  isOrganizationAdmin,
+  modelsCover,
+  teamAccess,
+  teamKeyAccess,
+} from '../auth/rights.ts';
+import { notFound } from '../errors.ts';
+import type { Call } from '../http/call.ts';
+import { isEmpty } from '../http/fields.ts';
+import type { KeyDocument } from '../store/documents.ts';
+
+/** Limits of the acting key that a key made or changed with it cannot exceed. */
+const cappedLimits = [
+  'max_budget',
+  'rpm_limit',
+  'tpm_limit',
+  'max_parallel_requests',
+  'max_requests',
+] as const;
+
+/** Metadata that changes what a gateway lets a client do. */
+const powerfulMetadata = [
+  'allow_client_mock_response',
+  'allow_client_pricing_override',
+  'allow_client_message_redaction_opt_out',
+  'model_config',
+  'service_account_id',
+];
+
+/** Fills what a new key leaves open with what the acting key has: it cannot give more than it is given. */
+export function confine(call: Call, key: KeyDocument): KeyDocument {
+  const own = call.actor.key;
+  if (own === undefined || isAdmin(call.actor)) return key;
+  const next = { ...key };
+  for (const limit of cappedLimits) next[limit] ??= own[limit];
+  if (key.max_budget === null) next.budget_duration = own.budget_duration;
+  next.expires ??= own.expires;
+  if (next.models.length === 0) next.models = own.models;
+  if (next.allowed_routes.length === 0) next.allowed_routes = own.allowed_routes;
+  return next;
+}
+
+/**
+ * Checks that a caller gives a key no more than it has itself.
+ *
+ * @param before - the key as it was; a new one is blank
+ * @param sent - the fields as they came
+ * @throws ApiError 403 for a field it may not set, or not so high; 404 for a team or organization it does not see
+ */
+export async function checkGrant(
+  call: Call,
+  before: KeyDocument,
+  after: KeyDocument,
+  sent: object,
+): Promise<void> {
+  const { actor } = call;
+  if (isAdmin(actor)) return;
+  const fields = sent as { [field: string]: unknown };
+  for (const field of ['spend', 'permissions']) {
+    if (!isEmpty(fields[field])) throw forbiddenField(field, 'administrators set it');
+  }
+  for (const name of powerfulMetadata) {
+    if (!same(before.metadata[name], after.metadata[name]))
+      throw forbiddenField(`metadata.${name}`, 'administrators set it');
+  }
+  await checkOwners(call, before, after);
+  await checkModels(call, before, after);
+  checkCaps(call, before, after);
+}
+
+async function checkOwners(call: Call, before: KeyDocument, after: KeyDocument): Promise<void> {
+  const { actor, view } = call;
+  if (after.team_id !== before.team_id && after.team_id !== null) {
+    const access = await teamKeyAccess(call, after.team_id);
+    if (access === undefined) throw notFound('Team', 'team_id');
+    if (access === 'read') throw forbiddenField('team_id', 'the team does not let its members');
+  }
+  if (after.user_id !== before.user_id && after.user_id !== actor.userId) {
+    const team = after.team_id === null ? undefined : await view.get('team', after.team_id);
+    const isManager = team !== undefined && (await teamAccess(call, team)) === 'write';
+    const isMember = team?.members_with_roles.some(({ user_id }) => user_id === after.user_id);
+    if (after.user_id !== null && !(isManager && isMember))
+      throw forbiddenField('user_id', 'keys are made for oneself, or for members of a team');
+    if (after.user_id === null && !isManager)
+      throw forbiddenField('user_id', 'a key without a user is for team administrators to make');
+  }
+  if (after.organization_id !== before.organization_id && after.organization_id !== null) {
+    if (!(await isOrganizationAdmin(call, after.organization_id)))
+      throw notFound('Organization', 'organization_id');
+  }
+}
+
+async function checkModels(call: Call, before: KeyDocument, after: KeyDocument): Promise<void> {
+  if (same(before.models, after.models) && before.team_id === after.team_id) return;
+  const { actor, view } = call;
+  const team = after.team_id === null ? undefined : await view.get('team', after.team_id);
+  const wanted = after.models.filter((model) => model !== 'all-team-models');
+  const holder = team?.models ?? actor.user?.models ?? [];
+  if (!modelsCover(holder, wanted)) {
+    throw forbiddenField('models', 'there are models in it that the owner may not use');
+  }
+  const own = actor.key?.models ?? [];
+  const isWide = own.length > 0 && after.models.length === 0;
+  if (isWide || !modelsCover(own, after.models)) {
+    throw forbiddenField('models', 'there are models in it that your key may not use');
+  }
+}
+
+function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
+  const own = call.actor.key;
+  if (own === undefined) return;
+  for (const limit of cappedLimits) {
+    const cap = own[limit];
+    if (cap === null || after[limit] === before[limit]) continue;
+    const value = after[limit];
+    if (value === null || value > cap) throw forbiddenField(limit, 'it exceeds that of your key');
+  }
+  if (own.max_budget !== null && after.budget_duration !== before.budget_duration) {
+    const isLooser = after.budget_duration !== null && after.budget_duration !== own.budget_duration;
+    if (isLooser) throw forbiddenField('budget_duration', 'your key has another one');
+  }
+  if (own.expires !== null && after.expires !== before.expires) {
+    if (after.expires === null || after.expires > own.expires)
+      throw forbiddenField('duration', 'it ends later than your key');
+  }
+  if (
+    !same(before.allowed_routes, after.allowed_routes) &&
+    !routesCover(own.allowed_routes, after.allowed_routes)
+  ) {
+    throw forbiddenField('allowed_routes', 'there are routes in it that your key may not call');
+  }
+}
+
+function same(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

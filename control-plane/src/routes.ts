@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { openApiDocument } from './http/openapi.ts';
+import { jsonObject } from './http/fields.ts';
+import { policies, route, type Route } from './http/route.ts';
+import { keyRoutes } from './keys/routes.ts';
+
+const openApiRoute = route({
+  method: 'get',
+  paths: ['/openapi.json'],
+  summary: 'This description of the management API, OpenAPI 3.1',
+  policy: policies.public,
+  effect: 'read',
+  answer: jsonObject,
+  handle: () => Promise.resolve({ answer: openApiDocument(routes) }),
+});
+
+const routeListRoute = route({
+  method: 'get',
+  paths: ['/routes'],
+  summary: 'Every path of the management API',
+  policy: policies.public,
+  effect: 'read',
+  answer: z.object({
+    routes: z.array(
+      z.object({ path: z.string(), methods: z.array(z.string()), name: z.string() }),
+    ),
+  }),
+  handle: () =>
+    Promise.resolve({
+      answer: {
+        routes: routes.flatMap(({ paths, method, summary }) =>
+          paths.map((path) => ({ path, methods: [method.toUpperCase()], name: summary })),
+        ),
+      },
+    }),
+});
+
+/** Every route of the management API. What is not in this list does not exist. */
+export const routes: readonly Route[] = [...keyRoutes, openApiRoute, routeListRoute];

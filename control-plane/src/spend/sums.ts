@@ -1,0 +1,41 @@
+import type { Call } from '../http/call.ts';
+import { windowStartMs } from '../http/limits.ts';
+import type { Dimension } from '../store/ledger.ts';
+
+const nanoPerUsd = 1e9;
+
+/** Nano-USD as LiteLLM's clients read money: US dollars. */
+export function usdOf(nanoUsd: number): number {
+  return nanoUsd / nanoPerUsd;
+}
+
+export function nanoUsdOf(usd: number): number {
+  return Math.round(usd * nanoPerUsd);
+}
+
+/** What was spent in the current window, and ever; in US dollars. */
+export type Spent = { readonly spend: number; readonly total: number };
+
+/**
+ * Spend of several holders of budgets, each in its own window.
+ *
+ * One question for the totals and one for each kind of window, however many holders there are.
+ */
+export async function spentBy(
+  call: Call,
+  dimension: Dimension,
+  holders: readonly { readonly id: string; readonly window: string | null }[],
+): Promise<(id: string) => Spent> {
+  if (holders.length === 0) return () => ({ spend: 0, total: 0 });
+  const totals = await call.ledger.spend({ dimension, ids: holders.map(({ id }) => id) });
+  const byWindow = Map.groupBy(holders, ({ window }) => windowStartMs(window, call));
+  const current = new Map<string, number>();
+  for (const [fromMs, group] of byWindow) {
+    const sums =
+      fromMs === undefined
+        ? totals
+        : await call.ledger.spend({ dimension, ids: group.map(({ id }) => id), fromMs });
+    for (const { id } of group) current.set(id, sums.get(id) ?? 0);
+  }
+  return (id) => ({ spend: usdOf(current.get(id) ?? 0), total: usdOf(totals.get(id) ?? 0) });
+}

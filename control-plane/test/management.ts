@@ -1,0 +1,150 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hashSecret } from '@aigateway/contract/key';
+import { expect } from 'vitest';
+import { createControlPlane } from '../src/control-plane.ts';
+import type { ManagementSettings } from '../src/http/call.ts';
+import type { Environment, Written } from '../src/http/registry.ts';
+import type { Route } from '../src/http/route.ts';
+import type { Store } from '../src/store/store.ts';
+import { createMemoryStore } from './memory-store.ts';
+
+export const masterKey = 'sk-master-key-of-the-tests';
+
+// oxlint-disable-next-line typescript/no-explicit-any -- answers are read member by member, as clients do
+export type Body = any;
+
+export type Answer = { status: number; body: Body; headers: Headers; text: string };
+
+export type CallOptions = {
+  /** Undefined = the master key; null = none at all. */
+  readonly key?: string | null;
+  readonly body?: unknown;
+  readonly headers?: { readonly [name: string]: string };
+};
+
+export type Management = AsyncDisposable & {
+  readonly store: Store;
+  readonly routes: readonly Route[];
+  /** What was told to whoever publishes, in order. */
+  readonly written: Written[];
+  readonly faults: unknown[];
+  readonly resets: { dimension: string; id: string; nanoUsd: number }[];
+  clock: { ms: number };
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  get(path: string, key?: string | null): Promise<Answer>;
+  post(path: string, body?: unknown, key?: string | null): Promise<Answer>;
+};
+
+const settings: ManagementSettings = {
+  keyDefaults: {},
+  keyUpperBounds: {},
+  customKeys: true,
+  timezone: 'UTC',
+  budgetResetTime: '00:00',
+  fileModels: new Set(),
+};
+
+/**
+ * A management API on a socket and a store of its own. Every answer of 200 is held to the schema of its route, so that the
+ * description of the API is true wherever a test goes.
+ */
+export async function startManagement(
+  options: {
+    settings?: Partial<ManagementSettings>;
+    store?: (store: Store) => Store;
+    environment?: Partial<Environment>;
+  } = {},
+): Promise<Management> {
+  const own = createMemoryStore();
+  const store = options.store?.(own) ?? own;
+  const clock = { ms: Date.parse('2026-11-21T01:00:00Z') };
+  const written: Written[] = [];
+  const faults: unknown[] = [];
+  const resets: Management['resets'] = [];
+  const { handler, routes } = createControlPlane({
+    store,
+    clock: { now: () => clock.ms },
+    masterKeyHash: hashSecret(masterKey),
+    settings: { ...settings, ...options.settings },
+    sealer: { seal: (secret) => `sealed:${hashSecret(secret).slice(0, 12)}` },
+    spend: {
+      reset: async (dimension, id, nanoUsd) => {
+        resets.push({ dimension, id, nanoUsd });
+      },
+    },
+    onChange: (changes) => {
+      written.push(...changes);
+    },
+    onFault: (_message, cause) => {
+      faults.push(cause);
+    },
+    ...options.environment,
+  });
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+
+  const call: Management['call'] = async (method, path, { key = masterKey, body, headers } = {}) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      headers: {
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+    const answer: Answer = {
+      status: response.status,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+      headers: response.headers,
+      text,
+    };
+    if (response.ok && isJson) holdToSchema(routes, method, path, answer.body);
+    return answer;
+  };
+  return {
+    store,
+    routes,
+    written,
+    faults,
+    resets,
+    clock,
+    call,
+    get: (path, key) => call('GET', path, key === undefined ? {} : { key }),
+    post: (path, body = {}, key) => call('POST', path, key === undefined ? { body } : { body, key }),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await store.close();
+    },
+  };
+}
+
+function holdToSchema(routes: readonly Route[], method: string, path: string, body: unknown): void {
+  const [bare = ''] = path.split('?');
+  const route = routes.find(
+    (one) =>
+      one.method === method.toLowerCase() &&
+      one.paths.some((own) => new RegExp(`^${own.replaceAll(/:\w+/g, '[^/]+')}$`).test(bare)),
+  );
+  expect(route, `${method} ${bare} is in the list of routes`).toBeDefined();
+  const result = route!.answer.safeParse(body);
+  expect(result.error?.issues ?? [], `${method} ${bare} answers as described`).toEqual([]);
+}
+
+/** A user with a role and a key, as an administrator makes them. */
+export async function makeUser(
+  management: Management,
+  userId: string,
+  role: string,
+): Promise<string> {
+  const { body, status } = await management.post('/user/new', { user_id: userId, user_role: role });
+  expect(status).toBe(200);
+  return body.key;
+}
