@@ -21,9 +21,7 @@ const routeListRoute = route({
   policy: policies.public,
   effect: 'read',
   answer: z.object({
-    routes: z.array(
-      z.object({ path: z.string(), methods: z.array(z.string()), name: z.string() }),
-    ),
+    routes: z.array(z.object({ path: z.string(), methods: z.array(z.string()), name: z.string() })),
   }),
   handle: () =>
     Promise.resolve({

@@ -87,7 +87,11 @@ export async function startManagement(
   });
   const { port } = server.address() as AddressInfo;
 
-  const call: Management['call'] = async (method, path, { key = masterKey, body, headers } = {}) => {
+  const call: Management['call'] = async (
+    method,
+    path,
+    { key = masterKey, body, headers } = {},
+  ) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,
       headers: {
@@ -117,7 +121,8 @@ export async function startManagement(
     clock,
     call,
     get: (path, key) => call('GET', path, key === undefined ? {} : { key }),
-    post: (path, body = {}, key) => call('POST', path, key === undefined ? { body } : { body, key }),
+    post: (path, body = {}, key) =>
+      call('POST', path, key === undefined ? { body } : { body, key }),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

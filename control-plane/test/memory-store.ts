@@ -31,27 +31,42 @@ export function createMemoryStore(): Store {
         ([name, wanted]) => {
           if (wanted === undefined) return true;
           const index = indexesOf(kind).find(([own]) => own === name);
-          return index?.[1].values(row.document).some((value) => value !== null && (typeof wanted === 'string' ? value === wanted : wanted.includes(value)));
+          return index?.[1]
+            .values(row.document)
+            .some(
+              (value) =>
+                value !== null &&
+                (typeof wanted === 'string' ? value === wanted : wanted.includes(value)),
+            );
         },
       ),
     );
   const entities: Entities = {
     get: async (kind, id) => structuredClone(rows.get(`${kind}/${id}`)) as never,
-    getMany: async (kind, ids) => structuredClone(ofKind(kind).filter(({ id }) => ids.includes(id))),
+    getMany: async (kind, ids) =>
+      structuredClone(ofKind(kind).filter(({ id }) => ids.includes(id))),
     find: async (kind, query) => {
       const found = matching(kind, query.where).sort((a, b) => {
-        const [one, other] = [(a.document as { created_at: string }).created_at + a.id, (b.document as { created_at: string }).created_at + b.id];
+        const [one, other] = [
+          (a.document as { created_at: string }).created_at + a.id,
+          (b.document as { created_at: string }).created_at + b.id,
+        ];
         return (one < other ? -1 : 1) * (query.order === 'oldest' ? 1 : -1);
       });
       const from = Number(query.after ?? 0) + (query.offset ?? 0);
       const page = structuredClone(found.slice(from, from + query.limit));
-      return from + query.limit < found.length ? { rows: page, next: String(from + query.limit) } : { rows: page };
+      return from + query.limit < found.length
+        ? { rows: page, next: String(from + query.limit) }
+        : { rows: page };
     },
     count: async (kind, where) => matching(kind, where).length,
-    all: async function* (kind) { yield* ofKind(kind); },
+    all: async function* (kind) {
+      yield* ofKind(kind);
+    },
     write: async (changes: readonly Change[]) => {
       for (const { kind, id, expected } of changes) {
-        if (expected !== undefined && (rows.get(`${kind}/${id}`)?.version ?? absent) !== expected) throw new ConflictError(kind, id);
+        if (expected !== undefined && (rows.get(`${kind}/${id}`)?.version ?? absent) !== expected)
+          throw new ConflictError(kind, id);
       }
       const written = new Set(changes.map(({ kind, id }) => `${kind}/${id}`));
       for (const { kind, id, document } of changes) {
@@ -59,14 +74,30 @@ export function createMemoryStore(): Store {
         for (const [name, index] of indexesOf(kind)) {
           if (!index.unique) continue;
           const values = index.values(document).filter((value) => value !== null);
-          const others = [...ofKind(kind).filter((row) => !written.has(`${kind}/${row.id}`)), ...changes.filter((change) => change.kind === kind && change.id !== id && change.document !== undefined)];
-          if (others.some((other) => index.values(other.document).some((value) => values.includes(value ?? '')))) throw new UniqueError(kind, name);
+          const others = [
+            ...ofKind(kind).filter((row) => !written.has(`${kind}/${row.id}`)),
+            ...changes.filter(
+              (change) => change.kind === kind && change.id !== id && change.document !== undefined,
+            ),
+          ];
+          if (
+            others.some((other) =>
+              index.values(other.document).some((value) => values.includes(value ?? '')),
+            )
+          )
+            throw new UniqueError(kind, name);
         }
       }
       return changes.map(({ kind, id, document }) => {
-        if (document === undefined) { rows.delete(`${kind}/${id}`); return undefined; }
+        if (document === undefined) {
+          rows.delete(`${kind}/${id}`);
+          return undefined;
+        }
         version += 1;
-        rows.set(`${kind}/${id}`, structuredClone({ id, version: String(version), document: document as Documents[Kind] }));
+        rows.set(
+          `${kind}/${id}`,
+          structuredClone({ id, version: String(version), document: document as Documents[Kind] }),
+        );
         return String(version);
       });
     },
@@ -74,14 +105,21 @@ export function createMemoryStore(): Store {
   const records: AuditRecord[] = [];
   const audit: Audit = {
     append: async (entry) => {
-      const hash = createHash('sha256').update((records.at(-1)?.hash ?? '') + JSON.stringify(entry)).digest('hex');
+      const hash = createHash('sha256')
+        .update((records.at(-1)?.hash ?? '') + JSON.stringify(entry))
+        .digest('hex');
       const record = { ...entry, sequence: records.length + 1, hash };
       records.push(record);
       return record;
     },
-    list: async ({ limit, before }) => records.filter(({ sequence }) => before === undefined || sequence < before).slice(-limit).reverse(),
+    list: async ({ limit, before }) =>
+      records
+        .filter(({ sequence }) => before === undefined || sequence < before)
+        .slice(-limit)
+        .reverse(),
     count: async () => records.length,
-    from: async (sequence, limit) => records.filter((record) => record.sequence >= sequence).slice(0, limit),
+    from: async (sequence, limit) =>
+      records.filter((record) => record.sequence >= sequence).slice(0, limit),
   };
   const ledger: Ledger = {
     append: async () => 0,

@@ -6,12 +6,17 @@ export type Command = {
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
+  readonly role: Role | undefined;
 };
+
+/** What runs in this process: the data plane alone, or both planes on one port. */
+export type Role = 'proxy' | 'all';
 
 const options = {
   config: { type: 'string', short: 'c' },
   port: { type: 'string', short: 'p' },
   host: { type: 'string' },
+  role: { type: 'string' },
   check: { type: 'boolean' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
@@ -23,6 +28,7 @@ export const usage = `Usage: npm start -- [options]
   --config FILE, -c   a LiteLLM config.yaml (also CONFIG_FILE_PATH)
   --port N, -p        main port, 8080 unless set (also PORT)
   --host ADDRESS      address to listen on, 127.0.0.1 in development
+  --role ROLE         proxy: serve models alone; all: with the management API and its store (also AIGATEWAY_ROLE)
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -41,6 +47,9 @@ export function readCommand(args: readonly string[]): Command {
   // Further on it counts as the variable PORT, which is not what was written.
   if (values.port !== undefined && !(/^\d+$/.test(values.port) && Number(values.port) <= 65_535))
     throw new TypeError(`--port must be a whole number from 0 to 65535, found "${values.port}"`);
+  const { role } = values;
+  if (role !== undefined && !isRole(role))
+    throw new TypeError(`--role must be proxy or all, found "${role}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
     (name) => values[name] === true,
   );
@@ -49,5 +58,11 @@ export function readCommand(args: readonly string[]): Command {
     configFile: values.config,
     port: values.port,
     host: values.host,
+    role,
   };
+}
+
+/** Whether a text names a role. */
+export function isRole(text: string): text is Role {
+  return text === 'proxy' || text === 'all';
 }

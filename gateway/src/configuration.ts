@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { configure, type Compiled } from '@aigateway/contract/compile';
 import type { Environment } from '@aigateway/contract/environment-config';
+import type { JsonObject } from '@aigateway/contract/records';
 import { formatProblem } from '@aigateway/contract/config-problems';
 import type { Command } from './command-line.ts';
 import { readConfigFile, type ConfigFile } from './config-file.ts';
@@ -17,6 +18,8 @@ export type Configuration = {
   readonly masterKey: KeptSecret | undefined;
   /** True when nothing upstream is configured and simulated models take its place. */
   readonly simulated: boolean;
+  /** The same configuration with more entries of `model_list`, e.g. those of a store. */
+  readonly compileWith: (models: readonly JsonObject[]) => Compiled;
 };
 
 /** What a configuration is made of. */
@@ -48,12 +51,17 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
     ...(command.host !== undefined && { HOST: command.host }),
   };
   let compiled = configure(raw, given);
-  if (!isDevelopment)
-    return { compiled, environment: given, file, masterKey: undefined, simulated: false };
-
   // A check writes nothing: it says what is there.
-  if (command.action === 'check')
-    return { compiled, environment: given, file, masterKey: undefined, simulated: false };
+  if (!isDevelopment || command.action === 'check') {
+    return {
+      compiled,
+      environment: given,
+      file,
+      masterKey: undefined,
+      simulated: false,
+      compileWith: compilesWith(raw, given),
+    };
+  }
   const directory = resolve(compiled.server.dataDir);
   const masterKey = compiled.records.keys.some(({ role }) => role === 'admin')
     ? undefined
@@ -68,12 +76,37 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   compiled = configure(raw, environment);
   const isEmpty = compiled.records.deployments.length === 0 && compiled.problems.length === 0;
   if (!isEmpty || input.simulatorUrl === undefined) {
-    return { compiled, environment, file, masterKey, simulated: false };
+    return {
+      compiled,
+      environment,
+      file,
+      masterKey,
+      simulated: false,
+      compileWith: compilesWith(raw, environment),
+    };
   }
-  const models = simulatedModels(await input.simulatorUrl());
-  const withModels: Environment = { ...environment, [simulatedKeyVariable]: 'simulated-key' };
-  compiled = configure({ ...raw, model_list: models }, withModels);
-  return { compiled, environment: withModels, file, masterKey, simulated: true };
+  const withSimulated = { ...raw, model_list: simulatedModels(await input.simulatorUrl()) };
+  const withKey: Environment = { ...environment, [simulatedKeyVariable]: 'simulated-key' };
+  return {
+    compiled: configure(withSimulated, withKey),
+    environment: withKey,
+    file,
+    masterKey,
+    simulated: true,
+    compileWith: compilesWith(withSimulated, withKey),
+  };
+}
+
+function compilesWith(
+  raw: ConfigFile['raw'],
+  environment: Environment,
+): Configuration['compileWith'] {
+  const { model_list: listed } = raw;
+  return (models) =>
+    configure(
+      { ...raw, model_list: [...(Array.isArray(listed) ? listed : []), ...models] },
+      environment,
+    );
 }
 
 const noFile: ConfigFile = {

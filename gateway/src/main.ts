@@ -6,10 +6,11 @@ import { routeList } from '@aigateway/proxy/app';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import manifest from '../package.json' with { type: 'json' };
 import { banner } from './banner.ts';
-import { readCommand, usage, type Command } from './command-line.ts';
+import { isRole, readCommand, usage, type Command, type Role } from './command-line.ts';
 import { ConfigFileError } from './config-file.ts';
 import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
-import { readEnvironment } from './environment.ts';
+import { readEnvironment, type ProcessEnvironment } from './environment.ts';
+import type { Embedded, EmbeddedInput } from './embedded.ts';
 import { reloadOnChange } from './reload.ts';
 import { resolveSecret, startCompiled } from './start.ts';
 
@@ -57,6 +58,11 @@ async function run(command: Command): Promise<void> {
   const isCheck = command.action === 'check';
   const read = (simulatorUrl: (() => Promise<string>) | undefined, variables: Environment) =>
     readConfiguration({ command, process: { ...environment, variables }, simulatorUrl });
+  const role = command.role ?? roleIn(environment);
+  if (role === undefined) {
+    fail(['AIGATEWAY_ROLE: must be one of proxy, all']);
+    return;
+  }
   let configuration: Configuration;
   try {
     configuration = await read(isCheck ? undefined : startSimulatorOnce, environment.variables);
@@ -73,9 +79,16 @@ async function run(command: Command): Promise<void> {
     return;
   }
   if (isCheck) return;
-  await serve(configuration, environment.file, () =>
+  await serve(role, configuration, environment.file, () =>
     read(startSimulatorOnce, readEnvironment(directory).variables),
   );
+}
+
+/** A developer gets the whole product; in production nobody gets a store that was not asked for. */
+function roleIn({ variables, profile }: ProcessEnvironment): Role | undefined {
+  const named = variables['AIGATEWAY_ROLE']?.trim();
+  if (!named) return profile === 'development' ? 'all' : 'proxy';
+  return isRole(named) ? named : undefined;
 }
 
 let simulator: Promise<string> | undefined;
@@ -92,6 +105,7 @@ function startSimulatorOnce(): Promise<string> {
 }
 
 async function serve(
+  role: Role,
   configuration: Configuration,
   environmentFile: string,
   reread: () => Promise<Configuration>,
@@ -106,12 +120,9 @@ async function serve(
     server.previousSecret === undefined
       ? undefined
       : resolveSecret(server.previousSecret, environment);
-  const proxy = await startCompiled({
-    compiled,
-    environment,
-    secret: { current, ...(previous !== undefined && { previous }) },
-    version,
-  }).catch((error: unknown) => {
+  const secret = { current, ...(previous !== undefined && { previous }) };
+  const input = { configuration, environment, secret, version };
+  const { proxy, put, close } = await startRole(role, input).catch((error: unknown) => {
     const reason = listenProblem(error as NodeJS.ErrnoException, server);
     if (reason === undefined) throw error;
     fail([reason]);
@@ -125,11 +136,28 @@ async function serve(
   print(banner(configuration, proxy));
   stopOnSignal(
     proxy,
-    reloadOnChange(configuration, reread, { proxy, environment, environmentFile }),
+    reloadOnChange(configuration, reread, { proxy, put, environment, environmentFile }),
+    close,
   );
 }
 
-function stopOnSignal(proxy: Proxy, stopWatching: () => void): void {
+/** Starts what a role runs. */
+async function startRole(role: Role, input: EmbeddedInput): Promise<Embedded> {
+  if (role === 'all') {
+    // Loaded only where it is used: a proxy alone has no store.
+    const { startEmbedded } = await import('./embedded.ts');
+    return startEmbedded(input);
+  }
+  const { configuration, ...rest } = input;
+  const proxy = await startCompiled({ ...rest, compiled: configuration.compiled });
+  return {
+    proxy,
+    put: ({ compiled }) => Promise.resolve(proxy.update(compiled.records)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function stopOnSignal(proxy: Proxy, stopWatching: () => void, close: () => Promise<void>): void {
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     // A second signal is somebody who does not want to wait.
@@ -138,6 +166,7 @@ function stopOnSignal(proxy: Proxy, stopWatching: () => void): void {
     stopWatching();
     proxy.logger.info({ signal }, 'stopping: requests under way are finished');
     await proxy.drain();
+    await close();
     await stopSimulator?.();
     process.exit(0);
   };

@@ -12,6 +12,8 @@ const settleMs = 100;
 /** What runs, and what changes with its configuration. */
 export type Reloadable = {
   readonly proxy: Proxy;
+  /** Puts the records of a new configuration in force. */
+  readonly put: (configuration: Configuration) => Promise<void>;
   /** What secrets are looked up in; gets the members of each new environment. */
   readonly environment: { [name: string]: string | undefined };
   /** The `.env` file, which may be missing. */
@@ -29,7 +31,7 @@ export type Reloadable = {
 export function reloadOnChange(
   first: Configuration,
   reread: () => Promise<Configuration>,
-  { proxy, environment, environmentFile }: Reloadable,
+  { proxy, put, environment, environmentFile }: Reloadable,
 ): () => void {
   let { files } = first.file;
   const digestNow = () => `${digestOf(files)};${digestOf([environmentFile])}`;
@@ -50,7 +52,7 @@ export function reloadOnChange(
       ({ files } = next.file);
       digest = digestOfRead(next);
       replaceMembers(environment, next.environment);
-      proxy.update(next.compiled.records);
+      await put(next);
       proxy.setLogLevel(next.compiled.server.logLevel);
       proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
       const settings = settingsForRestart(server, next.compiled.server);

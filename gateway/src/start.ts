@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Compiled } from '@aigateway/contract/compile';
-import type { SecretReference } from '@aigateway/contract/records';
+import type { Records, SecretReference } from '@aigateway/contract/records';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import type { ProxyOptions } from '@aigateway/proxy/config';
-import { startProxy, type Proxy } from '@aigateway/proxy/proxy';
+import { startProxy, type Proxy, type ProxyPorts } from '@aigateway/proxy/proxy';
 
 export type StartInput = {
   readonly compiled: Compiled;
@@ -15,11 +15,21 @@ export type StartInput = {
 
 /** Starts a proxy from a compiled configuration. */
 export function startCompiled(input: StartInput): Promise<Proxy> {
-  const { compiled, environment, secret } = input;
-  return startProxy(compiled.records, proxyOptions(compiled.server, environment, input.version), {
-    environment,
-    secret,
-  });
+  return startWith(input.compiled.records, input, {});
+}
+
+/**
+ * Starts a proxy with some of its ports chosen.
+ *
+ * @param records - undefined when they come later, from a control plane
+ */
+export function startWith(
+  records: Records | undefined,
+  { compiled, environment, secret, version }: StartInput,
+  ports: Omit<ProxyPorts, 'environment' | 'secret'>,
+): Promise<Proxy> {
+  const options = proxyOptions(compiled.server, environment, version);
+  return startProxy(records, options, { ...ports, environment, secret });
 }
 
 /** How often silent answers are looked at; well below the shortest interval that can be set. */

@@ -334,9 +334,7 @@ export async function updateTeamKeys(
 ): Promise<Outcome> {
   if ((await teamKeyAccess(call, body.team_id)) === undefined) throw notFound('Team', 'team_id');
   const keys = await call.view.findAll('key', { team_id: body.team_id });
-  const named = body.all_keys_in_team
-    ? keys.map(({ key_id }) => key_id)
-    : (body.key_ids ?? []);
+  const named = body.all_keys_in_team ? keys.map(({ key_id }) => key_id) : (body.key_ids ?? []);
   const ofTeam = new Set(
     keys.flatMap((key) => [key.key_id, ...key.secrets.map(({ hash }) => hash)]),
   );
@@ -367,7 +365,10 @@ export async function keyToWrite(call: Call, named: string): Promise<KeyDocument
   return key;
 }
 
-async function keyWithAccess(call: Call, named: string): Promise<{ key: KeyDocument; access: Access }> {
+async function keyWithAccess(
+  call: Call,
+  named: string,
+): Promise<{ key: KeyDocument; access: Access }> {
   const key = await findKey(call, named);
   const access = key && (await keyAccess(call, key));
   if (key === undefined || access === undefined) throw notFound('Key', 'key');
