@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatewayProcess, newFolder } from './gateway-process.ts';
+
+let started: GatewayProcess[];
+
+beforeEach(() => {
+  started = [];
+});
+afterEach(() => Promise.all(started.map((gateway) => gateway.stop())));
+
+type Running = { gateway: GatewayProcess; url: string; master: string };
+
+async function start(folder = newFolder(), args: string[] = []): Promise<Running> {
+  const gateway = new GatewayProcess(
+    ['--port', '0', ...args],
+    { AIGATEWAY_PROFILE: 'development', AIGATEWAY_STOP_DELAY: '0' },
+    folder,
+  );
+  started.push(gateway);
+  const url = await gateway.url();
+  const master = readFileSync(join(folder, '.aigateway', 'master-key'), 'utf8').trim();
+  return { gateway, url, master };
+}
+
+function post(url: string, path: string, key: string, body: object): Promise<Response> {
+  return fetch(url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+function chat(url: string, key: string, model = 'gpt-4o'): Promise<Response> {
+  const messages = [{ role: 'user', content: 'hello' }];
+  return post(url, '/v1/chat/completions', key, { model, messages });
+}
+
+async function newKey({ url, master }: Running, fields: object): Promise<string> {
+  const answer = await post(url, '/key/generate', master, fields);
+  expect(answer.status).toBe(200);
+  const { key } = (await answer.json()) as { key: string };
+  return key;
+}
+
+describe('a gateway with both planes in one process', () => {
+  it('lets a key in as soon as it is made, and keeps it to its models and limits', async () => {
+    const running = await start();
+    const key = await newKey(running, { models: ['gpt-4o'], rpm_limit: 2 });
+    expect((await chat(running.url, key, 'gpt-5')).status).toBe(403);
+    const statuses = [];
+    for (let call = 0; call < 3; call += 1) statuses.push((await chat(running.url, key)).status);
+    expect(statuses).toEqual([200, 200, 429]);
+  });
+
+  it('refuses a key from the moment that it is blocked, deleted or replaced', async () => {
+    const running = await start();
+    const { url, master } = running;
+    const blocked = await newKey(running, {});
+    await post(url, '/key/block', master, { key: blocked });
+    expect((await chat(url, blocked)).status).toBe(401);
+    await post(url, '/key/unblock', master, { key: blocked });
+    expect((await chat(url, blocked)).status).toBe(200);
+    await post(url, '/key/delete', master, { keys: [blocked] });
+    expect((await chat(url, blocked)).status).toBe(401);
+
+    const before = await newKey(running, {});
+    const answer = await post(url, '/key/regenerate', master, { key: before });
+    const { key: after } = (await answer.json()) as { key: string };
+    expect((await chat(url, before)).status).toBe(401);
+    expect((await chat(url, after)).status).toBe(200);
+  });
+
+  it('holds the limits of a team for all of its keys, also when they are changed', async () => {
+    const running = await start();
+    const { url, master } = running;
+    const made = await post(url, '/team/new', master, { team_alias: 'search', rpm_limit: 1 });
+    const { team_id: team } = (await made.json()) as { team_id: string };
+    const first = await newKey(running, { team_id: team });
+    const second = await newKey(running, { team_id: team });
+    expect((await chat(url, first)).status).toBe(200);
+    const refused = await chat(url, second);
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toContain('Rate limit exceeded for team: search');
+    await post(url, '/team/update', master, { team_id: team, rpm_limit: 100 });
+    expect((await chat(url, second)).status).toBe(200);
+  });
+
+  it('knows its keys after a restart, and stores none of them', async () => {
+    const folder = newFolder();
+    const running = await start(folder);
+    const key = await newKey(running, { key_alias: 'ci' });
+    running.gateway.child.kill('SIGTERM');
+    await running.gateway.ended();
+    expect(readFileSync(join(folder, '.aigateway', 'gateway.db')).includes(key)).toBe(false);
+    const again = await start(folder);
+    expect((await chat(again.url, key)).status).toBe(200);
+  });
+
+  it('serves models alone where only the proxy is asked for', async () => {
+    const { url, master } = await start(newFolder(), ['--role', 'proxy']);
+    expect((await chat(url, master)).status).toBe(200);
+    expect((await post(url, '/key/generate', master, {})).status).toBe(404);
+  });
+});
