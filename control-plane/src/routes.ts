@@ -2,7 +2,11 @@ import { z } from 'zod';
 import { openApiDocument } from './http/openapi.ts';
 import { jsonObject } from './http/fields.ts';
 import { policies, route, type Route } from './http/route.ts';
+import { budgetRoutes } from './budgets/routes.ts';
+import { customerRoutes } from './customers/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
+import { teamRoutes } from './teams/routes.ts';
+import { userRoutes } from './users/routes.ts';
 
 const openApiRoute = route({
   method: 'get',
@@ -34,4 +38,12 @@ const routeListRoute = route({
 });
 
 /** Every route of the management API. What is not in this list does not exist. */
-export const routes: readonly Route[] = [...keyRoutes, openApiRoute, routeListRoute];
+export const routes: readonly Route[] = [
+  ...keyRoutes,
+  ...userRoutes,
+  ...teamRoutes,
+  ...budgetRoutes,
+  ...customerRoutes,
+  openApiRoute,
+  routeListRoute,
+];

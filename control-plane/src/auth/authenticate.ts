@@ -99,17 +99,14 @@ async function keyActor(key: KeyDocument, view: View, now: number): Promise<Acto
     throw proxyError(401, 'auth_error', 'Authentication Error, Team is blocked.', 'None');
   }
   const user = key.user_id === null ? undefined : await view.get('user', key.user_id);
-  const role: Role =
-    key.user_id === masterUserId ? await roleOf(key.created_by, view) : (user?.user_role ?? 'none');
-  const creatorRole = key.created_by === key.user_id ? role : await roleOf(key.created_by, view);
-  return {
-    kind: 'key',
-    id: key.user_id ?? key.key_id,
-    role: commonRole(role, creatorRole),
-    userId: key.user_id ?? undefined,
-    key,
-    user,
-  };
+  const self = { kind: 'key', id: key.user_id ?? key.key_id, key, user } as const;
+  const creatorRole = await roleOf(key.created_by, view);
+  // Who made a key for somebody else knows its secret: only an administrator hands out the rights of another user with it.
+  const isOwners = key.user_id !== null && key.created_by === key.user_id;
+  if (key.user_id === null || !(isOwners || creatorRole === 'proxy_admin')) {
+    return { ...self, id: key.key_id, role: 'none', userId: undefined, user: undefined };
+  }
+  return { ...self, role: commonRole(await roleOf(key.user_id, view), creatorRole), userId: key.user_id };
 }
 
 async function roleOf(userId: string, view: View): Promise<Role> {

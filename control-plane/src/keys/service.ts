@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { durationMs } from '@aigateway/contract/duration';
 import { hashSecret } from '@aigateway/contract/key';
 import type { z } from 'zod';
-import { isAdmin, seesAll } from '../auth/actor.ts';
+import { isAdmin } from '../auth/actor.ts';
 import {
   type Access,
   isOrganizationAdmin,
@@ -20,7 +20,7 @@ import { nanoUsdOf, spentBy } from '../spend/sums.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Change } from '../store/entities.ts';
 import { checkGrant, confine } from './grant.ts';
-import { currentSecret, keyRows, keyStatus } from './row.ts';
+import { currentSecret, keyRows } from './row.ts';
 import type {
   bulkUpdateBody,
   deleteBody,
@@ -179,6 +179,8 @@ export async function regenerateKey(
     secrets: [made.stored, ...overlapping],
     rotation_count: key.rotation_count + 1,
     last_rotation_at: timestamp(call),
+    // Whoever sees a secret counts as its maker, see auth/authenticate.ts.
+    created_by: isAdmin(call.actor) ? key.created_by : call.actor.id,
   };
   await checkUnique(call, next, made);
   return {
@@ -373,16 +375,6 @@ async function keyWithAccess(
   const access = key && (await keyAccess(call, key));
   if (key === undefined || access === undefined) throw notFound('Key', 'key');
   return { key, access };
-}
-
-/** Whether keys of one status are asked for and this is one. */
-export function hasStatus(key: KeyDocument, status: string | undefined, now: number): boolean {
-  return status === undefined || keyStatus(key, now) === status;
-}
-
-/** Whether the caller sees keys that are not its own. */
-export function seesAllKeys(call: Call): boolean {
-  return seesAll(call.actor);
 }
 
 /** What a duration makes of the end of a key: undefined = nothing, null = it has none. */

@@ -1,0 +1,112 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import type { Call } from '../http/call.ts';
+import { budgetResetAt, windowStartMs } from '../http/limits.ts';
+import { usdOf, spentBy } from '../spend/sums.ts';
+import type { TeamDocument, TeamMembershipDocument } from '../store/documents.ts';
+
+export async function teamRows(call: Call, teams: readonly TeamDocument[]): Promise<JsonObject[]> {
+  const spent = await spentBy(
+    call,
+    'team',
+    teams.map(({ team_id, budget_duration }) => ({ id: team_id, window: budget_duration })),
+  );
+  return teams.map((team): JsonObject => {
+    const { inert: kept } = team;
+    const { spend, total } = spent(team.team_id);
+    return {
+      team_id: team.team_id,
+      team_alias: team.team_alias,
+      organization_id: team.organization_id,
+      admins: [],
+      members: [],
+      members_with_roles: team.members_with_roles.map((member) => ({ ...member })),
+      team_member_permissions: [...team.team_member_permissions],
+      metadata: team.metadata,
+      models: [...team.models],
+      blocked: team.blocked,
+      spend,
+      total_spend: total,
+      tpm_limit: team.tpm_limit,
+      rpm_limit: team.rpm_limit,
+      tpd_limit: null,
+      max_parallel_requests: team.max_parallel_requests,
+      model_rpm_limit: team.model_rpm_limit,
+      model_tpm_limit: team.model_tpm_limit,
+      max_budget: team.max_budget,
+      soft_budget: team.soft_budget,
+      budget_duration: team.budget_duration,
+      budget_limits: team.budget_limits === null ? null : [...team.budget_limits],
+      budget_reset_at: budgetResetAt(team.budget_duration, call),
+      model_id: null,
+      model_spend: {},
+      model_max_budget: team.model_max_budget,
+      router_settings: kept['router_settings'] ?? null,
+      access_group_ids: kept['access_group_ids'] ?? [],
+      default_team_member_models: kept['default_team_member_models'] ?? [],
+      policies: [],
+      litellm_model_table:
+        Object.keys(team.model_aliases).length === 0 ? null : { model_aliases: team.model_aliases },
+      object_permission: kept['object_permission'] ?? null,
+      object_permission_id: null,
+      created_at: team.created_at,
+      updated_at: team.updated_at,
+    };
+  });
+}
+
+/** Where a team's members and what they may spend there stand, as LiteLLM shows it. */
+export async function membershipRows(
+  call: Call,
+  team: TeamDocument,
+  memberships: readonly TeamMembershipDocument[],
+): Promise<JsonObject[]> {
+  if (memberships.length === 0) return [];
+  const sharedId = team.metadata['team_member_budget_id'];
+  const shared = typeof sharedId === 'string' ? await call.view.get('budget', sharedId) : undefined;
+  const spent = await spentInTeam(call, team.team_id);
+  return memberships.map((membership): JsonObject => {
+    const hasOwn = membership.max_budget !== null;
+    const limits = hasOwn ? membership : shared;
+    return {
+      user_id: membership.user_id,
+      team_id: membership.team_id,
+      budget_id: hasOwn ? membership.budget_id : (shared?.budget_id ?? null),
+      spend: spent(membership.user_id, limits?.budget_duration ?? null),
+      total_spend: spent(membership.user_id, null),
+      allowed_models: [...membership.allowed_models],
+      litellm_budget_table:
+        limits === undefined
+          ? null
+          : {
+              max_budget: limits.max_budget,
+              budget_duration: limits.budget_duration,
+              tpm_limit: limits.tpm_limit,
+              rpm_limit: limits.rpm_limit,
+            },
+      budget_source: hasOwn ? 'membership' : shared === undefined ? 'none' : 'team',
+    };
+  });
+}
+
+/** What members spent in a team, in US dollars. Windows within a day count from its beginning: sums by member are kept by day. */
+async function spentInTeam(
+  call: Call,
+  teamId: string,
+): Promise<(userId: string, window: string | null) => number> {
+  const rows = await call.ledger.activity({
+    dimension: 'team',
+    ids: [teamId],
+    by: 'user',
+    fromDay: '1970-01-01',
+    toDay: dayOf(call.now),
+  });
+  return (userId, window) => {
+    const from = dayOf(windowStartMs(window, call) ?? 0);
+    const own = rows.filter(({ byId, day }) => byId === userId && day >= from);
+    return usdOf(own.reduce((sum, { sums }) => sum + sums.costNanoUsd, 0));
+  };
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
