@@ -43,14 +43,14 @@ export async function startEmbedded(input: EmbeddedInput): Promise<Embedded> {
     calendar: () => configuration.compiled.records.settings,
   });
   const bus = createMemoryBus();
-  let proxy: Proxy | undefined;
+  const running: { proxy?: Proxy } = {};
   const publishing: Publishing = createPublishing({
     entities: store.entities,
     publisher: bus.publisher,
     catalogue: () => catalogueOf(configuration, store.entities, sealer),
     fixedKeys: () => configuration.compiled.records.keys,
     compile: () => ({ modelDefaults: {} }),
-    onFailure: (error) => proxy?.logger.error({ error }, 'publishing failed'),
+    onFailure: (error) => running.proxy?.logger.error({ error }, 'publishing failed'),
   });
   const { handler } = createControlPlane({
     store,
@@ -75,7 +75,7 @@ export async function startEmbedded(input: EmbeddedInput): Promise<Embedded> {
       },
     },
     onChange: (written) => publishing.publish(written),
-    onFault: (message, cause) => proxy?.logger.error({ error: cause }, message),
+    onFault: (message, cause) => running.proxy?.logger.error({ error: cause }, message),
   });
   const started = await startWith(
     undefined,
@@ -85,7 +85,7 @@ export async function startEmbedded(input: EmbeddedInput): Promise<Embedded> {
       management: handler,
     },
   );
-  proxy = started;
+  running.proxy = started;
   const source = bus.createSource();
   const told = source.start({
     replace: (records) => started.update(records),

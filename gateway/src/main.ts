@@ -122,13 +122,14 @@ async function serve(
       : resolveSecret(server.previousSecret, environment);
   const secret = { current, ...(previous !== undefined && { previous }) };
   const input = { configuration, environment, secret, version };
-  const { proxy, put, close } = await startRole(role, input).catch((error: unknown) => {
+  const running = await startRole(role, input).catch((error: unknown) => {
     const reason = listenProblem(error as NodeJS.ErrnoException, server);
     if (reason === undefined) throw error;
     fail([reason]);
     // Part of the gateway may be up already, which would keep the process alive without the rest.
     process.exit(1);
   });
+  const { proxy } = running;
   for (const { level, code, path, message } of compiled.notices) {
     if (level === 'warning') proxy.logger.warn({ code, setting: path.join('.') }, message);
     else proxy.logger.info({ code, setting: path.join('.') }, message);
@@ -136,8 +137,13 @@ async function serve(
   print(banner(configuration, proxy));
   stopOnSignal(
     proxy,
-    reloadOnChange(configuration, reread, { proxy, put, environment, environmentFile }),
-    close,
+    reloadOnChange(configuration, reread, {
+      proxy,
+      put: (next) => running.put(next),
+      environment,
+      environmentFile,
+    }),
+    () => running.close(),
   );
 }
 

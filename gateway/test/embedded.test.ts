@@ -47,11 +47,13 @@ async function newKey({ url, master }: Running, fields: object): Promise<string>
 describe('a gateway with both planes in one process', () => {
   it('lets a key in as soon as it is made, and keeps it to its models and limits', async () => {
     const running = await start();
-    const key = await newKey(running, { models: ['gpt-4o'], rpm_limit: 2 });
+    const key = await newKey(running, { models: ['gpt-4o'], rpm_limit: 1 });
     expect((await chat(running.url, key, 'gpt-5')).status).toBe(403);
     const statuses = [];
-    for (let call = 0; call < 3; call += 1) statuses.push((await chat(running.url, key)).status);
-    expect(statuses).toEqual([200, 200, 429]);
+    for (let call = 0; call < 4; call += 1) statuses.push((await chat(running.url, key)).status);
+    expect(statuses[0]).toBe(200);
+    // A minute may begin in between, but not twice.
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(2);
   });
 
   it('refuses a key from the moment that it is blocked, deleted or replaced', async () => {
@@ -75,16 +77,16 @@ describe('a gateway with both planes in one process', () => {
   it('holds the limits of a team for all of its keys, also when they are changed', async () => {
     const running = await start();
     const { url, master } = running;
-    const made = await post(url, '/team/new', master, { team_alias: 'search', rpm_limit: 1 });
+    const made = await post(url, '/team/new', master, { team_alias: 'search', rpm_limit: 0 });
     const { team_id: team } = (await made.json()) as { team_id: string };
-    const first = await newKey(running, { team_id: team });
-    const second = await newKey(running, { team_id: team });
-    expect((await chat(url, first)).status).toBe(200);
-    const refused = await chat(url, second);
-    expect(refused.status).toBe(429);
-    expect(await refused.text()).toContain('Rate limit exceeded for team: search');
+    const keys = [await newKey(running, { team_id: team }), await newKey(running, { team_id: team })];
+    for (const key of keys) {
+      const refused = await chat(url, key);
+      expect(refused.status).toBe(429);
+      expect(await refused.text()).toContain('Rate limit exceeded for team: search');
+    }
     await post(url, '/team/update', master, { team_id: team, rpm_limit: 100 });
-    expect((await chat(url, second)).status).toBe(200);
+    for (const key of keys) expect((await chat(url, key)).status).toBe(200);
   });
 
   it('knows its keys after a restart, and stores none of them', async () => {
