@@ -209,6 +209,7 @@ export class Attempt implements TransportHandler {
     clearTimeout(this.#firstOutputTimer);
     const resolve = this.#resolve;
     this.#resolve = undefined;
+    this.#parser?.stop();
     this.#parser = undefined;
     resolve?.(result);
   }

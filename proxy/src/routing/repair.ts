@@ -62,7 +62,7 @@ export function mayNeedRepairs(
   repairs: readonly Repair[],
 ): boolean {
   const { topLevel, deeper } = searchFor(repairs);
-  for (const name of members.keys()) if (topLevel.has(name)) return true;
+  if (topLevel.size > 0) for (const name of members.keys()) if (topLevel.has(name)) return true;
   for (const [member, keys] of deeper) {
     if (members.has(member) && keys.test(text)) return true;
   }

@@ -35,6 +35,18 @@ describe('EventFilter', () => {
     expect(run(filter, [Buffer.from(text)])).toBe('data: {"a":1}\n\ndata: [DONE]\n\n');
   });
 
+  it('leaves the events beside one that it rewrites as the bytes that came', () => {
+    const filter = new EventFilter(
+      (block) => block.includes('needle'),
+      (event) => (event.data === 'needle' ? 'data: found\n\n' : undefined),
+    );
+    const before = ': comment\ndata:  odd  spacing\n\n\n\n';
+    const after = 'data:x\n\n\n';
+    expect(run(filter, [Buffer.from(`${before}data: needle\n\n${after}`)])).toBe(
+      `${before}data: found\n\n${after}`,
+    );
+  });
+
   it('gives the same text for any split and for CRLF', () => {
     const text = ['a', 'b', 'needle', 'ü€', 'c']
       .map((data) => `event: e\ndata: ${data}\n\n`)

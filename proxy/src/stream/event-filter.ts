@@ -23,6 +23,8 @@ export class EventFilter {
   #rest: ChunkList | undefined;
   #restEndsLine = false;
   #parser: SseParser | undefined;
+  /** For events of blocks: it is always between two of them. */
+  #blockParser: SseParser | undefined;
   #out: string[] = [];
   #ended = false;
 
@@ -88,10 +90,27 @@ export class EventFilter {
 
   #block(block: Buffer): Buffer | undefined {
     if (!this.#concerns(block)) return block;
-    const parser = new SseParser((event) => this.#event(event));
-    parser.push(block);
-    parser.end();
-    return this.#take();
+    this.#blockParser ??= new SseParser((event) => this.#event(event));
+    const parts: Buffer[] = [];
+    // What lies before it in the block passes as it came.
+    let from = 0;
+    for (let start = 0; start < block.length;) {
+      const blank = block.indexOf(blankLine, start);
+      // Of more blank lines than one the last may stand by itself.
+      const end = blank === -1 ? block.length : blank + blankLine.length;
+      const event = block.subarray(start, end);
+      if (this.#concerns(event)) {
+        if (start > from) parts.push(block.subarray(from, start));
+        this.#blockParser.push(event);
+        const text = this.#take();
+        if (text !== undefined) parts.push(text);
+        from = end;
+      }
+      start = end;
+    }
+    if (from < block.length) parts.push(block.subarray(from));
+    const [only] = parts;
+    return parts.length < 2 ? only : Buffer.concat(parts);
   }
 
   #parseThroughout(): void {

@@ -30,9 +30,15 @@ export class SseParser {
   #afterCarriageReturn = false;
   #event = '';
   #data: string | undefined;
+  #isStopped = false;
 
   constructor(onEvent: (event: SseEvent) => void) {
     this.#onEvent = onEvent;
+  }
+
+  /** Nothing more is read, the rest of the present chunk neither: for who has seen what it was looking for. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** @throws {EventTooLongError} */
@@ -61,6 +67,7 @@ export class SseParser {
       const end = isReturn ? nextReturn : nextFeed;
       if (end === -1) break;
       this.#line(bytes, start, end);
+      if (this.#isStopped) return;
       start = end + 1;
       if (!isReturn) continue;
       if (start === bytes.length) this.#afterCarriageReturn = true;
