@@ -1,3 +1,5 @@
+import type { KeyRecord } from './records.ts';
+
 /**
  * Makes one object of equal ones. Thousands of keys have a handful of policies between them: shared, a key takes half the memory.
  *
@@ -11,5 +13,22 @@ export function createSharing(): <Value extends object>(value: Value) => Value {
     if (same !== undefined) return same as Value;
     known.set(text, value);
     return value;
+  };
+}
+
+/** A key whose policy is the object of every other key with the same one. */
+export function withSharedPolicy(
+  record: KeyRecord,
+  share: ReturnType<typeof createSharing>,
+): KeyRecord {
+  return {
+    ...record,
+    models: share(record.models),
+    aliases: share(record.aliases),
+    routes: share(record.routes),
+    scopes: record.scopes.map((scope) => ({ ...scope, limits: share(scope.limits) })),
+    modelLimits: share(record.modelLimits),
+    tags: share(record.tags),
+    regions: share(record.regions),
   };
 }

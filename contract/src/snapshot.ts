@@ -21,28 +21,48 @@ export interface SnapshotListener {
   change(change: SnapshotChange): void;
 }
 
+/** How far a source is. */
+export type SnapshotStanding = {
+  /** The revision its listener was told last; 0 = none yet, and nothing can be answered. */
+  readonly revision: number;
+  /** When a control plane last vouched for what it holds, in milliseconds since the epoch; 0 = never. Older than some 30 s is stale. */
+  readonly asOfMs: number;
+  /** Whether the place it reads from answers. */
+  readonly connected: boolean;
+  /** What it has refused since it began, because somebody else wrote it or it is not whole. Each was an event too. */
+  readonly refused: number;
+};
+
 /** Where a proxy's records come from, as long as the process lives. */
 export interface SnapshotSource {
-  /** Calls the listener with what there is as soon as it is known, then with every change. */
+  /**
+   * Calls the listener with what there is as soon as it is known, then with every change. Resolves when it was told for the first
+   * time, however long that takes.
+   */
   start(listener: SnapshotListener): Promise<void>;
   /**
    * Asks for a key that is not among the records: it may be newer than they are.
    *
    * @param hash - lower-case hex SHA-256 of the whole secret
    * @returns undefined when there is none; it is then as unknown as any
-   * @throws when it cannot be told: unknown is not invalid
+   * @throws {SnapshotUnavailableError} when it cannot be told: unknown is not invalid
    */
   findKey(hash: string): Promise<KeyRecord | undefined>;
+  standing(): SnapshotStanding;
   close(): Promise<void>;
 }
 
 /** What a control plane tells proxies through. */
 export interface SnapshotPublisher {
-  /** The revision that was published last; 0 when nothing was. */
+  /** The revision that was published last; 0 when everything must be republished first. */
   revision(): Promise<number>;
-  /** Makes one step: all proxies come to it. Changes are published in order; the revision is the publisher's to give. */
+  /**
+   * Makes one step: all proxies come to it. Changes are published in order; the revision is the publisher's to give.
+   *
+   * @throws {RepublishNeededError} when there is nothing to change: publish everything instead
+   */
   publish(changes: readonly PublishedChange[]): Promise<number>;
-  /** Replaces everything, e.g. after the store was restored or Redis lost its data. */
+  /** Replaces everything, e.g. after the store was restored or Redis lost its data. The keys are read once it is this publisher's turn. */
   republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number>;
   close(): Promise<void>;
 }
@@ -50,3 +70,17 @@ export interface SnapshotPublisher {
 export type PublishedChange =
   | { readonly kind: 'key'; readonly keyId: string; readonly key: KeyRecord | undefined }
   | { readonly kind: 'catalogue'; readonly catalogue: Catalogue };
+
+/** What proxies hold was lost, moved back or is no longer ours: only a whole republication leads on. */
+export class RepublishNeededError extends Error {
+  override readonly name = 'RepublishNeededError';
+
+  constructor() {
+    super('there is no snapshot to change: everything must be published anew');
+  }
+}
+
+/** It cannot be told now whether something exists. The cause is for the log. */
+export class SnapshotUnavailableError extends Error {
+  override readonly name = 'SnapshotUnavailableError';
+}
