@@ -7,7 +7,7 @@ import { nearestName } from './names.ts';
 import { optional } from './optional.ts';
 import type { KeyRecord, SecretReference } from './records.ts';
 import { normaliseRegion } from './regions.ts';
-import { createSharing } from './sharing.ts';
+import { createSharing, withSharedPolicy } from './sharing.ts';
 import { matchesPattern } from './wildcard.ts';
 
 /** LiteLLM's name for calls with the master key. */
@@ -88,19 +88,6 @@ export function compileKeys(
     }
   }
   return keys;
-}
-
-function withSharedPolicy(record: KeyRecord, share: ReturnType<typeof createSharing>): KeyRecord {
-  return {
-    ...record,
-    models: share(record.models),
-    aliases: share(record.aliases),
-    routes: share(record.routes),
-    scopes: record.scopes.map((scope) => ({ ...scope, limits: share(scope.limits) })),
-    modelLimits: share(record.modelLimits),
-    tags: share(record.tags),
-    regions: share(record.regions),
-  };
 }
 
 function masterKey(context: KeyContext): KeyRecord | undefined {

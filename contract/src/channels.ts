@@ -1,0 +1,31 @@
+/**
+ * Every name the gateway uses in Redis, with its type and how long it lives.
+ *
+ * What one script or transaction touches shares the part in braces, so that a cluster keeps it in one hash slot. Several
+ * gateways on one Redis take a database or a key prefix of the connection each.
+ */
+const prefix = 'aigateway';
+
+/** The sealed head that vouches for all of the snapshot, and as hints its `revision` and `generation`. Hash, for ever. */
+export const snapshotHeadKey = `${prefix}:{snapshot}:head`;
+
+/** What changed: ids are `<revision>-<place>`, fields `kind` and `id`. Stream, its last 10,000 entries of a generation. */
+export const snapshotLogKey = `${prefix}:{snapshot}:log`;
+
+/** Who is writing a new generation. String, until that is in force, 30 s at most unless renewed. */
+export const snapshotLockKey = `${prefix}:{snapshot}:lock`;
+
+/** Signed keys by key id. Hash, until the next generation is in force; an hour if it never came into force itself. */
+export function snapshotKeysKey(generation: number): string {
+  return `${prefix}:{snapshot}:keys:${generation}`;
+}
+
+/** Key ids by hash of the secret. Hash, lives as {@link snapshotKeysKey}. */
+export function snapshotHashesKey(generation: number): string {
+  return `${prefix}:{snapshot}:hashes:${generation}`;
+}
+
+/** Everything but the keys, signed. String, lives as {@link snapshotKeysKey}. */
+export function snapshotCatalogueKey(generation: number): string {
+  return `${prefix}:{snapshot}:catalogue:${generation}`;
+}

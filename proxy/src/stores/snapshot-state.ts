@@ -1,0 +1,217 @@
+import { schemaVersion, type KeyRecord, type Records } from '@aigateway/contract/records';
+import { createSharing, withSharedPolicy } from '@aigateway/contract/sharing';
+import {
+  SnapshotDigest,
+  type RecordKind,
+  type SnapshotHead,
+  type SnapshotSigner,
+} from '@aigateway/contract/signing';
+import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
+
+/**
+ * Why something read is not believed.
+ *
+ * - `forged`: not signed by a holder of the root secret
+ * - `omitted`: signed, but something is missing, added or put back: the head does not vouch for it
+ * - `older`: from before what is known already; Redis lost what it had, or somebody put it back
+ * - `unreadable`: of a schema that this version does not know
+ */
+export type RefusalReason = 'forged' | 'omitted' | 'older' | 'unreadable';
+
+/** Something read was refused; what was known before stays in force. */
+export class SnapshotRefusedError extends Error {
+  override readonly name = 'SnapshotRefusedError';
+  readonly reason: RefusalReason;
+  /** `head`, `catalogue`, or `key` and its id. */
+  readonly subject: string;
+
+  constructor(reason: RefusalReason, subject: string) {
+    super(`${subject} was refused: ${reason}`);
+    this.reason = reason;
+    this.subject = subject;
+  }
+}
+
+/** A record as it was read; undefined when it is gone. */
+export type ReadRecord = {
+  readonly kind: RecordKind;
+  readonly id: string;
+  readonly text: string | undefined;
+};
+
+/** A whole snapshot that its head vouches for. */
+export type CompleteSnapshot = { readonly records: Records; readonly state: SnapshotState };
+
+type Known = { readonly revision: number; readonly key: KeyRecord };
+
+/** @throws {SnapshotRefusedError} */
+export function openHead(signer: SnapshotSigner, sealed: string): SnapshotHead {
+  const head = signer.open(sealed);
+  if (head === undefined) throw new SnapshotRefusedError('forged', 'head');
+  if (!isReadable(head)) throw new SnapshotRefusedError('unreadable', 'head');
+  return head;
+}
+
+/** What a signed record says. @throws {SnapshotRefusedError} */
+export function openRecord<Value>(
+  signer: SnapshotSigner,
+  { kind, id, text }: ReadRecord & { readonly text: string },
+): { readonly revision: number; readonly value: Value } {
+  const subject = id === '' ? kind : `${kind} ${id}`;
+  const record = signer.verify(kind, id, text);
+  if (record === undefined) throw new SnapshotRefusedError('forged', subject);
+  if (!isReadable(record)) throw new SnapshotRefusedError('unreadable', subject);
+  return { revision: record.revision, value: JSON.parse(record.body) as Value };
+}
+
+function isReadable({ schemaVersion: version }: { readonly schemaVersion: number }): boolean {
+  return Math.abs(version - schemaVersion) <= 1;
+}
+
+/** Gathers the records of a whole snapshot, in any order; of several with one id the last one counts. */
+export class SnapshotAssembly {
+  readonly #signer: SnapshotSigner;
+  readonly #share = createSharing();
+  readonly #keys = new Map<string, Known>();
+  #catalogue: { readonly revision: number; readonly value: Catalogue } | undefined;
+
+  constructor(signer: SnapshotSigner) {
+    this.#signer = signer;
+  }
+
+  /** @throws {SnapshotRefusedError} */
+  put({ kind, id, text }: ReadRecord): void {
+    if (kind === 'catalogue') {
+      this.#catalogue =
+        text === undefined ? undefined : openRecord<Catalogue>(this.#signer, { kind, id, text });
+      return;
+    }
+    if (text === undefined) {
+      this.#keys.delete(id);
+      return;
+    }
+    const { revision, value } = openRecord<KeyRecord>(this.#signer, { kind, id, text });
+    this.#keys.set(id, { revision, key: withSharedPolicy(value, this.#share) });
+  }
+
+  /**
+   * The snapshot, if it is exactly what the head vouches for.
+   *
+   * @throws {SnapshotRefusedError}
+   */
+  complete(head: SnapshotHead): CompleteSnapshot {
+    if (this.#catalogue === undefined || this.#keys.size !== head.count) {
+      throw new SnapshotRefusedError('omitted', 'snapshot');
+    }
+    const digest = SnapshotDigest.create(head.digestKey);
+    digest.toggle('catalogue', '', this.#catalogue.revision);
+    const revisions = new Map<string, number>();
+    const keys: KeyRecord[] = [];
+    for (const [id, { revision, key }] of this.#keys) {
+      digest.toggle('key', id, revision);
+      revisions.set(key.keyId, revision - head.generation);
+      keys.push(key);
+    }
+    if (digest.toString() !== head.digest) throw new SnapshotRefusedError('omitted', 'snapshot');
+    return {
+      records: { schemaVersion, revision: head.revision, keys, ...this.#catalogue.value },
+      state: new SnapshotState(this.#signer, head, digest, revisions, this.#catalogue.revision),
+    };
+  }
+}
+
+/** What is known of a snapshot that was taken in: enough to tell whether a change leads on from it, and no records. */
+export class SnapshotState {
+  readonly #signer: SnapshotSigner;
+  /** Relative to the generation: small numbers take no room of their own. */
+  readonly #revisions: Map<string, number>;
+  #head: SnapshotHead;
+  #digest: SnapshotDigest;
+  #catalogueRevision: number;
+
+  constructor(
+    signer: SnapshotSigner,
+    head: SnapshotHead,
+    digest: SnapshotDigest,
+    revisions: Map<string, number>,
+    catalogueRevision: number,
+  ) {
+    this.#signer = signer;
+    this.#head = head;
+    this.#digest = digest;
+    this.#revisions = revisions;
+    this.#catalogueRevision = catalogueRevision;
+  }
+
+  get head(): SnapshotHead {
+    return this.#head;
+  }
+
+  /** How many keys there are. */
+  get size(): number {
+    return this.#revisions.size;
+  }
+
+  /** The revision that a record is at; undefined for one that is not known. */
+  revisionOf({ kind, id }: Omit<ReadRecord, 'text'>): number | undefined {
+    if (kind === 'catalogue') return this.#catalogueRevision;
+    const relative = this.#revisions.get(id);
+    return relative === undefined ? undefined : relative + this.#head.generation;
+  }
+
+  /**
+   * Takes in what changed up to a later head, whole or not at all.
+   *
+   * @param changed - each record once, as it is at that head, with the revision of its last change
+   * @returns the changes in the order of revisions
+   * @throws {SnapshotRefusedError}
+   */
+  advance(
+    head: SnapshotHead,
+    changed: readonly (ReadRecord & { readonly changedAt: number })[],
+  ): SnapshotChange[] {
+    this.requireLater(head);
+    const digest = this.#digest.copy();
+    const changes: SnapshotChange[] = [];
+    let count = this.#revisions.size;
+    for (const { kind, id, text, changedAt } of changed) {
+      const before = this.revisionOf({ kind, id });
+      if (before !== undefined) digest.toggle(kind, id, before);
+      if (text !== undefined) digest.toggle(kind, id, changedAt);
+      if (kind === 'key') count += (text === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
+      changes.push(this.#change({ kind, id, text }, changedAt));
+    }
+    if (count !== head.count || digest.toString() !== head.digest) {
+      throw new SnapshotRefusedError('omitted', 'changes');
+    }
+    for (const change of changes) this.#note(change);
+    this.#digest = digest;
+    this.#head = head;
+    return changes.toSorted((a, b) => a.revision - b.revision);
+  }
+
+  /** @throws {SnapshotRefusedError} for a head from before the one that is known */
+  requireLater(head: SnapshotHead): void {
+    if (head.revision < this.#head.revision || head.at < this.#head.at) {
+      throw new SnapshotRefusedError('older', 'head');
+    }
+  }
+
+  #change({ kind, id, text }: ReadRecord, revision: number): SnapshotChange {
+    if (kind === 'key' && text === undefined) return { kind, revision, keyId: id, key: undefined };
+    if (text === undefined) throw new SnapshotRefusedError('omitted', kind);
+    const record = openRecord<KeyRecord | Catalogue>(this.#signer, { kind, id, text });
+    if (record.revision !== revision) {
+      throw new SnapshotRefusedError('older', id === '' ? kind : `${kind} ${id}`);
+    }
+    return kind === 'key'
+      ? { kind, revision, keyId: id, key: record.value as KeyRecord }
+      : { kind, revision, catalogue: record.value as Catalogue };
+  }
+
+  #note(change: SnapshotChange): void {
+    if (change.kind === 'catalogue') this.#catalogueRevision = change.revision;
+    else if (change.key === undefined) this.#revisions.delete(change.keyId);
+    else this.#revisions.set(change.keyId, change.revision - this.#head.generation);
+  }
+}
