@@ -37,6 +37,15 @@ export const variables: readonly VariableDescription[] = [
   },
   { name: 'AIGATEWAY_PROFILE', description: '`development` or `production` (the default)' },
   {
+    name: 'AIGATEWAY_ROLE',
+    description:
+      '`proxy`: models alone; `all`: with the management API and its store. `all` in development, else `proxy`',
+  },
+  {
+    name: 'LITELLM_SALT_KEY',
+    description: "Seals upstreams' secrets in the store; the root secret does where it is not set",
+  },
+  {
     name: 'AIGATEWAY_CONFIG',
     description: 'Path of the configuration file; also `CONFIG_FILE_PATH`',
   },

@@ -35,7 +35,7 @@ The gateway reads a LiteLLM \`config.yaml\` (\`--config FILE\`, \`AIGATEWAY_CONF
 - A changed file, \`.env\` included, takes effect without a restart, except for what a process takes once: addresses and ports, \`base_path\`,
   \`cors_origins\`, sizes and times of connections, \`trusted_hops\`, proxy and authorities. The log names those that changed:
   \`needs a restart: port, cors_origins\`. The environment of the process is read at the start
-  alone, and so are \`AIGATEWAY_CONFIG\`, \`AIGATEWAY_PROFILE\` and \`AIGATEWAY_SECRET\`.
+  alone, and so are \`AIGATEWAY_CONFIG\`, \`AIGATEWAY_PROFILE\`, \`AIGATEWAY_ROLE\` and the secrets.
 - Of two values for one setting the environment variable counts before the file, and a variable of the process before \`.env\`.
 - Keys of LiteLLM that have no effect here are accepted and listed at the start with the reason. Keys are refused only where
   ignoring them would weaken safety or spend money, and only when they ask for something.

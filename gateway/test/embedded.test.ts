@@ -79,7 +79,10 @@ describe('a gateway with both planes in one process', () => {
     const { url, master } = running;
     const made = await post(url, '/team/new', master, { team_alias: 'search', rpm_limit: 0 });
     const { team_id: team } = (await made.json()) as { team_id: string };
-    const keys = [await newKey(running, { team_id: team }), await newKey(running, { team_id: team })];
+    const keys = [
+      await newKey(running, { team_id: team }),
+      await newKey(running, { team_id: team }),
+    ];
     for (const key of keys) {
       const refused = await chat(url, key);
       expect(refused.status).toBe(429);

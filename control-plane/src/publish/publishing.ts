@@ -1,4 +1,9 @@
-import type { Catalogue, PublishedChange, SnapshotPublisher } from '@aigateway/contract/snapshot';
+import {
+  RepublishNeededError,
+  type Catalogue,
+  type PublishedChange,
+  type SnapshotPublisher,
+} from '@aigateway/contract/snapshot';
 import type { KeyRecord } from '@aigateway/contract/records';
 import type { BudgetDocument, Kind } from '../store/documents.ts';
 import type { Entities, IndexName, Stored } from '../store/entities.ts';
@@ -52,7 +57,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       const batch = [...waiting.values()];
       waiting.clear();
       try {
-        await publisher.publish(await changesOf(batch));
+        await publishChanges(batch);
         failures = 0;
       } catch (error) {
         // What was written meanwhile is newer; both are read from the store again.
@@ -77,6 +82,20 @@ export function createPublishing(options: PublishingOptions): Publishing {
       running = undefined;
     });
     return running;
+  };
+
+  /** Where proxies hold nothing to change, as after Redis lost its data, they are given everything. */
+  const publishChanges = async (batch: readonly Written[]): Promise<void> => {
+    const changes = await changesOf(batch);
+    try {
+      if (changes.length > 0) await publisher.publish(changes);
+    } catch (error) {
+      if (!(error instanceof RepublishNeededError)) throw error;
+      await republish();
+    }
+  };
+  const republish = async (): Promise<void> => {
+    await publisher.republish(everyKey(), await options.catalogue());
   };
 
   const changesOf = async (batch: readonly Written[]): Promise<PublishedChange[]> => {
@@ -106,10 +125,8 @@ export function createPublishing(options: PublishingOptions): Publishing {
         return keyIdsBy('team_id', id);
       case 'user':
         return keyIdsBy('user_id', id);
-      case 'team_membership': {
-        const teamId = id.slice(0, id.lastIndexOf(':'));
-        return keyIdsBy('team_id', teamId);
-      }
+      case 'team_membership':
+        return (await Promise.all(teamIdsIn(id).map((team) => keyIdsBy('team_id', team)))).flat();
       case 'organization': {
         const teams = await idsOf('team', 'organization_id', id);
         const ofTeams = await Promise.all(teams.map((team) => keyIdsBy('team_id', team)));
@@ -222,7 +239,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
   return {
     async publishAll() {
       await running;
-      await publisher.republish(everyKey(), await options.catalogue());
+      await republish();
     },
     async publish(written) {
       for (const one of written) waiting.set(nameOf(one), one);
@@ -242,6 +259,11 @@ const catalogueKinds: ReadonlySet<Kind> = new Set<Kind>(['model', 'credential', 
 
 function nameOf({ kind, id }: Written): string {
   return `${kind} ${id}`;
+}
+
+/** Ids may hold colons themselves: every team that the id of a membership may begin with. */
+function teamIdsIn(id: string): string[] {
+  return [...id.matchAll(/:/g)].map(({ index }) => id.slice(0, index));
 }
 
 function membershipId(teamId: string | null, userId: string | null): string | undefined {

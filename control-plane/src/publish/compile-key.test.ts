@@ -1,0 +1,257 @@
+import { describe, expect, it } from 'vitest';
+import type {
+  BudgetDocument,
+  KeyDocument,
+  LimitFields,
+  OrganizationDocument,
+  TeamDocument,
+  TeamMembershipDocument,
+  UserDocument,
+} from '../store/documents.ts';
+import { compileKey, limitsOf, type KeyRows } from './compile-key.ts';
+
+const tracked = { created_at: '', created_by: '', updated_at: '', updated_by: '' };
+const unlimited: LimitFields = {
+  max_budget: null,
+  soft_budget: null,
+  budget_duration: null,
+  budget_limits: null,
+  rpm_limit: null,
+  tpm_limit: null,
+  max_parallel_requests: null,
+  model_rpm_limit: null,
+  model_tpm_limit: null,
+  model_max_budget: {},
+};
+
+function keyOf(changes: Partial<KeyDocument> = {}): KeyDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    key_id: 'k1',
+    secrets: [{ hash: 'aa', name: 'sk-...abcd', not_after: null }],
+    key_alias: null,
+    user_id: null,
+    team_id: null,
+    organization_id: null,
+    budget_id: null,
+    models: [],
+    aliases: {},
+    allowed_routes: [],
+    key_type: 'default',
+    metadata: {},
+    permissions: {},
+    tags: [],
+    blocked: null,
+    expires: null,
+    max_requests: null,
+    rotation_count: 0,
+    last_rotation_at: null,
+    inert: {},
+    ...changes,
+  };
+}
+
+function teamOf(changes: Partial<TeamDocument> = {}): TeamDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    team_id: 't1',
+    team_alias: 'search',
+    organization_id: null,
+    members_with_roles: [],
+    team_member_permissions: [],
+    models: [],
+    model_aliases: {},
+    metadata: {},
+    blocked: false,
+    credential: null,
+    inert: {},
+    ...changes,
+  };
+}
+
+function userOf(changes: Partial<UserDocument> = {}): UserDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    user_id: 'u1',
+    user_email: 'a@example.com',
+    user_alias: null,
+    user_role: 'internal_user',
+    sso_user_id: null,
+    models: [],
+    metadata: {},
+    inert: {},
+    ...changes,
+  };
+}
+
+function budgetOf(changes: Partial<BudgetDocument> = {}): BudgetDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    budget_id: 'b1',
+    budget_reset_at: null,
+    inert: {},
+    ...changes,
+  };
+}
+
+const organization: OrganizationDocument = {
+  ...tracked,
+  organization_id: 'o1',
+  organization_alias: 'acme',
+  budget_id: 'b1',
+  models: ['gpt-*'],
+  metadata: {},
+  inert: {},
+};
+
+const membership: TeamMembershipDocument = {
+  ...tracked,
+  ...unlimited,
+  team_id: 't1',
+  user_id: 'u1',
+  budget_id: null,
+  allowed_models: [],
+  max_budget: 5,
+};
+
+function compiled(rows: Partial<KeyRows>, options = {}) {
+  return compileKey(
+    { key: keyOf(), budgets: new Map(), ...rows },
+    { modelDefaults: {}, ...options },
+  );
+}
+
+describe('the record of a key', () => {
+  it('has the secrets, the expiry and the money in the units of the data plane', () => {
+    const record = compiled({
+      key: keyOf({
+        secrets: [
+          { hash: 'new', name: 'sk-...2222', not_after: null },
+          { hash: 'old', name: 'sk-...1111', not_after: '2026-11-26T10:00:00.000Z' },
+        ],
+        expires: '2027-01-01T00:00:00.000Z',
+        max_budget: 0.1,
+        budget_duration: '30d',
+        budget_limits: [{ max_budget: 2, budget_duration: '1d' }],
+      }),
+    });
+    expect(record.secrets).toEqual([
+      { hash: 'new' },
+      { hash: 'old', notAfter: Date.UTC(2026, 10, 26, 10) },
+    ]);
+    expect(record.expiresAt).toBe(Date.UTC(2027, 0, 1));
+    expect(record.scopes).toEqual([
+      {
+        kind: 'api_key',
+        id: 'k1',
+        label: 'sk-...2222',
+        limits: {
+          budgets: [
+            { maxNanoUsd: 100_000_000, window: '30d' },
+            { maxNanoUsd: 2_000_000_000, window: '1d' },
+          ],
+        },
+      },
+    ]);
+  });
+
+  it('is owned by its team, else its user, else itself', () => {
+    expect(compiled({}).ownerId).toBe('k1');
+    expect(compiled({ key: keyOf({ user_id: 'u1' }), user: userOf() }).ownerId).toBe('u1');
+    const both = keyOf({ user_id: 'u1', team_id: 't1' });
+    expect(compiled({ key: both, user: userOf(), team: teamOf() }).ownerId).toBe('t1');
+  });
+
+  it('stands under every holder of limits above it, the widest first', () => {
+    const record = compiled({
+      key: keyOf({ team_id: 't1', user_id: 'u1', rpm_limit: 1 }),
+      team: teamOf({ organization_id: 'o1', rpm_limit: 2 }),
+      user: userOf({ rpm_limit: 3 }),
+      membership,
+      organization,
+      budgets: new Map([['b1', budgetOf({ rpm_limit: 4 })]]),
+    });
+    expect(record.scopes.map(({ kind, id }) => `${kind} ${id}`)).toEqual([
+      'organization o1',
+      'team t1',
+      'team_member t1:u1',
+      'api_key k1',
+    ]);
+  });
+
+  it('counts a user’s limits for keys without a team, or for all where that is set', () => {
+    const user = userOf({ rpm_limit: 3 });
+    const kinds = (rows: Partial<KeyRows>, options = {}) =>
+      compiled(rows, options).scopes.map(({ kind }) => kind);
+    const own = keyOf({ user_id: 'u1' });
+    const inTeam = keyOf({ user_id: 'u1', team_id: 't1' });
+    expect(kinds({ key: own, user })).toEqual(['user', 'api_key']);
+    expect(kinds({ key: inTeam, user, team: teamOf() })).toEqual(['api_key']);
+    const everywhere = { userLimitsOnTeamKeys: true };
+    expect(kinds({ key: inTeam, user, team: teamOf() }, everywhere)).toEqual(['user', 'api_key']);
+  });
+
+  it('may use what each list above it lets in as well', () => {
+    const key = keyOf({ team_id: 't1', user_id: 'u1', models: ['gpt-4o', 'o3'] });
+    const team = teamOf({ models: ['gpt-4o', 'gpt-5'] });
+    const record = compiled({ key, team, user: userOf({ models: ['o3'] }), organization });
+    expect(record.models).toEqual(['gpt-4o', 'o3']);
+    expect(record.modelsAbove).toEqual([['gpt-*'], ['gpt-4o', 'gpt-5']]);
+    const own = compiled({ key: keyOf({ user_id: 'u1' }), user: userOf({ models: ['o3'] }) });
+    expect(own.modelsAbove).toEqual([['o3']]);
+    expect(
+      compiled({ key: keyOf({ models: ['all-team-models'], team_id: 't1' }), team }).models,
+    ).toEqual(['gpt-4o', 'gpt-5']);
+    expect(compiled({ key: keyOf({ models: ['all-proxy-models'] }) }).models).toEqual([]);
+  });
+
+  it('takes the limits of its budget where it has none of its own', () => {
+    const budgets = new Map([['b1', budgetOf({ rpm_limit: 10, tpm_limit: 500 })]]);
+    const record = compiled({ key: keyOf({ budget_id: 'b1', rpm_limit: 3 }), budgets });
+    expect(record.scopes.at(-1)?.limits).toEqual({ requestsPerMinute: 3, tokensPerMinute: 500 });
+  });
+
+  it('is blocked with its team, and goes by its aliases after the team’s', () => {
+    const key = keyOf({ team_id: 't1', aliases: { fast: 'gpt-4o-mini' } });
+    const team = teamOf({ blocked: true, model_aliases: { default: 'fast' } });
+    const record = compiled({ key, team });
+    expect(record.blocked).toBe(true);
+    expect(record.aliases).toEqual({ fast: 'gpt-4o-mini', default: 'gpt-4o-mini' });
+  });
+
+  it('has limits for single models, its own before those of deployments', () => {
+    const record = compiled(
+      {
+        key: keyOf({
+          model_rpm_limit: { a: 5 },
+          model_max_budget: { b: { budget_limit: 1, time_period: '1d' }, c: 'nonsense' },
+        }),
+      },
+      { modelDefaults: { a: { requestsPerMinute: 9, tokensPerMinute: 90 } } },
+    );
+    expect(record.modelLimits).toEqual({
+      a: { requestsPerMinute: 5, tokensPerMinute: 90 },
+      b: { budgets: [{ maxNanoUsd: 1_000_000_000, window: '1d' }] },
+    });
+  });
+
+  it('says administrator only where its user is one', () => {
+    const key = keyOf({ user_id: 'u1' });
+    expect(compiled({ key, user: userOf() }).role).toBe('model');
+    expect(compiled({ key, user: userOf({ user_role: 'proxy_admin' }) }).role).toBe('admin');
+  });
+});
+
+describe('limits of a row', () => {
+  it('are none where the row has none, and zero where it says zero', () => {
+    expect(limitsOf(unlimited)).toEqual({});
+    expect(limitsOf({ ...unlimited, rpm_limit: 0, max_budget: 0 })).toEqual({
+      requestsPerMinute: 0,
+      budgets: [{ maxNanoUsd: 0 }],
+    });
+  });
+});
