@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createMemoryBus } from '@aigateway/contract/memory-bus';
+import type { KeyRecord } from '@aigateway/contract/records';
+import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
+import { createPublishing, type Publishing } from '../src/publish/publishing.ts';
+import type { KeyDocument, TeamDocument } from '../src/store/documents.ts';
+import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import type { Store } from '../src/store/store.ts';
+
+const tracked = {
+  created_at: '2026-11-26T00:00:00.000Z',
+  created_by: 'admin',
+  updated_at: '2026-11-26T00:00:00.000Z',
+  updated_by: 'admin',
+};
+const unlimited = {
+  max_budget: null,
+  soft_budget: null,
+  budget_duration: null,
+  budget_limits: null,
+  rpm_limit: null,
+  tpm_limit: null,
+  max_parallel_requests: null,
+  model_rpm_limit: null,
+  model_tpm_limit: null,
+  model_max_budget: {},
+};
+
+function keyOf(id: string, changes: Partial<KeyDocument> = {}): KeyDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    key_id: id,
+    secrets: [{ hash: `hash-of-${id}`, name: 'sk-...', not_after: null }],
+    key_alias: null,
+    user_id: null,
+    team_id: null,
+    organization_id: null,
+    budget_id: null,
+    models: [],
+    aliases: {},
+    allowed_routes: [],
+    key_type: 'default',
+    metadata: {},
+    permissions: {},
+    tags: [],
+    blocked: null,
+    expires: null,
+    max_requests: null,
+    rotation_count: 0,
+    last_rotation_at: null,
+    inert: {},
+    ...changes,
+  };
+}
+
+function teamOf(id: string, changes: Partial<TeamDocument> = {}): TeamDocument {
+  return {
+    ...tracked,
+    ...unlimited,
+    team_id: id,
+    team_alias: null,
+    organization_id: null,
+    members_with_roles: [],
+    team_member_permissions: [],
+    models: [],
+    model_aliases: {},
+    metadata: {},
+    blocked: false,
+    credential: null,
+    inert: {},
+    ...changes,
+  };
+}
+
+const catalogue: Catalogue = {
+  models: [],
+  deployments: [],
+  credentials: [],
+  router: {} as Catalogue['router'],
+  settings: {} as Catalogue['settings'],
+};
+
+let store: Store;
+let publishing: Publishing;
+/** What a proxy that follows knows, by key id. */
+let known: Map<string, KeyRecord>;
+let failures: unknown[];
+
+beforeEach(async () => {
+  store = await createSqliteStore({ path: ':memory:' });
+  known = new Map();
+  failures = [];
+});
+afterEach(async () => {
+  publishing.close();
+  await store.close();
+});
+
+function createWith(publisher: SnapshotPublisher, retryMs?: number[]): Publishing {
+  return createPublishing({
+    entities: store.entities,
+    publisher,
+    catalogue: () => Promise.resolve(catalogue),
+    fixedKeys: () => [{ keyId: 'fixed', secrets: [] } as unknown as KeyRecord],
+    compile: () => ({ modelDefaults: {} }),
+    onFailure: (error) => failures.push(error),
+    ...(retryMs !== undefined && { retryMs }),
+  });
+}
+
+async function follow(): Promise<SnapshotPublisher> {
+  const bus = createMemoryBus();
+  const source = bus.createSource();
+  void source.start({
+    replace: ({ keys }) => {
+      known = new Map(keys.map((key) => [key.keyId, key]));
+    },
+    change: (change) => {
+      if (change.kind !== 'key') return;
+      if (change.key === undefined) known.delete(change.keyId);
+      else known.set(change.keyId, change.key);
+    },
+  });
+  return bus.publisher;
+}
+
+function put(kind: 'key', document: KeyDocument): Promise<unknown>;
+function put(kind: 'team', document: TeamDocument): Promise<unknown>;
+function put(_kind: string, document: KeyDocument | TeamDocument): Promise<unknown> {
+  return 'key_id' in document
+    ? store.entities.write([{ kind: 'key', id: document.key_id, document }])
+    : store.entities.write([{ kind: 'team', id: document.team_id, document }]);
+}
+
+describe('publishing', () => {
+  it('begins with everything: the keys of the file and those of the store', async () => {
+    publishing = createWith(await follow());
+    await put('key', keyOf('a'));
+    await put('key', keyOf('b'));
+    await publishing.publishAll();
+    expect([...known.keys()].sort()).toEqual(['a', 'b', 'fixed']);
+  });
+
+  it('tells of a new, a changed and a removed key before it resolves', async () => {
+    publishing = createWith(await follow());
+    await publishing.publishAll();
+    await put('key', keyOf('a'));
+    await publishing.publish([{ kind: 'key', id: 'a' }]);
+    expect(known.get('a')?.blocked).toBe(false);
+    await put('key', keyOf('a', { blocked: true }));
+    await publishing.publish([{ kind: 'key', id: 'a' }]);
+    expect(known.get('a')?.blocked).toBe(true);
+    await store.entities.write([{ kind: 'key', id: 'a', document: undefined }]);
+    await publishing.publish([{ kind: 'key', id: 'a' }]);
+    expect(known.has('a')).toBe(false);
+  });
+
+  it('compiles every key under a team anew when the team changes, and no other', async () => {
+    publishing = createWith(await follow());
+    await put('team', teamOf('t'));
+    for (const id of ['a', 'b']) await put('key', keyOf(id, { team_id: 't' }));
+    await put('key', keyOf('other'));
+    await publishing.publishAll();
+    const other = known.get('other');
+    await put('team', teamOf('t', { rpm_limit: 7 }));
+    await publishing.publish([{ kind: 'team', id: 't' }]);
+    for (const id of ['a', 'b']) {
+      expect(known.get(id)?.scopes.find(({ kind }) => kind === 'team')?.limits).toEqual({
+        requestsPerMinute: 7,
+      });
+    }
+    expect(known.get('other')).toBe(other);
+  });
+
+  it('makes up for what could not be published, with what is true by then', async () => {
+    const told = Promise.withResolvers<unknown>();
+    let tries = 0;
+    publishing = createWith(
+      {
+        revision: () => Promise.resolve(1),
+        publish: (changes) => {
+          tries += 1;
+          if (tries === 1) return Promise.reject(new Error('away'));
+          told.resolve(changes);
+          return Promise.resolve(2);
+        },
+        republish: () => Promise.resolve(1),
+        close: () => Promise.resolve(),
+      },
+      [1],
+    );
+    await put('key', keyOf('a'));
+    await publishing.publish([{ kind: 'key', id: 'a' }]);
+    expect(failures).toHaveLength(1);
+    expect(publishing.behind).toBe(1);
+    await put('key', keyOf('a', { blocked: true }));
+    expect(await told.promise).toMatchObject([{ kind: 'key', keyId: 'a', key: { blocked: true } }]);
+  });
+
+  it('gives proxies everything where they hold nothing that could be changed', async () => {
+    publishing = createWith(await follow());
+    await put('key', keyOf('a'));
+    await publishing.publish([{ kind: 'key', id: 'a' }]);
+    expect([...known.keys()].sort()).toEqual(['a', 'fixed']);
+    expect(failures).toEqual([]);
+  });
+});
