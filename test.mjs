@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { runChild } from './scripts/child-process.mjs';
 import { install } from './scripts/install.mjs';
 import { environmentWith, projectNode } from './scripts/project-node.mjs';
+import { withServers } from './scripts/redis-server.mjs';
 import { tally } from './scripts/test-report.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -41,7 +42,7 @@ try {
       `--outputFile.json=${report}`,
       ...vitestArgs,
     ],
-    { cwd: root, env: environmentWith(node) },
+    { cwd: root, env: withServers(environmentWith(node), root) },
   );
   const written = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined;
   const result = tally(written, code, root);
