@@ -5,6 +5,8 @@ import { policies, route, type Route } from './http/route.ts';
 import { budgetRoutes } from './budgets/routes.ts';
 import { customerRoutes } from './customers/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
+import { manageRoutes } from './manage/routes.ts';
+import { organizationRoutes } from './organizations/routes.ts';
 import { teamRoutes } from './teams/routes.ts';
 import { userRoutes } from './users/routes.ts';
 
@@ -46,6 +48,8 @@ export const routes: readonly Route[] = [
   ...teamRoutes,
   ...budgetRoutes,
   ...customerRoutes,
+  ...organizationRoutes,
+  ...manageRoutes,
   openApiRoute,
   routeListRoute,
 ];

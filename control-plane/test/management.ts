@@ -7,7 +7,7 @@ import type { ManagementSettings } from '../src/http/call.ts';
 import type { Environment, Written } from '../src/http/registry.ts';
 import type { Route } from '../src/http/route.ts';
 import type { Store } from '../src/store/store.ts';
-import { createMemoryStore } from './memory-store.ts';
+import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 
 export const masterKey = 'sk-master-key-of-the-tests';
 
@@ -56,7 +56,7 @@ export async function startManagement(
     environment?: Partial<Environment>;
   } = {},
 ): Promise<Management> {
-  const own = createMemoryStore();
+  const own = await createSqliteStore({ path: ':memory:' });
   const store = options.store?.(own) ?? own;
   const clock = { ms: Date.parse('2026-11-21T01:00:00Z') };
   const written: Written[] = [];
