@@ -50,6 +50,7 @@ describe('audit', () => {
     await api.post('/key/delete', { keys: [two.key] });
     expect(await verify(api.store.audit)).toMatchObject({ intact: true });
     const text = JSON.stringify(await api.store.audit.list({ limit: 100 }));
-    for (const secret of [one.key, one.token, two.key, two.token]) expect(text).not.toContain(secret);
+    for (const secret of [one.key, one.token, two.key, two.token])
+      expect(text).not.toContain(secret);
   });
 });

@@ -87,7 +87,11 @@ export async function startManagement(
   });
   const { port } = server.address() as AddressInfo;
 
-  const call: Management['call'] = async (method, path, { key = masterKey, body, headers } = {}) => {
+  const call: Management['call'] = async (
+    method,
+    path,
+    { key = masterKey, body, headers } = {},
+  ) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,
       headers: {
@@ -117,7 +121,8 @@ export async function startManagement(
     clock,
     call,
     get: (path, key) => call('GET', path, key === undefined ? {} : { key }),
-    post: (path, body = {}, key) => call('POST', path, key === undefined ? { body } : { body, key }),
+    post: (path, body = {}, key) =>
+      call('POST', path, key === undefined ? { body } : { body, key }),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -133,9 +138,11 @@ function holdToSchema(routes: readonly Route[], method: string, path: string, bo
       one.method === method.toLowerCase() &&
       one.paths.some((own) => new RegExp(`^${own.replaceAll(/:\w+/g, '[^/]+')}$`).test(bare)),
   );
-  expect(route, `${method} ${bare} is in the list of routes`).toBeDefined();
-  const result = route!.answer.safeParse(body);
-  expect(result.error?.issues ?? [], `${method} ${bare} answers as described`).toEqual([]);
+  const problems = route?.answer.safeParse(body).error?.issues ?? [];
+  expect({ route: route?.paths[0] ?? 'unknown', problems }).toEqual({
+    route: route?.paths[0],
+    problems: [],
+  });
 }
 
 /** A user with a role and a key, as an administrator makes them. */

@@ -57,6 +57,7 @@ const rights: { readonly [role in Role]: readonly ('all' | 'write')[] } = {
 export function commonRole(one: Role, other: Role): Role {
   if (one === 'none' || other === 'none') return 'none';
   const common = rights[one].filter((right) => rights[other].includes(right));
-  if (common.includes('all')) return common.includes('write') ? 'proxy_admin' : 'proxy_admin_viewer';
+  if (common.includes('all'))
+    return common.includes('write') ? 'proxy_admin' : 'proxy_admin_viewer';
   return common.includes('write') ? 'internal_user' : 'internal_user_viewer';
 }

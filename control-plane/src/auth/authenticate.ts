@@ -106,7 +106,11 @@ async function keyActor(key: KeyDocument, view: View, now: number): Promise<Acto
   if (key.user_id === null || !(isOwners || creatorRole === 'proxy_admin')) {
     return { ...self, id: key.key_id, role: 'none', userId: undefined, user: undefined };
   }
-  return { ...self, role: commonRole(await roleOf(key.user_id, view), creatorRole), userId: key.user_id };
+  return {
+    ...self,
+    role: commonRole(await roleOf(key.user_id, view), creatorRole),
+    userId: key.user_id,
+  };
 }
 
 async function roleOf(userId: string, view: View): Promise<Role> {

@@ -61,10 +61,7 @@ export async function isOrganizationAdmin(call: Call, organizationId: string): P
   if (isAdmin(actor)) return true;
   if (actor.userId === undefined) return false;
   if (actor.role === 'proxy_admin_viewer' || actor.role === 'internal_user_viewer') return false;
-  const membership = await view.get(
-    'organization_membership',
-    `${organizationId}:${actor.userId}`,
-  );
+  const membership = await view.get('organization_membership', `${organizationId}:${actor.userId}`);
   return membership?.user_role === 'org_admin';
 }
 

@@ -74,11 +74,18 @@ function parse(where: 'query' | 'body', schema: z.ZodObject, value: unknown): ob
 }
 
 function problemOf(where: string, issue: z.core.$ZodIssue): FieldProblem {
-  const loc = [where, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
+  const loc = [
+    where,
+    ...issue.path.map((part) => (typeof part === 'number' ? part : String(part))),
+  ];
   if (issue.code === 'invalid_type' && issue.input === undefined && /undefined/.test(issue.message))
     return { type: 'missing', loc, msg: 'Field required' };
   if (issue.code === 'invalid_type')
-    return { type: `${issue.expected}_type`, loc, msg: `Input should be a valid ${issue.expected}` };
+    return {
+      type: `${issue.expected}_type`,
+      loc,
+      msg: `Input should be a valid ${issue.expected}`,
+    };
   return { type: 'value_error', loc, msg: issue.message };
 }
 

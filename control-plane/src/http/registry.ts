@@ -101,12 +101,7 @@ async function serve(
   const now = clock.now();
   const actor = route.policy.isPublic
     ? anonymousActor
-    : await authenticate(
-        request.headers,
-        environment.masterKeyHash,
-        new View(store.entities),
-        now,
-      );
+    : await authenticate(request.headers, environment.masterKeyHash, new View(store.entities), now);
   authorize(route, request.path, actor);
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });

@@ -119,7 +119,8 @@ function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
     if (value === null || value > cap) throw forbiddenField(limit, 'it exceeds that of your key');
   }
   if (own.max_budget !== null && after.budget_duration !== before.budget_duration) {
-    const isLooser = after.budget_duration !== null && after.budget_duration !== own.budget_duration;
+    const isLooser =
+      after.budget_duration !== null && after.budget_duration !== own.budget_duration;
     if (isLooser) throw forbiddenField('budget_duration', 'your key has another one');
   }
   if (own.expires !== null && after.expires !== before.expires) {

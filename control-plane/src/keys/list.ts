@@ -107,7 +107,8 @@ async function visibleKeys(
   const add = async (more: Where) => {
     // Two conditions on one index never both hold unless they are the same.
     const clash = Object.entries(more).some(
-      ([name, value]) => where[name as keyof Where] !== undefined && where[name as keyof Where] !== value,
+      ([name, value]) =>
+        where[name as keyof Where] !== undefined && where[name as keyof Where] !== value,
     );
     if (clash) return;
     for (const key of await view.findAll('key', { ...where, ...more })) found.set(key.key_id, key);

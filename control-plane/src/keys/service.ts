@@ -336,9 +336,7 @@ export async function updateTeamKeys(
 ): Promise<Outcome> {
   if ((await teamKeyAccess(call, body.team_id)) === undefined) throw notFound('Team', 'team_id');
   const keys = await call.view.findAll('key', { team_id: body.team_id });
-  const named = body.all_keys_in_team
-    ? keys.map(({ key_id }) => key_id)
-    : (body.key_ids ?? []);
+  const named = body.all_keys_in_team ? keys.map(({ key_id }) => key_id) : (body.key_ids ?? []);
   const ofTeam = new Set(
     keys.flatMap((key) => [key.key_id, ...key.secrets.map(({ hash }) => hash)]),
   );
@@ -363,13 +361,16 @@ async function keyToRead(call: Call, named: string): Promise<KeyDocument> {
   return (await keyWithAccess(call, named)).key;
 }
 
-export async function keyToWrite(call: Call, named: string): Promise<KeyDocument> {
+async function keyToWrite(call: Call, named: string): Promise<KeyDocument> {
   const { key, access } = await keyWithAccess(call, named);
   if (access !== 'write') throw notPermitted('key');
   return key;
 }
 
-async function keyWithAccess(call: Call, named: string): Promise<{ key: KeyDocument; access: Access }> {
+async function keyWithAccess(
+  call: Call,
+  named: string,
+): Promise<{ key: KeyDocument; access: Access }> {
   const key = await findKey(call, named);
   const access = key && (await keyAccess(call, key));
   if (key === undefined || access === undefined) throw notFound('Key', 'key');
@@ -407,7 +408,7 @@ function withDefaults(call: Call, body: GenerateBody): GenerateBody {
     if (given === undefined || given === null) continue;
     if (sizeOf(given) > sizeOf(bound)) {
       throw detailError(400, {
-        error: `${field} is over max limit set in config - user_value=${String(given)}; max_value=${String(bound)}`,
+        error: `${field} is over max limit set in config - max_value=${bound}`,
       });
     }
   }

@@ -123,7 +123,12 @@ export async function createToken(
     }
   }
   await visibleProject(call, project_id);
-  const body = generateBody.parse({ ...sent, team_id: project_id, key_alias: name, duration: expires_in });
+  const body = generateBody.parse({
+    ...sent,
+    team_id: project_id,
+    key_alias: name,
+    duration: expires_in,
+  });
   const { key, made } = await makeKey(call, body);
   return {
     answer: { ...(await tokenView(call, key)), secret: made.secret },

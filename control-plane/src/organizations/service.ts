@@ -78,9 +78,7 @@ async function changed(call: Call, current: OrganizationDocument, sent: Fields) 
   const held = await holdersBudget(call, wanted, sent);
   // An organization always has a budget of its own, if need be one without limits.
   const made = held.budgetId === null ? newBudget(call, randomUUID(), {}) : undefined;
-  const changes: Change[] = made
-    ? [put('budget', made.budget_id, made)]
-    : [...held.changes];
+  const changes: Change[] = made ? [put('budget', made.budget_id, made)] : [...held.changes];
   const organization: OrganizationDocument = {
     ...withFields<OrganizationDocument>(current, blank, sent),
     organization_alias: sent.organization_alias ?? current.organization_alias,
@@ -219,9 +217,7 @@ export async function updateOrganizationMember(
   };
   return {
     answer: membershipRow(next),
-    changes: [
-      put('organization_membership', `${next.organization_id}:${next.user_id}`, next),
-    ],
+    changes: [put('organization_membership', `${next.organization_id}:${next.user_id}`, next)],
   };
 }
 

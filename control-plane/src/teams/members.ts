@@ -167,7 +167,11 @@ export async function updateTeamMember(
 /** Takes a member out of a team, with the keys it had there: they would otherwise go on calling in the team's name. */
 export async function deleteTeamMember(
   call: Call,
-  body: { team_id: string; user_id?: string | null | undefined; user_email?: string | null | undefined },
+  body: {
+    team_id: string;
+    user_id?: string | null | undefined;
+    user_email?: string | null | undefined;
+  },
 ): Promise<Outcome> {
   const team = await teamToWrite(call, body.team_id);
   const member = memberNamed(team, body);
@@ -192,7 +196,10 @@ export async function deleteTeamMember(
 
 function memberNamed(
   team: TeamDocument,
-  { user_id, user_email }: { user_id?: string | null | undefined; user_email?: string | null | undefined },
+  {
+    user_id,
+    user_email,
+  }: { user_id?: string | null | undefined; user_email?: string | null | undefined },
 ): TeamMember {
   if (!user_id && !user_email) {
     throw detailError(400, { error: 'Either user_id or user_email needs to be provided' });

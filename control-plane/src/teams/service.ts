@@ -62,7 +62,9 @@ export async function createTeam(call: Call, body: NewBody): Promise<Outcome> {
   }
   const teamId = body.team_id ?? randomUUID();
   if ((await call.view.get('team', teamId)) !== undefined) {
-    throw detailError(400, { error: `Team id = ${teamId} already exists. Please use a different team id.` });
+    throw detailError(400, {
+      error: `Team id = ${teamId} already exists. Please use a different team id.`,
+    });
   }
   const at = timestamp(call);
   const fresh: TeamDocument = {
@@ -102,7 +104,8 @@ async function writtenTeam(call: Call, teamId: string, sent: TeamFields) {
   const { team, changes } = await changedTeam(call, current, sent);
   const isAbove =
     isAdmin(call.actor) ||
-    (current.organization_id !== null && (await isOrganizationAdmin(call, current.organization_id)));
+    (current.organization_id !== null &&
+      (await isOrganizationAdmin(call, current.organization_id)));
   for (const field of isAbove ? [] : fieldsFromAbove) {
     if (JSON.stringify(team[field]) !== JSON.stringify(current[field]))
       throw forbiddenField(field, 'those above the team set it');
@@ -160,13 +163,18 @@ async function checkOrganization(
   if (team.organization_id === null) return;
   const organization = await call.view.get('organization', team.organization_id);
   const mayKnow = await isOrganizationAdmin(call, team.organization_id);
-  if (organization === undefined || (current.organization_id !== team.organization_id && !mayKnow)) {
+  if (
+    organization === undefined ||
+    (current.organization_id !== team.organization_id && !mayKnow)
+  ) {
     throw detailError(400, {
       error: `Organization not found for organization_id=${team.organization_id}`,
     });
   }
   if (!modelsCover(organization.models, team.models)) {
-    throw detailError(400, { error: "There are models in it that the team's organization may not use." });
+    throw detailError(400, {
+      error: "There are models in it that the team's organization may not use.",
+    });
   }
   const budget = await call.view.get('budget', organization.budget_id);
   for (const limit of ['max_budget', 'tpm_limit', 'rpm_limit'] as const) {
@@ -204,10 +212,7 @@ export async function teamInfo(call: Call, teamId: string): Promise<Outcome> {
   };
 }
 
-export async function listTeams(
-  call: Call,
-  query: z.output<typeof listQuery>,
-): Promise<Outcome> {
+export async function listTeams(call: Call, query: z.output<typeof listQuery>): Promise<Outcome> {
   const teams = await visibleTeams(call, query);
   const rows = await teamRows(call, teams);
   const contents = await Promise.all(
@@ -260,8 +265,11 @@ async function visibleTeams(
 ): Promise<TeamDocument[]> {
   const { actor, view } = call;
   const where = organization_id === undefined ? {} : { organization_id };
-  const all = seesAll(actor) || (organization_id !== undefined && (await isOrganizationAdmin(call, organization_id)));
-  if (all) return view.findAll('team', user_id === undefined ? where : { ...where, member: user_id });
+  const all =
+    seesAll(actor) ||
+    (organization_id !== undefined && (await isOrganizationAdmin(call, organization_id)));
+  if (all)
+    return view.findAll('team', user_id === undefined ? where : { ...where, member: user_id });
   const teams = new Map<string, TeamDocument>();
   if (actor.userId !== undefined) {
     for (const team of await view.findAll('team', { ...where, member: actor.userId }))
@@ -269,7 +277,10 @@ async function visibleTeams(
   }
   const own = actor.key?.team_id ?? undefined;
   const ownTeam = own === undefined ? undefined : await view.get('team', own);
-  if (ownTeam !== undefined && (organization_id ?? ownTeam.organization_id) === ownTeam.organization_id)
+  if (
+    ownTeam !== undefined &&
+    (organization_id ?? ownTeam.organization_id) === ownTeam.organization_id
+  )
     teams.set(ownTeam.team_id, ownTeam);
   return [...teams.values()].filter(
     (team) =>
@@ -316,7 +327,8 @@ export async function addModels(
   return changedFromAbove(call, teamId, (team) => {
     if (team.models.length === 0 && models.length > 0) {
       throw detailError(400, {
-        error: 'The team may use every model: it has no list to add to. Set "models" with /team/update.',
+        error:
+          'The team may use every model: it has no list to add to. Set "models" with /team/update.',
       });
     }
     return { models: [...new Set([...team.models, ...models])] };
@@ -333,7 +345,8 @@ export async function deleteModels(
     const left = team.models.filter((model) => !models.includes(model));
     if (left.length === 0 && team.models.length > 0) {
       throw detailError(400, {
-        error: 'No model would be left, and an empty list is every model. Use "no-default-models", or block the team.',
+        error:
+          'No model would be left, and an empty list is every model. Use "no-default-models", or block the team.',
       });
     }
     return { models: left };

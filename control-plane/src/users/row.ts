@@ -54,6 +54,11 @@ export async function userRows(call: Call, users: readonly UserDocument[]): Prom
   });
 }
 
-function membershipOf({ organization_id, user_id, user_role, budget_id }: OrganizationMembershipDocument) {
+function membershipOf({
+  organization_id,
+  user_id,
+  user_role,
+  budget_id,
+}: OrganizationMembershipDocument) {
   return { organization_id, user_id, user_role, budget_id };
 }

@@ -3,12 +3,7 @@ import { id, inert, jsonObject, queryCount, queryList, text, texts, usd } from '
 import { generateBody, keyRow } from '../keys/schema.ts';
 import { teamRow } from '../teams/schema.ts';
 
-const role = z.enum([
-  'proxy_admin',
-  'proxy_admin_viewer',
-  'internal_user',
-  'internal_user_viewer',
-]);
+const role = z.enum(['proxy_admin', 'proxy_admin_viewer', 'internal_user', 'internal_user_viewer']);
 
 const {
   key: _key,

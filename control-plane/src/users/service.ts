@@ -32,7 +32,10 @@ const blank = {
 
 export const roleDescriptions = {
   proxy_admin: { description: 'everything', ui_label: 'Admin (All Permissions)' },
-  proxy_admin_viewer: { description: 'sees everything, changes nothing', ui_label: 'Admin (View Only)' },
+  proxy_admin_viewer: {
+    description: 'sees everything, changes nothing',
+    ui_label: 'Admin (View Only)',
+  },
   internal_user: {
     description: 'makes, sees and deletes its own keys, sees its own spend',
     ui_label: 'Internal User (Create/Delete/View)',
@@ -57,7 +60,11 @@ export async function createUser(call: Call, body: NewBody): Promise<Outcome> {
   for (const wanted of teamsOf(body)) {
     const team = await call.view.get('team', wanted.team_id);
     if (team === undefined) throw detailError(404, { error: `Team ${wanted.team_id} not found.` });
-    const member = { role: wanted.user_role ?? 'user', user_id: userId, user_email: user.user_email };
+    const member = {
+      role: wanted.user_role ?? 'user',
+      user_id: userId,
+      user_email: user.user_email,
+    };
     const added = await addMembers(call, team, [member], {
       max_budget_in_team: wanted.max_budget_in_team,
     });
@@ -92,7 +99,12 @@ export async function createUser(call: Call, body: NewBody): Promise<Outcome> {
   const { key, made } = await makeKey(call, { ...keyFieldsOf(body), user_id: userId });
   changes.push(put('key', key.key_id, key));
   return {
-    answer: { ...(await generatedAnswer(call, key, made)), ...row, teams: teamIds, key: made.secret },
+    answer: {
+      ...(await generatedAnswer(call, key, made)),
+      ...row,
+      teams: teamIds,
+      key: made.secret,
+    },
     changes,
     subject: userId,
   };
@@ -134,8 +146,12 @@ async function updatedUser(call: Call, sent: UserFields): Promise<UserDocument> 
   }
   const current = userId
     ? await call.view.get('user', userId)
-    : (await call.view.find('user', { where: { user_email: email?.toLowerCase() ?? '' }, limit: 1 }))
-        .rows[0];
+    : (
+        await call.view.find('user', {
+          where: { user_email: email?.toLowerCase() ?? '' },
+          limit: 1,
+        })
+      ).rows[0];
   return changedUser(call, current ?? freshUser(call, userId ?? randomUUID(), null), sent);
 }
 
@@ -279,9 +295,7 @@ export async function listUsers(call: Call, query: z.output<typeof listQuery>): 
   const { page, page_size: size } = query;
   const shown = users.slice((page - 1) * size, page * size);
   const rows = await userRows(call, shown);
-  const counts = await Promise.all(
-    shown.map(({ user_id }) => call.view.count('key', { user_id })),
-  );
+  const counts = await Promise.all(shown.map(({ user_id }) => call.view.count('key', { user_id })));
   return {
     answer: {
       users: rows.map((row, index) => ({ ...row, key_count: counts[index] ?? 0 })),

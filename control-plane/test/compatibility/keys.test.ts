@@ -60,7 +60,11 @@ describe('keys as LiteLLM has them', () => {
     expect((await api.post('/key/generate', { key, key_alias: 'first' })).body.key).toBe(key);
     const again = await api.post('/key/generate', { key, key_alias: 'second' });
     expect(again.status).toBe(400);
-    expect(again.body.error).toMatchObject({ type: 'bad_request_error', param: 'key', code: '400' });
+    expect(again.body.error).toMatchObject({
+      type: 'bad_request_error',
+      param: 'key',
+      code: '400',
+    });
     expect(again.body.error.message).toContain('not overwritten');
     expect((await api.get(`/key/info?key=${key}`)).body.info.key_alias).toBe('first');
     for (const bad of ['pk-0123456789abcdef', 'sk-short', `sk-${'é'.repeat(20)}`]) {
@@ -83,7 +87,7 @@ describe('keys as LiteLLM has them', () => {
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => api.post('/key/generate', { key_alias: 'contended' })),
     );
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400]);
+    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 400, 400, 400, 400]);
   });
 
   it('changes what is sent, replaces metadata as a whole, and clears with null', async () => {
@@ -108,13 +112,19 @@ describe('keys as LiteLLM has them', () => {
       rpm_limit: 3,
       expires: made.expires,
     });
-    const cleared = await api.post('/key/update', { key: made.token, duration: '-1', models: null });
-    expect(cleared.body).toMatchObject({ key: made.token, expires: null, models: [] });
-    expect((await api.post('/key/update', { key: 'sk-unknown-unknown' })).body.error).toMatchObject({
-      type: 'not_found_error',
-      param: 'key',
-      code: '404',
+    const cleared = await api.post('/key/update', {
+      key: made.token,
+      duration: '-1',
+      models: null,
     });
+    expect(cleared.body).toMatchObject({ key: made.token, expires: null, models: [] });
+    expect((await api.post('/key/update', { key: 'sk-unknown-unknown' })).body.error).toMatchObject(
+      {
+        type: 'not_found_error',
+        param: 'key',
+        code: '404',
+      },
+    );
   });
 
   it('says which fields have no effect, and refuses those that ask for a protection it has not', async () => {
@@ -179,7 +189,11 @@ describe('keys as LiteLLM has them', () => {
     const bare = await api.get('/key/list?size=2');
     expect(bare.body).toMatchObject({ total_count: 3, current_page: 1, total_pages: 2 });
     expect(bare.body.keys[0]).toMatch(/^[0-9a-f]{64}$/);
-    expect((await api.get('/key/aliases?search=a')).body.aliases).toEqual(['alpha', 'beta', 'gamma']);
+    expect((await api.get('/key/aliases?search=a')).body.aliases).toEqual([
+      'alpha',
+      'beta',
+      'gamma',
+    ]);
   });
 
   it('gives several keys at once and leaves out those that do not exist', async () => {
@@ -204,11 +218,14 @@ describe('keys as LiteLLM has them', () => {
 
   it('deletes by value, hash and alias', async () => {
     await using api = await startManagement();
-    const make = async (alias: string) => (await api.post('/key/generate', { key_alias: alias })).body;
+    const make = async (alias: string) =>
+      (await api.post('/key/generate', { key_alias: alias })).body;
     const [one, two, three] = [await make('a'), await make('b'), await make('c')];
     const { body } = await api.post('/key/delete', { keys: [one.key, two.token] });
     expect(body).toEqual({ deleted_keys: [one.key, two.token] });
-    expect((await api.post('/key/delete', { key_aliases: ['c'] })).body.deleted_keys).toEqual(['c']);
+    expect((await api.post('/key/delete', { key_aliases: ['c'] })).body.deleted_keys).toEqual([
+      'c',
+    ]);
     expect((await api.post('/key/delete', { keys: [three.key] })).status).toBe(404);
     expect((await api.get('/key/info', one.key)).status).toBe(401);
   });
@@ -218,7 +235,12 @@ describe('keys as LiteLLM has them', () => {
     const { body: made } = await api.post('/key/generate', { key_alias: 'turning', max_budget: 7 });
     const { body: next } = await api.post(`/key/${made.token}/regenerate`, { grace_period: '1h' });
     expect(next.key).not.toBe(made.key);
-    expect(next).toMatchObject({ key_id: made.key_id, key_alias: 'turning', max_budget: 7, rotation_count: 1 });
+    expect(next).toMatchObject({
+      key_id: made.key_id,
+      key_alias: 'turning',
+      max_budget: 7,
+      rotation_count: 1,
+    });
     expect((await api.get('/key/info', made.key)).status).toBe(200);
     expect((await api.get('/key/info', next.key)).status).toBe(200);
     api.clock.ms += 3_600_000;
@@ -260,8 +282,15 @@ describe('keys as LiteLLM has them', () => {
       team_id: 't1',
       key_alias: 'ci',
     });
-    expect(body).toMatchObject({ user_id: null, team_id: 't1', metadata: { service_account_id: 'ci' } });
-    const updated = await api.post('/key/update', { key: body.key, metadata: { service_account_id: 'x' } });
+    expect(body).toMatchObject({
+      user_id: null,
+      team_id: 't1',
+      metadata: { service_account_id: 'ci' },
+    });
+    const updated = await api.post('/key/update', {
+      key: body.key,
+      metadata: { service_account_id: 'x' },
+    });
     expect(updated.body.metadata).toEqual({ service_account_id: 'ci' });
   });
 
