@@ -1,11 +1,15 @@
 /**
- * Writes the reference page of the configuration from its schema:
+ * Writes the reference pages of the configuration and of the management API from their schemas:
  *
  *   node scripts/reference.ts
  *
- * A test compares the page with the schema, so it is never behind.
+ * Tests compare the pages with the schemas, so they are never behind.
  */
 import { writeFileSync } from 'node:fs';
 import { configurationPage } from '../contract/src/reference-page.ts';
+import { adminApiPage } from '../control-plane/src/http/reference-page.ts';
+import { routes } from '../control-plane/src/routes.ts';
 
-writeFileSync(new URL('../docs/reference/configuration.md', import.meta.url), configurationPage());
+const pages = new URL('../docs/reference/', import.meta.url);
+writeFileSync(new URL('configuration.md', pages), configurationPage());
+writeFileSync(new URL('admin-api.md', pages), adminApiPage(routes));

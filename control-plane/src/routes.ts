@@ -2,9 +2,15 @@ import { z } from 'zod';
 import { openApiDocument } from './http/openapi.ts';
 import { jsonObject } from './http/fields.ts';
 import { policies, route, type Route } from './http/route.ts';
+import { auditRoutes } from './audit/routes.ts';
 import { budgetRoutes } from './budgets/routes.ts';
+import { credentialRoutes } from './credentials/routes.ts';
 import { customerRoutes } from './customers/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
+import { manageRoutes } from './manage/routes.ts';
+import { modelRoutes } from './models/routes.ts';
+import { organizationRoutes } from './organizations/routes.ts';
+import { spendRoutes } from './spend/routes.ts';
 import { teamRoutes } from './teams/routes.ts';
 import { userRoutes } from './users/routes.ts';
 
@@ -44,6 +50,12 @@ export const routes: readonly Route[] = [
   ...teamRoutes,
   ...budgetRoutes,
   ...customerRoutes,
+  ...organizationRoutes,
+  ...manageRoutes,
+  ...modelRoutes,
+  ...credentialRoutes,
+  ...auditRoutes,
+  ...spendRoutes,
   openApiRoute,
   routeListRoute,
 ];

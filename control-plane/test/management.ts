@@ -7,7 +7,7 @@ import type { ManagementSettings } from '../src/http/call.ts';
 import type { Environment, Written } from '../src/http/registry.ts';
 import type { Route } from '../src/http/route.ts';
 import type { Store } from '../src/store/store.ts';
-import { createMemoryStore } from './memory-store.ts';
+import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 
 export const masterKey = 'sk-master-key-of-the-tests';
 
@@ -56,7 +56,7 @@ export async function startManagement(
     environment?: Partial<Environment>;
   } = {},
 ): Promise<Management> {
-  const own = createMemoryStore();
+  const own = await createSqliteStore({ path: ':memory:' });
   const store = options.store?.(own) ?? own;
   const clock = { ms: Date.parse('2026-11-21T01:00:00Z') };
   const written: Written[] = [];
@@ -138,9 +138,11 @@ function holdToSchema(routes: readonly Route[], method: string, path: string, bo
       one.method === method.toLowerCase() &&
       one.paths.some((own) => new RegExp(`^${own.replaceAll(/:\w+/g, '[^/]+')}$`).test(bare)),
   );
-  expect(route, `${method} ${bare} is in the list of routes`).toBeDefined();
-  const result = route!.answer.safeParse(body);
-  expect(result.error?.issues ?? [], `${method} ${bare} answers as described`).toEqual([]);
+  const problems = route?.answer.safeParse(body).error?.issues ?? [];
+  expect({ route: route?.paths[0] ?? 'unknown', problems }).toEqual({
+    route: route?.paths[0],
+    problems: [],
+  });
 }
 
 /** A user with a role and a key, as an administrator makes them. */

@@ -38,7 +38,7 @@ function mask(value: JsonValue): JsonValue {
       .filter(([name]) => name !== 'hash')
       .map(([name, member]) => [
         name,
-        name === 'credential_values' || (isSecretParam(name) && typeof member === 'string')
+        name === 'credential_values' || (isSecretParam(name) && member !== null)
           ? '****'
           : mask(member),
       ]),

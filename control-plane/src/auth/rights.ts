@@ -59,7 +59,7 @@ function documented(route: string): string {
 export async function isOrganizationAdmin(call: Call, organizationId: string): Promise<boolean> {
   const { actor, view } = call;
   if (isAdmin(actor)) return true;
-  if (actor.userId === undefined || actor.role === 'none') return false;
+  if (actor.userId === undefined) return false;
   if (actor.role === 'proxy_admin_viewer' || actor.role === 'internal_user_viewer') return false;
   const membership = await view.get('organization_membership', `${organizationId}:${actor.userId}`);
   return membership?.user_role === 'org_admin';

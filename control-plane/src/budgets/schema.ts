@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { id, inert, jsonObject, limitFields, refused, text, texts, usd } from '../http/fields.ts';
 
-export const budgetFields = {
+const budgetFields = {
   ...limitFields,
   tpd_limit: refused(z.unknown().optional()),
   allowed_models: inert(texts.nullish()),

@@ -126,7 +126,7 @@ function changedBudget(call: Call, budget: BudgetDocument, sent: object): Budget
   return next;
 }
 
-export async function requireBudget(call: Call, budgetId: string): Promise<BudgetDocument> {
+async function requireBudget(call: Call, budgetId: string): Promise<BudgetDocument> {
   const budget = await call.view.get('budget', budgetId);
   if (budget === undefined) throw detailError(404, { error: `Budget ${budgetId} not found.` });
   return budget;

@@ -13,6 +13,8 @@ export type Policy = {
   readonly roles: ReadonlySet<Role>;
   readonly isPublic?: boolean;
   readonly masterOnly?: boolean;
+  /** What LiteLLM answers to the others; 401 unless said otherwise. */
+  readonly refusal?: 403;
 };
 
 const every: readonly Role[] = [
@@ -60,6 +62,12 @@ export const policies = {
     name: 'admin',
     text: 'administrators; viewing administrators where it reads',
     roles: new Set<Role>(['proxy_admin']),
+  },
+  modelAdmin: {
+    name: 'admin of models',
+    text: 'administrators',
+    roles: new Set<Role>(['proxy_admin']),
+    refusal: 403,
   },
   master: {
     name: 'master key',
@@ -135,7 +143,7 @@ export function authorize(route: Route, path: string, actor: Actor): void {
     throw proxyError(403, 'auth_error', 'A viewing administrator cannot change anything.', 'None');
   }
   throw proxyError(
-    401,
+    policy.refusal ?? 401,
     'auth_error',
     `Only proxy admin can be used to call this route. Your role is ${actor.role === 'none' ? 'unknown' : actor.role}.`,
     'None',

@@ -361,7 +361,7 @@ async function keyToRead(call: Call, named: string): Promise<KeyDocument> {
   return (await keyWithAccess(call, named)).key;
 }
 
-export async function keyToWrite(call: Call, named: string): Promise<KeyDocument> {
+async function keyToWrite(call: Call, named: string): Promise<KeyDocument> {
   const { key, access } = await keyWithAccess(call, named);
   if (access !== 'write') throw notPermitted('key');
   return key;
@@ -408,7 +408,7 @@ function withDefaults(call: Call, body: GenerateBody): GenerateBody {
     if (given === undefined || given === null) continue;
     if (sizeOf(given) > sizeOf(bound)) {
       throw detailError(400, {
-        error: `${field} is over max limit set in config - user_value=${String(given)}; max_value=${String(bound)}`,
+        error: `${field} is over max limit set in config - max_value=${bound}`,
       });
     }
   }

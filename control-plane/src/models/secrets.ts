@@ -25,6 +25,11 @@ export function isSecretParam(name: string): boolean {
   return secretParams.has(name) || /(^|_)(secret|password|credentials)$/.test(name);
 }
 
+/** Whether a value says where a secret is instead of being one. */
+export function isReference(value: JsonValue | undefined): boolean {
+  return typeof value === 'string' && reference.test(value);
+}
+
 /** Seals what is secret, so that the store never holds it in the clear; references stay as they are. */
 export function sealParams(params: JsonObject, sealer: Sealer): JsonObject {
   return Object.fromEntries(
@@ -36,8 +41,8 @@ export function sealParams(params: JsonObject, sealer: Sealer): JsonObject {
 }
 
 /** Seals every text, whatever its name. */
-export function sealValue(value: JsonValue, sealer: Sealer): JsonValue {
-  if (typeof value === 'string') return reference.test(value) ? value : sealer.seal(value);
+function sealValue(value: JsonValue, sealer: Sealer): JsonValue {
+  if (typeof value === 'string') return isReference(value) ? value : sealer.seal(value);
   if (Array.isArray(value)) return value.map((entry) => sealValue(entry, sealer));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

@@ -1,7 +1,7 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import type { Call } from '../http/call.ts';
-import { budgetResetAt, windowStartMs } from '../http/limits.ts';
-import { usdOf, spentBy } from '../spend/sums.ts';
+import { budgetResetAt } from '../http/limits.ts';
+import { spentBy } from '../spend/sums.ts';
 import type { TeamDocument, TeamMembershipDocument } from '../store/documents.ts';
 
 export async function teamRows(call: Call, teams: readonly TeamDocument[]): Promise<JsonObject[]> {
@@ -63,7 +63,26 @@ export async function membershipRows(
   if (memberships.length === 0) return [];
   const sharedId = team.metadata['team_member_budget_id'];
   const shared = typeof sharedId === 'string' ? await call.view.get('budget', sharedId) : undefined;
-  const spent = await spentInTeam(call, team.team_id);
+  const keys = await call.view.findAll('key', { team_id: team.team_id });
+  const windows = new Map(
+    memberships.map(({ user_id, max_budget, budget_duration }) => [
+      user_id,
+      max_budget === null ? (shared?.budget_duration ?? null) : budget_duration,
+    ]),
+  );
+  const ofMembers = keys.filter(({ user_id }) => user_id !== null && windows.has(user_id));
+  const spent = await spentBy(
+    call,
+    'key',
+    ofMembers.map(({ key_id, user_id }) => ({
+      id: key_id,
+      window: windows.get(user_id ?? '') ?? null,
+    })),
+  );
+  const sumOf = (userId: string, part: 'spend' | 'total') =>
+    ofMembers
+      .filter(({ user_id }) => user_id === userId)
+      .reduce((sum, { key_id }) => sum + spent(key_id)[part], 0);
   return memberships.map((membership): JsonObject => {
     const hasOwn = membership.max_budget !== null;
     const limits = hasOwn ? membership : shared;
@@ -71,8 +90,9 @@ export async function membershipRows(
       user_id: membership.user_id,
       team_id: membership.team_id,
       budget_id: hasOwn ? membership.budget_id : (shared?.budget_id ?? null),
-      spend: spent(membership.user_id, limits?.budget_duration ?? null),
-      total_spend: spent(membership.user_id, null),
+      // What the keys spent that the member has there now.
+      spend: sumOf(membership.user_id, 'spend'),
+      total_spend: sumOf(membership.user_id, 'total'),
       allowed_models: [...membership.allowed_models],
       litellm_budget_table:
         limits === undefined
@@ -86,27 +106,4 @@ export async function membershipRows(
       budget_source: hasOwn ? 'membership' : shared === undefined ? 'none' : 'team',
     };
   });
-}
-
-/** What members spent in a team, in US dollars. Windows within a day count from its beginning: sums by member are kept by day. */
-async function spentInTeam(
-  call: Call,
-  teamId: string,
-): Promise<(userId: string, window: string | null) => number> {
-  const rows = await call.ledger.activity({
-    dimension: 'team',
-    ids: [teamId],
-    by: 'user',
-    fromDay: '1970-01-01',
-    toDay: dayOf(call.now),
-  });
-  return (userId, window) => {
-    const from = dayOf(windowStartMs(window, call) ?? 0);
-    const own = rows.filter(({ byId, day }) => byId === userId && day >= from);
-    return usdOf(own.reduce((sum, { sums }) => sum + sums.costNanoUsd, 0));
-  };
-}
-
-function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
 }

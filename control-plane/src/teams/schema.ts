@@ -155,7 +155,7 @@ export const teamRow = z.object({
   updated_at: z.string(),
 });
 
-export const membershipRow = z.object({
+const membershipRow = z.object({
   user_id: z.string(),
   team_id: z.string(),
   budget_id: z.string().nullable(),

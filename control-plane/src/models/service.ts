@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import type { JsonObject } from '@aigateway/contract/records';
+import type { z } from 'zod';
+import { detailError, proxyError } from '../errors.ts';
+import { type Call, type Outcome, timestamp } from '../http/call.ts';
+import { put, remove } from '../http/view.ts';
+import type { ModelDocument } from '../store/documents.ts';
+import type { newBody, patchBody } from './schema.ts';
+import { sealParams, shownParams } from './secrets.ts';
+
+export async function createModel(call: Call, body: z.output<typeof newBody>): Promise<Outcome> {
+  const modelId = body.model_info?.id ?? randomUUID();
+  const isTaken = call.settings.fileModels.has(modelId) || (await call.view.get('model', modelId));
+  if (isTaken) {
+    throw proxyError(
+      400,
+      'bad_request_error',
+      `Model id ${modelId} already exists.`,
+      'model_info.id',
+    );
+  }
+  const at = timestamp(call);
+  const params = body.litellm_params as JsonObject;
+  const model: ModelDocument = {
+    model_id: modelId,
+    model_name: body.model_name,
+    litellm_params: sealParams(params, call.sealer),
+    model_info: { ...(body.model_info as JsonObject | null), id: modelId },
+    blocked: false,
+    created_at: at,
+    created_by: call.actor.id,
+    updated_at: at,
+    updated_by: call.actor.id,
+  };
+  await checkCredential(call, model);
+  return { answer: modelRow(model), changes: [put('model', modelId, model)] };
+}
+
+/** Parameters and info are merged; a null takes a member away. */
+export async function updateModel(
+  call: Call,
+  modelId: string,
+  sent: z.output<typeof patchBody>,
+): Promise<Outcome> {
+  const current = await requireModel(call, modelId);
+  const params = sealParams((sent.litellm_params ?? {}) as JsonObject, call.sealer);
+  const next: ModelDocument = {
+    ...current,
+    model_name: sent.model_name ?? current.model_name,
+    litellm_params: merged(current.litellm_params, params),
+    model_info: {
+      ...merged(current.model_info, (sent.model_info ?? {}) as JsonObject),
+      id: modelId,
+    },
+    updated_at: timestamp(call),
+    updated_by: call.actor.id,
+  };
+  if (typeof next.litellm_params['model'] !== 'string') {
+    throw proxyError(400, 'bad_request_error', 'A deployment needs litellm_params.model.', 'model');
+  }
+  await checkCredential(call, next);
+  return { answer: modelRow(next), changes: [put('model', modelId, next)] };
+}
+
+export async function deleteModel(call: Call, modelId: string): Promise<Outcome> {
+  await requireModel(call, modelId);
+  return {
+    answer: { message: `Model: ${modelId} deleted successfully` },
+    changes: [remove('model', modelId)],
+  };
+}
+
+export async function setModelBlocked(
+  call: Call,
+  modelId: string,
+  blocked: boolean,
+): Promise<Outcome> {
+  const current = await requireModel(call, modelId);
+  const next = { ...current, blocked, updated_at: timestamp(call), updated_by: call.actor.id };
+  return { answer: modelRow(next), changes: [put('model', modelId, next)] };
+}
+
+function merged(current: JsonObject, sent: JsonObject): JsonObject {
+  const all = Object.entries({ ...current, ...sent });
+  return Object.fromEntries(all.filter(([, value]) => value !== null));
+}
+
+async function checkCredential(call: Call, { litellm_params }: ModelDocument): Promise<void> {
+  const name = litellm_params['litellm_credential_name'];
+  if (typeof name !== 'string') return;
+  if ((await call.view.get('credential', name)) === undefined) {
+    throw proxyError(
+      400,
+      'bad_request_error',
+      'There is no such credential.',
+      'litellm_credential_name',
+    );
+  }
+}
+
+async function requireModel(call: Call, modelId: string): Promise<ModelDocument> {
+  if (call.settings.fileModels.has(modelId)) {
+    throw detailError(400, {
+      error: `Model ${modelId} stands in the configuration file and is changed there.`,
+    });
+  }
+  const model = await call.view.get('model', modelId);
+  if (model === undefined) {
+    throw detailError(400, { error: `Model with id=${modelId} not found in db` });
+  }
+  return model;
+}
+
+function modelRow(model: ModelDocument): JsonObject {
+  return {
+    ...model,
+    litellm_params: shownParams(model.litellm_params),
+    model_info: { ...model.model_info, db_model: true },
+  };
+}

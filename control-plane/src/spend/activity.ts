@@ -1,0 +1,204 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import type { z } from 'zod';
+import { isAdmin, seesAll } from '../auth/actor.ts';
+import { isOrganizationAdmin, teamAccess } from '../auth/rights.ts';
+import { detailError } from '../errors.ts';
+import type { Call, Outcome } from '../http/call.ts';
+import { findKey } from '../keys/service.ts';
+import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
+import type { activityQuery } from './schema.ts';
+import { keyTokens } from './logs.ts';
+import { usdOf } from './sums.ts';
+
+type ActivityQuery = z.output<typeof activityQuery>;
+
+/** Whose activity is asked for, on which of LiteLLM's paths. */
+export type Entity = 'user' | 'team' | 'organization' | 'customer' | 'tag';
+
+/** Days on a page unless the caller says otherwise. */
+const pageSizes: { readonly [entity in Entity]: number } = {
+  user: 50,
+  team: 10,
+  organization: 10,
+  customer: 10,
+  tag: 10,
+};
+
+/** What was used on each day, with models and keys told apart. */
+export async function dailyActivity(
+  call: Call,
+  entity: Entity,
+  query: ActivityQuery,
+): Promise<Outcome> {
+  const { start_date: fromDay, end_date: toDay } = query;
+  if (fromDay === undefined || toDay === undefined) {
+    throw detailError(400, { error: 'Please provide start_date and end_date' });
+  }
+  const scope = await scopeOf(call, entity, query);
+  const range = { ...scope, fromDay, toDay };
+  const [rows, byModel, byKey] = await Promise.all([
+    call.ledger.activity(range),
+    call.ledger.activity({ ...range, by: 'model' }),
+    scope.dimension === 'key' ? undefined : call.ledger.activity({ ...range, by: 'key' }),
+  ]);
+  const tokens = await keyTokens(
+    call,
+    (byKey ?? rows).map(({ id, byId }) => (byKey === undefined ? id : (byId ?? ''))),
+  );
+  const days = [...new Set(rows.map(({ day }) => day))].sort().reverse();
+  const size = query.page_size ?? pageSizes[entity];
+  const shown = days.slice((query.page - 1) * size, query.page * size);
+  const pages = Math.ceil(days.length / size);
+  const total = sumOf(rows);
+  return {
+    answer: {
+      results: shown.map((day) => {
+        const ofDay = rows.filter((row) => row.day === day);
+        const models = grouped(byModel, day, ({ byId }) => byId ?? '');
+        return {
+          date: day,
+          metrics: metricsOf(sumOf(ofDay)),
+          breakdown: {
+            models,
+            model_groups: models,
+            providers: {},
+            endpoints: {},
+            api_keys: grouped(byKey ?? rows, day, ({ id, byId }) => {
+              const keyId = byKey === undefined ? id : (byId ?? '');
+              return tokens.get(keyId)?.token ?? keyId;
+            }),
+            entities: scope.dimension === 'key' ? {} : grouped(rows, day, ({ id }) => id),
+            mcp_servers: {},
+          },
+        };
+      }),
+      metadata: {
+        total_spend: usdOf(total.costNanoUsd),
+        total_prompt_tokens: total.inputTokens,
+        total_completion_tokens: total.outputTokens,
+        total_tokens: total.inputTokens + total.outputTokens,
+        total_api_requests: total.requests,
+        total_successful_requests: total.requests - total.failed,
+        total_failed_requests: total.failed,
+        page: query.page,
+        total_pages: pages,
+        has_more: query.page < pages,
+      },
+    },
+  };
+}
+
+type Scope = { readonly dimension: Dimension; readonly ids?: readonly string[] };
+
+/** What the caller may see of what it asks for. */
+async function scopeOf(call: Call, entity: Entity, query: ActivityQuery): Promise<Scope> {
+  const { actor } = call;
+  const all = seesAll(actor);
+  if (query.api_key !== undefined && entity === 'user') {
+    const key = await findKey(call, query.api_key);
+    const mayKnow = all || (key?.user_id !== null && key?.user_id === actor.userId);
+    return { dimension: 'key', ids: key !== undefined && mayKnow ? [key.key_id] : [] };
+  }
+  switch (entity) {
+    case 'user': {
+      if (all) {
+        // Calls without a user are in it as well, so that the sum is the whole.
+        return query.user_id === undefined
+          ? { dimension: 'key' }
+          : { dimension: 'user', ids: [query.user_id] };
+      }
+      if (query.user_id !== undefined && query.user_id !== actor.userId) {
+        throw detailError(403, { error: 'You may see your own activity only.' });
+      }
+      return actor.userId === undefined
+        ? { dimension: 'key', ids: actor.key === undefined ? [] : [actor.key.key_id] }
+        : { dimension: 'user', ids: [actor.userId] };
+    }
+    case 'team': {
+      if (all) return within('team', query.team_ids);
+      const own = await call.view.findAll('team', { member: actor.userId ?? '' });
+      const visible: string[] = [];
+      for (const team of own) {
+        const mayKnow =
+          (await teamAccess(call, team)) === 'write' ||
+          team.team_member_permissions.includes('/team/daily/activity');
+        if (mayKnow) visible.push(team.team_id);
+      }
+      return {
+        dimension: 'team',
+        ids: visible.filter((id) => query.team_ids?.includes(id) ?? true),
+      };
+    }
+    case 'organization': {
+      if (all) return within('organization', query.organization_ids);
+      const visible: string[] = [];
+      for (const id of query.organization_ids ?? []) {
+        if (await isOrganizationAdmin(call, id)) visible.push(id);
+      }
+      return { dimension: 'organization', ids: visible };
+    }
+    case 'customer':
+      return onlyAdmins(call, within('customer', query.end_user_ids));
+    case 'tag':
+      return onlyAdmins(call, within('tag', query.tags));
+  }
+}
+
+function within(dimension: Dimension, ids: readonly string[] | undefined): Scope {
+  return ids === undefined ? { dimension } : { dimension, ids };
+}
+
+function onlyAdmins(call: Call, scope: Scope): Scope {
+  if (!isAdmin(call.actor) && !seesAll(call.actor)) {
+    throw detailError(403, { error: 'Only proxy admins see this activity.' });
+  }
+  return scope;
+}
+
+function grouped(
+  rows: readonly ActivityRow[],
+  day: string,
+  nameOf: (row: ActivityRow) => string,
+): JsonObject {
+  const groups = Map.groupBy(
+    rows.filter((row) => row.day === day),
+    nameOf,
+  );
+  return Object.fromEntries(
+    [...groups].map(([name, group]) => [name, { metrics: metricsOf(sumOf(group)), metadata: {} }]),
+  );
+}
+
+const noSums: LedgerSums = {
+  requests: 0,
+  failed: 0,
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  costNanoUsd: 0,
+};
+
+/** The sum of several rows. */
+export function sumOf(rows: readonly ActivityRow[]): LedgerSums {
+  const sum = { ...noSums };
+  for (const { sums } of rows) {
+    for (const name of Object.keys(noSums) as (keyof LedgerSums)[]) sum[name] += sums[name];
+  }
+  return sum;
+}
+
+function metricsOf(sums: LedgerSums): JsonObject {
+  return {
+    spend: usdOf(sums.costNanoUsd),
+    prompt_tokens: sums.inputTokens,
+    completion_tokens: sums.outputTokens,
+    cache_read_input_tokens: sums.cachedInputTokens,
+    cache_creation_input_tokens: sums.cacheWriteTokens,
+    total_tokens: sums.inputTokens + sums.outputTokens,
+    successful_requests: sums.requests - sums.failed,
+    failed_requests: sums.failed,
+    api_requests: sums.requests,
+  };
+}

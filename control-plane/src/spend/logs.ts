@@ -1,0 +1,208 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import type { UsageRecord } from '@aigateway/contract/usage';
+import type { z } from 'zod';
+import { seesAll } from '../auth/actor.ts';
+import { teamAccess } from '../auth/rights.ts';
+import { detailError } from '../errors.ts';
+import type { Call, Outcome } from '../http/call.ts';
+import { currentSecret } from '../keys/row.ts';
+import { findKey } from '../keys/service.ts';
+import type { LogQuery } from '../store/ledger.ts';
+import type { logsQuery, pagedLogsQuery } from './schema.ts';
+import { usdOf } from './sums.ts';
+
+const dayMs = 86_400_000;
+/** Rows that are counted at most; beyond, the total says that it is capped. */
+const countedRows = 1000;
+/** Rows of one request without pages at most. */
+const mostRows = 1000;
+
+type Filter = Omit<LogQuery, 'limit' | 'after'>;
+
+/** LiteLLM's older form: rows, or with dates a sum for each day. */
+export async function spendLogs(call: Call, query: z.output<typeof logsQuery>): Promise<Outcome> {
+  const { start_date: start, end_date: end } = query;
+  const filter = await visibleFilter(call, {
+    ...(query.request_id !== undefined && { requestId: query.request_id }),
+    ...(query.user_id !== undefined && { userId: query.user_id }),
+    ...(query.api_key !== undefined && { keyId: await keyIdOf(call, query.api_key) }),
+    ...(start !== undefined && { fromMs: Date.parse(start) }),
+    ...(end !== undefined && { toMs: Date.parse(end) + dayMs }),
+  });
+  if (start === undefined || end === undefined || !query.summarize) {
+    const { rows } = await call.ledger.logs({ ...filter, limit: mostRows });
+    return { answer: await logRows(call, rows) };
+  }
+  return { answer: await dailySums(call, filter, start, end) };
+}
+
+async function dailySums(
+  call: Call,
+  filter: Filter,
+  fromDay: string,
+  toDay: string,
+): Promise<JsonObject[]> {
+  const scope =
+    filter.keyId !== undefined
+      ? ({ dimension: 'key', ids: [filter.keyId] } as const)
+      : filter.userId !== undefined
+        ? ({ dimension: 'user', ids: [filter.userId] } as const)
+        : ({ dimension: 'key' } as const);
+  const range = { ...scope, fromDay, toDay };
+  const [rows, byModel] = await Promise.all([
+    call.ledger.activity(range),
+    call.ledger.activity({ ...range, by: 'model' }),
+  ]);
+  const keyIds = scope.dimension === 'key' ? rows.map(({ id }) => id) : [];
+  const tokens = await keyTokens(call, keyIds);
+  return [...new Set(rows.map(({ day }) => day))].sort().map((day): JsonObject => {
+    const ofDay = rows.filter((row) => row.day === day);
+    const users: { [id: string]: number } = {};
+    const keys: { [token: string]: number } = {};
+    for (const { id, sums } of ofDay) {
+      const key = tokens.get(id);
+      const user = scope.dimension === 'user' ? id : key?.userId;
+      if (scope.dimension === 'key') keys[key?.token ?? id] = usdOf(sums.costNanoUsd);
+      if (user) users[user] = (users[user] ?? 0) + usdOf(sums.costNanoUsd);
+    }
+    const models: { [model: string]: number } = {};
+    for (const { day: own, byId, sums } of byModel) {
+      if (own === day && byId !== undefined)
+        models[byId] = (models[byId] ?? 0) + usdOf(sums.costNanoUsd);
+    }
+    const nano = ofDay.reduce((sum, { sums }) => sum + sums.costNanoUsd, 0);
+    return { ...keys, startTime: day, spend: usdOf(nano), users, models };
+  });
+}
+
+export async function pageOfLogs(
+  call: Call,
+  query: z.output<typeof pagedLogsQuery>,
+): Promise<Outcome> {
+  const model = query.model_group ?? query.model;
+  const filter = await visibleFilter(call, {
+    fromMs: query.start_date,
+    toMs: query.end_date,
+    ...(query.request_id !== undefined && { requestId: query.request_id }),
+    ...(query.user_id !== undefined && { userId: query.user_id }),
+    ...(query.team_id !== undefined && { teamId: query.team_id }),
+    ...(query.end_user !== undefined && { customerId: query.end_user }),
+    ...(query.api_key !== undefined && { keyId: await keyIdOf(call, query.api_key) }),
+    ...(model !== undefined && { model }),
+    ...(query.status_filter !== undefined && { status: query.status_filter }),
+  });
+  const { page, page_size: size } = query;
+  const wanted = Math.max(countedRows, page * size);
+  const rows: UsageRecord[] = [];
+  let after: string | undefined;
+  do {
+    const more = await call.ledger.logs({
+      ...filter,
+      limit: Math.min(countedRows, wanted - rows.length),
+      ...(after !== undefined && { after }),
+    });
+    rows.push(...more.rows);
+    after = more.next;
+  } while (after !== undefined && rows.length < wanted);
+  return {
+    answer: {
+      data: await logRows(call, rows.slice((page - 1) * size, page * size)),
+      total: rows.length,
+      page,
+      page_size: size,
+      total_pages: Math.ceil(rows.length / size),
+      total_is_capped: after !== undefined,
+    },
+  };
+}
+
+/** What the caller asks for, narrowed to what it may see: its own calls, and those of teams it administers. */
+async function visibleFilter(call: Call, filter: Filter): Promise<Filter> {
+  const { actor } = call;
+  if (seesAll(actor)) return filter;
+  if (filter.teamId !== undefined) {
+    const team = await call.view.get('team', filter.teamId);
+    const access = team && (await teamAccess(call, team));
+    if (access === 'write' || (access && team?.team_member_permissions.includes('/spend/logs')))
+      return filter;
+  }
+  if (actor.userId === undefined) return { ...filter, keyId: actor.key?.key_id ?? '' };
+  if (filter.userId !== undefined && filter.userId !== actor.userId) {
+    throw detailError(403, { error: 'You may see your own spend only.' });
+  }
+  return { ...filter, userId: actor.userId };
+}
+
+async function keyIdOf(call: Call, named: string): Promise<string> {
+  return (await findKey(call, named))?.key_id ?? named;
+}
+
+/** Hashes and owners of keys, by id; keys that are gone are left out. */
+export async function keyTokens(
+  call: Call,
+  keyIds: readonly string[],
+): Promise<ReadonlyMap<string, { token: string; userId: string | null; name: string }>> {
+  const keys = await call.view.getMany('key', keyIds);
+  return new Map(
+    [...keys].map(([keyId, key]) => {
+      const { hash, name } = currentSecret(key);
+      return [keyId, { token: hash, userId: key.user_id, name }];
+    }),
+  );
+}
+
+/** LiteLLM's names of calls. */
+const callTypes: { readonly [operation: string]: string } = {
+  chat: 'acompletion',
+  completions: 'atext_completion',
+  embeddings: 'aembedding',
+  responses: 'aresponses',
+};
+
+async function logRows(call: Call, records: readonly UsageRecord[]): Promise<JsonObject[]> {
+  const tokens = await keyTokens(
+    call,
+    records.map(({ keyId }) => keyId),
+  );
+  return records.map((record): JsonObject => {
+    const { tokens: used, startedAt, durationMs, firstOutputMs } = record;
+    const token = tokens.get(record.keyId)?.token ?? record.keyId;
+    return {
+      request_id: record.requestId,
+      call_type: callTypes[record.operation] ?? record.operation,
+      api_key: token,
+      spend: usdOf(record.costNanoUsd),
+      total_tokens: used.input + used.output,
+      prompt_tokens: used.input,
+      completion_tokens: used.output,
+      startTime: new Date(startedAt).toISOString(),
+      endTime: new Date(startedAt + durationMs).toISOString(),
+      completionStartTime:
+        firstOutputMs === undefined ? null : new Date(startedAt + firstOutputMs).toISOString(),
+      request_duration_ms: durationMs,
+      model: record.servedModel ?? record.model,
+      model_id: record.deploymentId ?? '',
+      model_group: record.model,
+      custom_llm_provider: 'azure',
+      user: record.userId ?? '',
+      team_id: record.teamId ?? null,
+      organization_id: record.organizationId ?? null,
+      end_user: record.customerId ?? '',
+      request_tags: [...record.tags],
+      status: record.outcome === 'completed' ? 'success' : 'failure',
+      messages: {},
+      response: {},
+      metadata: {
+        user_api_key: token,
+        user_api_key_alias: record.keyAlias ?? null,
+        user_api_key_team_id: record.teamId ?? null,
+        user_api_key_user_id: record.userId ?? null,
+        usage_object: { ...used },
+        usage_source: record.usageSource,
+        attempted_retries: Math.max(0, record.attempts.length - 1),
+        outcome: record.outcome,
+        status_code: record.status,
+      },
+    };
+  });
+}

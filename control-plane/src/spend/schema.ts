@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { jsonObject, queryCount, queryFlag, queryList, text } from '../http/fields.ts';
+
+const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'must be YYYY-MM-DD');
+const instant = text
+  .transform((value) => Date.parse(value.includes('T') ? value : `${value.replace(' ', 'T')}Z`))
+  .refine((value) => !Number.isNaN(value), { message: 'must be YYYY-MM-DD HH:MM:SS' });
+
+export const logsQuery = z.object({
+  api_key: text.optional(),
+  user_id: text.optional(),
+  request_id: text.optional(),
+  start_date: day.optional(),
+  end_date: day.optional(),
+  summarize: queryFlag.default(true),
+});
+
+export const pagedLogsQuery = z.object({
+  start_date: instant,
+  end_date: instant,
+  api_key: text.optional(),
+  user_id: text.optional(),
+  team_id: text.optional(),
+  request_id: text.optional(),
+  model: text.optional(),
+  model_group: text.optional(),
+  end_user: text.optional(),
+  status_filter: z.enum(['success', 'failure']).optional(),
+  page: queryCount(1, 10_000).default(1),
+  page_size: queryCount(1, 100).default(50),
+});
+
+export const limitQuery = z.object({ limit: queryCount(1, 1000).default(100) });
+export const daysQuery = z.object({ start_date: day.optional(), end_date: day.optional() });
+export const keyDaysQuery = daysQuery.extend({ api_key: text.optional() });
+
+export const activityQuery = z.object({
+  start_date: day.optional(),
+  end_date: day.optional(),
+  model: text.optional(),
+  api_key: text.optional(),
+  user_id: text.optional(),
+  team_ids: queryList.optional(),
+  organization_ids: queryList.optional(),
+  end_user_ids: queryList.optional(),
+  tags: queryList.optional(),
+  page: queryCount(1, 10_000).default(1),
+  page_size: queryCount(1, 1000).optional(),
+});
+
+/** One request as LiteLLM logs it; without bodies, which are never kept. */
+const logRow = z.object({
+  request_id: z.string(),
+  call_type: z.string(),
+  api_key: z.string(),
+  spend: z.number(),
+  total_tokens: z.number(),
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  startTime: z.string(),
+  endTime: z.string(),
+  completionStartTime: z.string().nullable(),
+  request_duration_ms: z.number(),
+  model: z.string(),
+  model_id: z.string(),
+  model_group: z.string(),
+  custom_llm_provider: z.string(),
+  user: z.string(),
+  team_id: z.string().nullable(),
+  organization_id: z.string().nullable(),
+  end_user: z.string(),
+  request_tags: z.array(z.string()),
+  status: z.enum(['success', 'failure']),
+  messages: jsonObject,
+  response: jsonObject,
+  metadata: jsonObject,
+});
+
+export const pagedLogs = z.object({
+  data: z.array(logRow),
+  total: z.number(),
+  page: z.number(),
+  page_size: z.number(),
+  total_pages: z.number(),
+  total_is_capped: z.boolean(),
+});
+
+const metrics = z.object({
+  spend: z.number(),
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  cache_read_input_tokens: z.number(),
+  cache_creation_input_tokens: z.number(),
+  total_tokens: z.number(),
+  successful_requests: z.number(),
+  failed_requests: z.number(),
+  api_requests: z.number(),
+});
+const broken = z.record(z.string(), z.object({ metrics, metadata: jsonObject }));
+
+export const activityAnswer = z.object({
+  results: z.array(
+    z.object({
+      date: z.string(),
+      metrics,
+      breakdown: z.object({
+        models: broken,
+        model_groups: broken,
+        providers: broken,
+        endpoints: broken,
+        api_keys: broken,
+        entities: broken,
+        mcp_servers: broken,
+      }),
+    }),
+  ),
+  metadata: z.object({
+    total_spend: z.number(),
+    total_prompt_tokens: z.number(),
+    total_completion_tokens: z.number(),
+    total_tokens: z.number(),
+    total_api_requests: z.number(),
+    total_successful_requests: z.number(),
+    total_failed_requests: z.number(),
+    page: z.number(),
+    total_pages: z.number(),
+    has_more: z.boolean(),
+  }),
+});
+
+export const globalActivity = z.object({
+  daily_data: z.array(
+    z.object({ date: z.string(), api_requests: z.number(), total_tokens: z.number() }),
+  ),
+  sum_api_requests: z.number(),
+  sum_total_tokens: z.number(),
+});

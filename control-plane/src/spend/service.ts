@@ -1,0 +1,194 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import { seesAll } from '../auth/actor.ts';
+import type { Call, Outcome } from '../http/call.ts';
+import { keyRows } from '../keys/row.ts';
+import { findKey } from '../keys/service.ts';
+import type { ActivityRow, Dimension } from '../store/ledger.ts';
+import { userRows } from '../users/row.ts';
+import { sumOf } from './activity.ts';
+import { keyTokens } from './logs.ts';
+import { usdOf } from './sums.ts';
+
+const dayMs = 86_400_000;
+const reportedDays = 30;
+const firstDay = '1970-01-01';
+
+/** Keys by what they spent, those that the caller sees. */
+export async function spendByKey(call: Call, limit: number): Promise<Outcome> {
+  const { actor } = call;
+  const keys = seesAll(actor)
+    ? await call.view.findAll('key', {})
+    : await call.view.findAll('key', { user_id: actor.userId ?? '' });
+  return { answer: highest(await keyRows(call, keys), limit) };
+}
+
+export async function spendByUser(call: Call, limit: number): Promise<Outcome> {
+  const { actor } = call;
+  const users = seesAll(actor)
+    ? await call.view.findAll('user', {})
+    : actor.user === undefined
+      ? []
+      : [actor.user];
+  return { answer: highest(await userRows(call, users), limit) };
+}
+
+function highest(rows: JsonObject[], limit: number): JsonObject[] {
+  return rows.sort((one, other) => Number(other['spend']) - Number(one['spend'])).slice(0, limit);
+}
+
+type Days = { start_date?: string | undefined; end_date?: string | undefined };
+
+export async function spendByTag(call: Call, { start_date, end_date }: Days): Promise<Outcome> {
+  const sums = await sumsOf(call, 'tag', start_date ?? firstDay, end_date);
+  return {
+    answer: sums.map(({ id, cost, requests }) => ({
+      individual_request_tag: id,
+      log_count: requests,
+      total_spend: cost,
+    })),
+  };
+}
+
+/** What the whole gateway spent. */
+export async function globalSpend(call: Call): Promise<Outcome> {
+  const { costNanoUsd } = sumOf(await activity(call, 'key', firstDay));
+  return { answer: { spend: usdOf(costNanoUsd), max_budget: null } };
+}
+
+export async function globalSpendByDay(call: Call, named: string | undefined): Promise<Outcome> {
+  const key = named === undefined ? undefined : await findKey(call, named);
+  const rows = (await activity(call, 'key', recentDay(call))).filter(
+    ({ id }) => named === undefined || id === key?.key_id,
+  );
+  return {
+    answer: byDay(rows).map(([date, own]) => ({
+      date,
+      spend: usdOf(sumOf(own).costNanoUsd),
+    })),
+  };
+}
+
+export async function globalSpendByKey(call: Call, limit: number): Promise<Outcome> {
+  const sums = (await sumsOf(call, 'key', recentDay(call))).slice(0, limit);
+  const tokens = await keyTokens(
+    call,
+    sums.map(({ id }) => id),
+  );
+  const keys = await call.view.getMany(
+    'key',
+    sums.map(({ id }) => id),
+  );
+  return {
+    answer: sums.map(({ id, cost }) => ({
+      api_key: tokens.get(id)?.token ?? id,
+      key_alias: keys.get(id)?.key_alias ?? null,
+      key_name: tokens.get(id)?.name ?? null,
+      total_spend: cost,
+    })),
+  };
+}
+
+export async function globalSpendByModel(call: Call, limit: number): Promise<Outcome> {
+  const sums = await sumsOf(call, 'model', recentDay(call));
+  return {
+    answer: sums.slice(0, limit).map(({ id, cost }) => ({ model: id, total_spend: cost })),
+  };
+}
+
+export async function globalSpendByTeam(call: Call): Promise<Outcome> {
+  const rows = await activity(call, 'team', recentDay(call));
+  const teams = await call.view.getMany(
+    'team',
+    rows.map(({ id }) => id),
+  );
+  const nameOf = (id: string) => teams.get(id)?.team_alias ?? id;
+  const sums = await sumsOf(call, 'team', recentDay(call));
+  return {
+    answer: {
+      daily_spend: byDay(rows).map(([date, own]): JsonObject => ({
+        ...Object.fromEntries(
+          own.map(({ id, sums: used }) => [nameOf(id), usdOf(used.costNanoUsd)]),
+        ),
+        date,
+      })),
+      teams: [...new Set(sums.map(({ id }) => nameOf(id)))],
+      total_spend_per_team: sums.map(({ id, cost }) => ({
+        team_id: nameOf(id),
+        total_spend: cost,
+      })),
+    },
+  };
+}
+
+export async function globalActivity(call: Call, { start_date, end_date }: Days): Promise<Outcome> {
+  const rows = await activity(call, 'key', start_date ?? recentDay(call), end_date);
+  const days = byDay(rows);
+  const total = sumOf(rows);
+  return {
+    answer: {
+      daily_data: days.map(([day, own]) => {
+        const sums = sumOf(own);
+        return {
+          date: shortDate(day),
+          api_requests: sums.requests,
+          total_tokens: sums.inputTokens + sums.outputTokens,
+        };
+      }),
+      sum_api_requests: total.requests,
+      sum_total_tokens: total.inputTokens + total.outputTokens,
+    },
+  };
+}
+
+/** Begins to count anew for every key and team; what was logged stays. */
+export async function resetAllSpend(call: Call): Promise<Outcome> {
+  for await (const { key_id } of call.view.all('key')) await call.spend.reset('key', key_id, 0);
+  for await (const { team_id } of call.view.all('team')) await call.spend.reset('team', team_id, 0);
+  return {
+    answer: { message: 'Spend for all API Keys and Teams reset successfully', status: 'success' },
+    subject: 'all',
+  };
+}
+
+/** Rows by day, the oldest first. */
+function byDay(rows: readonly ActivityRow[]): [string, ActivityRow[]][] {
+  return [...Map.groupBy(rows, ({ day }) => day)].toSorted(([one], [other]) =>
+    one < other ? -1 : 1,
+  );
+}
+
+async function sumsOf(call: Call, dimension: Dimension, fromDay: string, toDay?: string) {
+  const groups = Map.groupBy(await activity(call, dimension, fromDay, toDay), ({ id }) => id);
+  return [...groups]
+    .map(([id, rows]) => {
+      const { costNanoUsd, requests } = sumOf(rows);
+      return { id, cost: usdOf(costNanoUsd), requests };
+    })
+    .sort((one, other) => other.cost - one.cost);
+}
+
+function activity(
+  call: Call,
+  dimension: Dimension,
+  fromDay: string,
+  toDay = dayOf(call.now),
+): Promise<readonly ActivityRow[]> {
+  return call.ledger.activity({ dimension, fromDay, toDay });
+}
+
+function recentDay(call: Call): string {
+  return dayOf(call.now - reportedDays * dayMs);
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** `Nov 21`, as LiteLLM's charts label days. */
+function shortDate(day: string): string {
+  return new Date(day).toLocaleDateString('en-US', {
+    month: 'short',
+    day: '2-digit',
+    timeZone: 'UTC',
+  });
+}

@@ -1,0 +1,293 @@
+import { describe, expect, it } from 'vitest';
+import type { Role } from '../src/auth/actor.ts';
+import type { Route } from '../src/http/route.ts';
+import { routes } from '../src/routes.ts';
+import {
+  type Answer,
+  makeUser,
+  type Management,
+  masterKey,
+  startManagement,
+} from './management.ts';
+
+/** A request of a route that would do something, were it let through: ids that do not exist, and no body. */
+function requestOf(route: Route): [string, string] {
+  return [route.method.toUpperCase(), route.paths[0]!.replaceAll(/:\w+/g, 'no-such-id')];
+}
+
+/** Names nothing that exists, and has the wrong type wherever it is looked at. */
+const nonsense = { user_id: 5, key: 5, keys: 5, team_id: 5, team_ids: 5, user_ids: 5, id: 5 };
+
+/** The status that the policy of a route refuses a role with; undefined when it lets it through. */
+function refusalExpected({ policy, effect }: Route, role: string): number | undefined {
+  if (policy.isPublic) return undefined;
+  if (policy.masterOnly) {
+    if (role === 'master') return undefined;
+    return 401;
+  }
+  if (role === 'master') return undefined;
+  const isViewer = role === 'proxy_admin_viewer';
+  if (isViewer) return effect === 'read' ? undefined : 403;
+  return policy.roles.has(role as Role) ? undefined : (policy.refusal ?? 401);
+}
+
+function isRefusal({ status, body }: Answer): boolean {
+  const message: string = body?.error?.message ?? '';
+  return (
+    (status === 401 || status === 403) &&
+    /^(Only proxy admin can|Only the master key|A viewing administrator)/.test(message)
+  );
+}
+
+async function keysByRole(api: Management): Promise<{ [role: string]: string }> {
+  const roles = ['proxy_admin', 'proxy_admin_viewer', 'internal_user', 'internal_user_viewer'];
+  const keys: { [role: string]: string } = { master: masterKey };
+  for (const role of roles) keys[role] = await makeUser(api, `matrix-${role}`, role);
+  keys['none'] = (await api.post('/key/generate', {})).body.key;
+  return keys;
+}
+
+describe('who may call what', () => {
+  it('holds for every role on every route as its policy says', async () => {
+    await using api = await startManagement();
+    const keys = await keysByRole(api);
+    const wrong: string[] = [];
+    for (const route of routes) {
+      const [method, path] = requestOf(route);
+      for (const [role, key] of Object.entries(keys)) {
+        const answer = await api.call(method, path, { key, ...(route.body && { body: nonsense }) });
+        const expected = refusalExpected(route, role);
+        const seen = isRefusal(answer) ? answer.status : undefined;
+        if (seen !== expected) wrong.push(`${role} ${method} ${path}: ${seen}, not ${expected}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('answers nobody without a key but on public routes', async () => {
+    await using api = await startManagement();
+    for (const route of routes) {
+      const [method, path] = requestOf(route);
+      const answers: Answer[] = [
+        await api.call(method, path, { key: null, ...(route.body && { body: {} }) }),
+        await api.call(method, path, { key: 'sk-unknown-to-all', ...(route.body && { body: {} }) }),
+      ];
+      for (const { status } of answers) {
+        expect([path, status === 401]).toEqual([path, !route.policy.isPublic]);
+      }
+    }
+    expect(routes.filter(({ policy }) => policy.isPublic).map(({ paths }) => paths[0])).toEqual([
+      '/manage/keys/revoke',
+      '/openapi.json',
+      '/routes',
+    ]);
+  });
+
+  it('takes the key from every header LiteLLM takes it from, and refuses two different ones', async () => {
+    await using api = await startManagement();
+    const { body: one } = await api.post('/key/generate', {});
+    const { body: two } = await api.post('/key/generate', {});
+    const status = async (headers: { [name: string]: string }) =>
+      (await api.call('GET', '/key/info', { key: null, headers })).status;
+    expect(await status({ 'x-litellm-api-key': one.key })).toBe(200);
+    expect(await status({ 'x-litellm-api-key': `Bearer ${one.key}` })).toBe(200);
+    expect(await status({ authorization: `bearer ${one.key}` })).toBe(200);
+    expect(await status({ 'api-key': one.key, authorization: 'Bearer something-else' })).toBe(200);
+    expect(await status({ 'x-api-key': one.key })).toBe(200);
+    expect(await status({ authorization: one.key })).toBe(401);
+    expect(await status({ 'api-key': one.key, 'x-api-key': two.key })).toBe(400);
+  });
+
+  it('keeps a key to its allowed routes, whatever its role', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'boss', 'proxy_admin');
+    const make = async (fields: object) =>
+      (await api.post('/key/generate', { user_id: 'boss', ...fields })).body.key;
+    const info = await make({ key_type: 'read_only' });
+    expect((await api.get('/key/list', info)).status).toBe(200);
+    const refused = await api.post('/key/generate', {}, info);
+    expect(refused.status).toBe(403);
+    expect(refused.body.detail).toContain('not allowed to call this route');
+    expect((await api.get('/key/list', await make({ key_type: 'llm_api' }))).status).toBe(403);
+    const managing = await make({ key_type: 'management' });
+    expect((await api.post('/key/generate', {}, managing)).status).toBe(200);
+    const exact = await make({ allowed_routes: ['/key/info'] });
+    expect((await api.get('/key/info', exact)).status).toBe(200);
+    expect((await api.get('/key/list', exact)).status).toBe(403);
+  });
+
+  it('takes away at use what user or maker have lost', async () => {
+    await using api = await startManagement();
+    const first = await makeUser(api, 'first', 'proxy_admin');
+    const { body: made } = await api.post(
+      '/user/new',
+      { user_id: 'second', user_role: 'proxy_admin' },
+      first,
+    );
+    expect((await api.get('/user/list', made.key)).status).toBe(200);
+    await api.post('/user/update', { user_id: 'first', user_role: 'internal_user' });
+    expect((await api.get('/user/list', first)).status).toBe(403);
+    expect((await api.get('/user/list', made.key)).status).toBe(403);
+    await api.post('/team/new', { team_id: 'blocked-team' });
+    const { body: ofTeam } = await api.post('/key/generate', { team_id: 'blocked-team' });
+    expect((await api.get('/key/info', ofTeam.key)).status).toBe(200);
+    await api.post('/team/block', { team_id: 'blocked-team' });
+    expect((await api.get('/key/info', ofTeam.key)).status).toBe(401);
+  });
+});
+
+describe('nobody raises its own rights', () => {
+  it('by making or changing a key', async () => {
+    await using api = await startManagement();
+    await api.post('/team/new', { team_id: 'foreign' });
+    await makeUser(api, 'victim', 'proxy_admin');
+    await api.post('/user/new', {
+      user_id: 'mallory',
+      user_role: 'internal_user',
+      models: ['gpt-5'],
+      auto_create_key: false,
+    });
+    const { body } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      max_budget: 10,
+      budget_duration: '30d',
+      rpm_limit: 5,
+      duration: '1d',
+    });
+    const attempts = {
+      'another user’s key': { user_id: 'victim' },
+      spend: { spend: 1 },
+      permissions: { permissions: { get_spend_routes: true } },
+      'metadata that changes prices': { metadata: { allow_client_pricing_override: true } },
+      'a foreign team': { team_id: 'foreign' },
+      'a foreign organization': { organization_id: 'foreign' },
+      'models beyond the user’s': { models: ['gpt-5', 'secret-model'] },
+      'all models': { models: ['all-proxy-models'] },
+      'a budget above the acting key’s': { max_budget: 11 },
+      'a shorter window of the same budget': { max_budget: 10, budget_duration: '1d' },
+      'a longer life than the acting key’s': { duration: '2d' },
+      'more requests than the acting key’s': { rpm_limit: 6 },
+    };
+    for (const [name, fields] of Object.entries(attempts)) {
+      const made = await api.post('/key/generate', fields, body.key);
+      expect([name, [403, 404].includes(made.status)]).toEqual([name, true]);
+      const changed = await api.post('/key/update', { key: body.key, ...fields }, body.key);
+      expect([name, [403, 404].includes(changed.status)]).toEqual([name, true]);
+    }
+    expect((await api.post('/key/generate', {}, body.key)).body).toMatchObject({
+      user_id: 'mallory',
+      max_budget: 10,
+      budget_duration: '30d',
+      rpm_limit: 5,
+      expires: body.expires,
+    });
+  });
+
+  it('by lifting a limit of its key with null', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'mallory', 'internal_user');
+    const { body } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      max_budget: 1,
+      duration: '1d',
+    });
+    for (const fields of [{ max_budget: null }, { duration: null }, { duration: '-1' }]) {
+      expect((await api.post('/key/update', { key: body.key, ...fields }, body.key)).status).toBe(
+        403,
+      );
+    }
+  });
+
+  it('by lists of routes that grant: they only ever take away', async () => {
+    await using api = await startManagement();
+    const key = await makeUser(api, 'mallory', 'internal_user');
+    const { body } = await api.post('/key/generate', { allowed_routes: ['/*', '*'] }, key);
+    expect(
+      (await api.post('/user/update', { user_id: 'mallory', user_role: 'proxy_admin' }, body.key))
+        .status,
+    ).toBe(401);
+    const { body: narrow } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      allowed_routes: ['/key/generate'],
+    });
+    expect((await api.post('/key/generate', { allowed_routes: ['/*'] }, narrow.key)).status).toBe(
+      403,
+    );
+    expect((await api.post('/key/generate', {}, narrow.key)).body.allowed_routes).toEqual([
+      '/key/generate',
+    ]);
+  });
+
+  it('by making or turning a key of a member with a higher role', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'root', 'proxy_admin');
+    const mallory = await makeUser(api, 'mallory', 'internal_user');
+    await api.post('/team/new', {
+      team_id: 'team',
+      members_with_roles: [{ role: 'admin', user_id: 'mallory' }],
+    });
+    expect(
+      (
+        await api.post(
+          '/team/member_add',
+          { team_id: 'team', member: { role: 'user', user_id: 'root' } },
+          mallory,
+        )
+      ).status,
+    ).toBe(200);
+    const made = await api.post('/key/generate', { team_id: 'team', user_id: 'root' }, mallory);
+    expect(made.status).toBe(200);
+    expect((await api.get('/user/info?user_id=root', made.body.key)).status).toBe(404);
+    expect((await api.post('/user/new', { user_id: 'x' }, made.body.key)).status).toBe(401);
+    const { body: rootsOwn } = await api.post('/key/generate', {
+      team_id: 'team',
+      user_id: 'root',
+    });
+    const turned = await api.post('/key/regenerate', { key: rootsOwn.token }, mallory);
+    expect(turned.status).toBe(200);
+    expect((await api.post('/user/new', { user_id: 'x' }, turned.body.key)).status).toBe(401);
+    await api.post('/key/update', { key: mallory, team_id: 'team', user_id: 'root' }, mallory);
+    expect((await api.post('/user/new', { user_id: 'x' }, mallory)).status).toBe(401);
+  });
+
+  it('by administering a team: its limits come from above', async () => {
+    await using api = await startManagement();
+    const lead = await makeUser(api, 'lead', 'internal_user');
+    await api.post('/team/new', {
+      team_id: 'team',
+      max_budget: 5,
+      models: ['m1'],
+      members_with_roles: [{ role: 'admin', user_id: 'lead' }],
+    });
+    for (const fields of [
+      { max_budget: 6 },
+      { max_budget: null },
+      { models: [] },
+      { organization_id: 'o' },
+    ]) {
+      const { status } = await api.post('/team/update', { team_id: 'team', ...fields }, lead);
+      expect([400, 403]).toContain(status);
+    }
+    for (const path of ['/team/block', '/team/model/add', '/team/delete']) {
+      const { status } = await api.post(
+        path,
+        { team_id: 'team', team_ids: ['team'], models: ['m2'] },
+        lead,
+      );
+      expect([path, status]).toEqual([path, 403]);
+    }
+    const renamed = await api.post('/team/update', { team_id: 'team', team_alias: 'Ours' }, lead);
+    expect(renamed.body.data).toMatchObject({ team_alias: 'Ours', max_budget: 5, models: ['m1'] });
+  });
+
+  it('by fields that are of the store and not of the API', async () => {
+    await using api = await startManagement();
+    const { body, headers } = await api.call('POST', '/key/generate', {
+      body: `{"key_id":"key_mine","secrets":[],"created_by":"x","rotation_count":9,"__proto__":{"blocked":true},"constructor":1}`,
+    });
+    expect(body).toMatchObject({ created_by: 'default_user_id', rotation_count: 0, blocked: null });
+    expect(body.key_id).not.toBe('key_mine');
+    expect(headers.get('x-aigateway-ignored')).toContain('created_by');
+    expect(({} as { blocked?: boolean }).blocked).toBeUndefined();
+  });
+});
