@@ -5,32 +5,14 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { bundle } from './bundle.ts';
 
 const root = join(import.meta.dirname, '..');
 const outdir = join(root, 'dist');
 const starts = 5;
 
 rmSync(outdir, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: { gateway: 'gateway/src/main.ts' },
-  outdir,
-  outExtension: { '.js': '.mjs' },
-  chunkNames: 'lazy/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node26',
-  sourcemap: 'external',
-  metafile: true,
-  logLevel: 'warning',
-  // Packages in CommonJS form call `require` for Node's own modules.
-  banner: {
-    js: "import { createRequire as createRequireOfBundle } from 'node:module';\nconst require = createRequireOfBundle(import.meta.url);",
-  },
-});
+const { metafile } = await bundle({ gateway: 'gateway/src/main.ts' }, outdir);
 
 for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
   if (file.endsWith('.mjs')) console.log(`${file}  ${Math.round(bytes / 1000)} kB`);

@@ -20,7 +20,11 @@ export type Change<K extends Kind = Kind> = {
   };
 }[K];
 
+/** `expected` of a change: there is no such entity. */
 export const absent = 'absent';
+
+/** Entities on one page at most. */
+export const largestPage = 1000;
 
 export type IndexName<K extends Kind> = keyof (typeof indexes)[K] & string;
 

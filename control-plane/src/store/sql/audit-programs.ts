@@ -1,0 +1,70 @@
+import { sql, type RawBuilder } from 'kysely';
+import { canonicalJson, hashOf, type AuditEntry } from '../audit.ts';
+import type { Dialect } from './dialect.ts';
+import { query, type Program } from './program.ts';
+import { toColumn } from './text.ts';
+
+/** One record as a row of the table; the entry as canonical JSON. */
+export type AuditRow = { sequence: number; hash: string; entry: string };
+
+/** Which records; texts in the form of columns. */
+export type AuditFilter = {
+  where: readonly { column: AuditColumn; value: string }[];
+  fromMs: number | undefined;
+  toMs: number | undefined;
+};
+
+export type AuditColumn = 'actor' | 'object_kind' | 'object_id' | 'action';
+
+/** What a store does for the port `Audit`. */
+export function auditPrograms(dialect: Dialect) {
+  return {
+    /** The head is one row that each writer holds until it is done: there is one order, without gaps. */
+    *appendAudit(entry: AuditEntry): Program<AuditRow> {
+      const [head] = yield* query<{ sequence: number; hash: string }>(sql`
+        select sequence, hash from audit_head ${dialect.forUpdate('audit_head')}`);
+      if (!head)
+        throw new Error('the audit has lost its head: the store was not set up by its migrations');
+      const sequence = head.sequence + 1;
+      const hash = hashOf(head.hash, entry);
+      const text = canonicalJson(entry);
+      yield* query(sql`
+        insert into audit (sequence, at, actor, action, object_kind, object_id, hash, entry)
+        values (${sequence}, ${entry.at}, ${toColumn(entry.actor)}, ${toColumn(entry.action)},
+          ${toColumn(entry.objectKind)}, ${toColumn(entry.objectId)}, ${hash}, ${text})`);
+      yield* query(sql`update audit_head set sequence = ${sequence}, hash = ${hash}`);
+      return { sequence, hash, entry: text };
+    },
+
+    *listAudit(
+      filter: AuditFilter,
+      before: number | undefined,
+      limit: number,
+    ): Program<readonly AuditRow[]> {
+      const earlier = before === undefined ? sql`` : sql` and sequence < ${before}`;
+      return yield* query<AuditRow>(sql`
+        select sequence, hash, entry from audit where ${matching(filter)}${earlier}
+        order by sequence desc limit ${limit}`);
+    },
+
+    *countAudit(filter: AuditFilter): Program<number> {
+      const [row] = yield* query<{ total: number }>(
+        sql`select count(*) as total from audit where ${matching(filter)}`,
+      );
+      return row?.total ?? 0;
+    },
+
+    *auditFrom(sequence: number, limit: number): Program<readonly AuditRow[]> {
+      return yield* query<AuditRow>(sql`
+        select sequence, hash, entry from audit where sequence >= ${sequence}
+        order by sequence limit ${limit}`);
+    },
+  };
+}
+
+function matching({ where, fromMs, toMs }: AuditFilter): RawBuilder<unknown> {
+  const conditions = where.map(({ column, value }) => sql`${sql.ref(column)} = ${value}`);
+  if (fromMs !== undefined) conditions.push(sql`at >= ${fromMs}`);
+  if (toMs !== undefined) conditions.push(sql`at < ${toMs}`);
+  return conditions.length === 0 ? sql`true` : sql.join(conditions, sql` and `);
+}

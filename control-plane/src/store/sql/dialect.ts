@@ -1,0 +1,51 @@
+import { sql, type RawBuilder } from 'kysely';
+
+/** Columns of a list of rows and their types. */
+export type Columns = { readonly [name: string]: 'text' | 'bigint' };
+
+/** What the two databases say differently. All else is one text for both. */
+export type Dialect = {
+  readonly name: 'sqlite' | 'postgres';
+  /** A list of rows as a source to select from: one parameter, however many there are. Absent members are null. */
+  rows(rows: readonly object[], columns: Columns): RawBuilder<unknown>;
+  /** Keeps the selected rows of a table for this transaction. SQLite's writers wait for each other anyway. */
+  forUpdate(table: string): RawBuilder<unknown>;
+  /** Keeps others from removing the selected rows of a table. */
+  forShare(table: string): RawBuilder<unknown>;
+  /** Type of text that is compared byte by byte: pages and locks go by its order. */
+  readonly text: RawBuilder<unknown>;
+  /** Ends the definition of a table that is read by its primary key. */
+  readonly byPrimaryKey: RawBuilder<unknown>;
+  /** True where single usage records are parts of one table, which the database reads in order. */
+  readonly partitioned: boolean;
+};
+
+const nothing = sql``;
+
+export const sqlite: Dialect = {
+  name: 'sqlite',
+  rows(rows, columns) {
+    const selected = Object.keys(columns).map((name) => sql`value ->> ${name} as ${sql.ref(name)}`);
+    return sql`(select ${sql.join(selected)} from json_each(${JSON.stringify(rows)})) as given`;
+  },
+  forUpdate: () => nothing,
+  forShare: () => nothing,
+  text: sql`text`,
+  byPrimaryKey: sql`without rowid`,
+  partitioned: false,
+};
+
+export const postgres: Dialect = {
+  name: 'postgres',
+  rows(rows, columns) {
+    const typed = Object.entries(columns).map(
+      ([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`,
+    );
+    return sql`json_to_recordset(${JSON.stringify(rows)}::json) as given(${sql.join(typed)})`;
+  },
+  forUpdate: (table) => sql`for update of ${sql.table(table)}`,
+  forShare: (table) => sql`for share of ${sql.table(table)}`,
+  text: sql`text collate "C"`,
+  byPrimaryKey: nothing,
+  partitioned: true,
+};

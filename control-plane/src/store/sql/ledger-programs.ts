@@ -1,0 +1,337 @@
+import type { UsageRecord } from '@aigateway/contract/usage';
+import { sql, type RawBuilder } from 'kysely';
+import type { Dimension, LedgerEvent, LedgerSums } from '../ledger.ts';
+import type { Columns, Dialect } from './dialect.ts';
+import { query, type Program } from './program.ts';
+import { toColumn } from './text.ts';
+import { dayOf, hourMs, sumUsage } from './usage-sums.ts';
+
+const dayMs = 24 * hourMs;
+
+/** What is looked up among single records; texts in the form of columns. */
+export type RecordPage = {
+  limit: number;
+  after: { startedAt: number; producer: string; sequence: number } | undefined;
+  fromMs: number;
+  /** Not included. */
+  toMs: number;
+  /** Columns and the value that each must have. */
+  where: readonly { column: RecordColumn; value: string | number }[];
+};
+
+export type RecordColumn =
+  | 'request_id'
+  | 'key_id'
+  | 'user_id'
+  | 'team_id'
+  | 'customer_id'
+  | 'model'
+  | 'failed';
+
+export type RecordRow = { started_at: number; producer: string; sequence: number; record: string };
+
+export type ActivityFilter = {
+  dimension: Dimension;
+  by: Dimension | '';
+  ids: readonly string[] | undefined;
+  fromDay: string;
+  toDay: string;
+};
+
+const sumNames: readonly (readonly [keyof LedgerSums, string])[] = [
+  ['requests', 'requests'],
+  ['failed', 'failed'],
+  ['inputTokens', 'input_tokens'],
+  ['cachedInputTokens', 'cached_input_tokens'],
+  ['cacheWriteTokens', 'cache_write_tokens'],
+  ['outputTokens', 'output_tokens'],
+  ['reasoningTokens', 'reasoning_tokens'],
+  ['costNanoUsd', 'cost_nano_usd'],
+];
+
+const hourKey: Columns = { dimension: 'text', id: 'text', hour: 'bigint' };
+const dailyKey: Columns = {
+  dimension: 'text',
+  by_dimension: 'text',
+  id: 'text',
+  day: 'text',
+  by_id: 'text',
+};
+const recordColumns: Columns = {
+  started_at: 'bigint',
+  producer: 'text',
+  sequence: 'bigint',
+  request_id: 'text',
+  key_id: 'text',
+  user_id: 'text',
+  team_id: 'text',
+  customer_id: 'text',
+  model: 'text',
+  failed: 'bigint',
+  record: 'text',
+};
+const indexedColumns = ['request_id', 'key_id', 'user_id', 'team_id', 'customer_id'] as const;
+
+/** Defines a table of single usage records: `end` follows the columns, which are the same for all days. */
+export function recordTable(
+  dialect: Dialect,
+  table: string,
+  end: RawBuilder<unknown>,
+): RawBuilder<unknown>[] {
+  const { text } = dialect;
+  return [
+    sql`
+      create table ${sql.table(table)} (
+        started_at bigint not null,
+        producer ${text} not null,
+        sequence bigint not null,
+        request_id ${text} not null,
+        key_id ${text} not null,
+        user_id ${text},
+        team_id ${text},
+        customer_id ${text},
+        model ${text} not null,
+        failed smallint not null,
+        record text not null,
+        primary key (started_at, producer, sequence)
+      ) ${end}`,
+    ...indexedColumns.map(
+      (column) => sql`
+        create index ${sql.ref(`${table}_${column}`)} on ${sql.table(table)} (${sql.ref(column)}, started_at)
+        where ${sql.ref(column)} is not null`,
+    ),
+  ];
+}
+
+/** What a store does for the port `Ledger`. */
+export function ledgerPrograms(dialect: Dialect) {
+  return {
+    /** @returns the mark, or the days that must be there before (`addUsageDays`) */
+    *appendUsage(
+      producer: string,
+      events: readonly LedgerEvent[],
+    ): Program<{ mark: number } | { missingDays: readonly string[] }> {
+      yield* query(sql`
+        insert into usage_mark (producer, sequence) values (${producer}, 0)
+        on conflict (producer) do nothing`);
+      const [marked] = yield* query<{ sequence: number }>(sql`
+        select sequence from usage_mark where producer = ${producer} ${dialect.forUpdate('usage_mark')}`);
+      let mark = marked?.sequence ?? 0;
+      const fresh: LedgerEvent[] = [];
+      for (const event of events) {
+        if (event.sequence <= mark) continue;
+        if (event.sequence !== mark + 1) break;
+        fresh.push(event);
+        mark += 1;
+      }
+      if (fresh.length === 0) return { mark };
+
+      const days = Map.groupBy(fresh, ({ record }) => dayOf(record.startedAt));
+      const given = [...days.keys()].toSorted().map((day) => ({ day }));
+      const there = yield* query<{ day: string }>(sql`
+        select usage_day.day from ${dialect.rows(given, { day: 'text' })}
+        join usage_day on usage_day.day = given.day
+        order by usage_day.day
+        ${dialect.forShare('usage_day')}`);
+      if (there.length < given.length) {
+        const known = new Set(there.map(({ day }) => day));
+        return { missingDays: given.flatMap(({ day }) => (known.has(day) ? [] : [day])) };
+      }
+
+      for (const [day, ofDay] of days) yield* insertRecords(day, producer, ofDay);
+      const { hourly, daily } = sumUsage(fresh.map(({ record }) => record));
+      yield* addSums('usage_hour', hourKey, hourly);
+      yield* addSums('usage_daily', dailyKey, daily);
+      yield* query(sql`update usage_mark set sequence = ${mark} where producer = ${producer}`);
+      return { mark };
+    },
+
+    /** A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it. */
+    *addUsageDays(days: readonly string[]): Program<void> {
+      for (const day of days.toSorted()) {
+        const added = yield* query(
+          sql`insert into usage_day (day) values (${day}) on conflict (day) do nothing returning day`,
+        );
+        if (added.length === 0) continue;
+        const table = tableOf(day);
+        if (!dialect.partitioned) {
+          for (const statement of recordTable(dialect, table, dialect.byPrimaryKey))
+            yield* query(statement);
+          continue;
+        }
+        const from = Date.parse(day);
+        yield* query(sql`
+          create table ${sql.table(table)} partition of usage_record
+          for values from (${sql.lit(from)}) to (${sql.lit(from + dayMs)})`);
+      }
+    },
+
+    /** @returns how many days went */
+    *dropUsageDays(before: string): Program<number> {
+      const dropped = yield* query<{ day: string }>(
+        sql`delete from usage_day where day < ${before} returning day`,
+      );
+      for (const { day } of dropped) yield* query(sql`drop table ${sql.table(tableOf(day))}`);
+      return dropped.length;
+    },
+
+    *usageMark(producer: string): Program<number> {
+      const [row] = yield* query<{ sequence: number }>(
+        sql`select sequence from usage_mark where producer = ${producer}`,
+      );
+      return row?.sequence ?? 0;
+    },
+
+    /** @param fromMs - a whole hour; the rest of its day goes by hours, later days as a whole */
+    *spend(
+      dimension: Dimension,
+      ids: readonly string[],
+      fromMs: number | undefined,
+    ): Program<readonly { id: string; cost: number }[]> {
+      const chosen = sql`dimension = ${dimension} and id in (${idsFrom(ids)})`;
+      const days = sql`select id, cost_nano_usd from usage_daily where ${chosen} and by_dimension = ''`;
+      if (fromMs === undefined) return yield* sumCosts(days);
+      const nextDayMs = fromMs - (fromMs % dayMs) + dayMs;
+      return yield* sumCosts(sql`
+        select id, cost_nano_usd from usage_hour
+        where ${chosen} and hour >= ${fromMs} and hour < ${nextDayMs}
+        union all ${days} and day >= ${dayOf(nextDayMs)}`);
+    },
+
+    *activity({
+      dimension,
+      by,
+      ids,
+      fromDay,
+      toDay,
+    }: ActivityFilter): Program<
+      readonly (LedgerSums & { day: string; id: string; by_id: string })[]
+    > {
+      const sums = sql.join(
+        sumNames.map(([name, column]) => sql`${sql.ref(column)} as ${sql.ref(name)}`),
+      );
+      const chosen = ids ? sql` and id in (${idsFrom(ids)})` : sql``;
+      return yield* query(sql`
+        select day, id, by_id, ${sums} from usage_daily
+        where dimension = ${dimension} and by_dimension = ${by} and day >= ${fromDay} and day <= ${toDay}${chosen}
+        order by day, id, by_id`);
+    },
+
+    *usageRecords(page: RecordPage): Program<readonly RecordRow[]> {
+      const toMs = Math.min(page.toMs, page.after ? page.after.startedAt + 1 : Infinity);
+      const rows: RecordRow[] = [];
+      for (const table of yield* recordTables(page.fromMs, toMs)) {
+        const limit = page.limit - rows.length;
+        rows.push(...(yield* recordsOf(table, { ...page, limit })));
+        if (rows.length >= page.limit) break;
+      }
+      return rows;
+    },
+  };
+
+  function* insertRecords(
+    day: string,
+    producer: string,
+    events: readonly LedgerEvent[],
+  ): Program<void> {
+    const names = sql.join(Object.keys(recordColumns).map((name) => sql.ref(name)));
+    const rows = events.map((event) => rowOf(producer, event));
+    yield* query(sql`
+      insert into ${sql.table(tableOf(day))} (${names})
+      select ${names} from ${dialect.rows(rows, recordColumns)}`);
+  }
+
+  function* addSums(table: string, key: Columns, rows: readonly LedgerSums[]): Program<void> {
+    const keys = sql.join(Object.keys(key).map((name) => sql.ref(name)));
+    const columns: Columns = {
+      ...key,
+      ...Object.fromEntries(sumNames.map(([name]) => [name, 'bigint'])),
+    };
+    const given = sql.join(sumNames.map(([name]) => sql.ref(name)));
+    const sums = sql.join(sumNames.map(([, column]) => sql.ref(column)));
+    const added = sql.join(
+      sumNames.map(
+        ([, column]) =>
+          sql`${sql.ref(column)} = ${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`,
+      ),
+    );
+    yield* query(sql`
+      insert into ${sql.table(table)} (${keys}, ${sums})
+      select ${keys}, ${given} from ${dialect.rows(rows, columns)}
+      where true
+      order by ${keys}
+      on conflict (${keys}) do update set ${added}`);
+  }
+
+  function idsFrom(ids: readonly string[]): RawBuilder<unknown> {
+    return sql`select id from ${dialect.rows(
+      ids.map((id) => ({ id })),
+      { id: 'text' },
+    )}`;
+  }
+
+  function* sumCosts(costs: RawBuilder<unknown>): Program<readonly { id: string; cost: number }[]> {
+    return yield* query(sql`
+      select id, sum(cost_nano_usd) as cost from (${costs}) as costs
+      group by id having sum(cost_nano_usd) <> 0`);
+  }
+
+  /** Tables that hold the records of a time, one after the other in the order of pages. */
+  function* recordTables(fromMs: number, toMs: number): Program<readonly string[]> {
+    if (dialect.partitioned) return ['usage_record'];
+    const days = yield* query<{ day: string }>(sql`select day from usage_day order by day desc`);
+    return days.flatMap(({ day }) =>
+      Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs ? [tableOf(day)] : [],
+    );
+  }
+
+  function* recordsOf(
+    table: string,
+    { limit, after, fromMs, toMs, where }: RecordPage,
+  ): Program<readonly RecordRow[]> {
+    const conditions = [
+      sql`started_at >= ${fromMs}`,
+      sql`started_at < ${toMs}`,
+      ...where.map(({ column, value }) => sql`${sql.ref(column)} = ${value}`),
+    ];
+    if (after) {
+      conditions.push(
+        sql`(started_at, producer, sequence) < (${after.startedAt}, ${after.producer}, ${after.sequence})`,
+      );
+    }
+    return yield* query<RecordRow>(sql`
+      select started_at, producer, sequence, record from ${sql.table(table)}
+      where ${sql.join(conditions, sql` and `)}
+      order by started_at desc, producer desc, sequence desc
+      limit ${limit}`);
+  }
+}
+
+function tableOf(day: string): string {
+  return `usage_record_${day.replaceAll('-', '')}`;
+}
+
+function rowOf(producer: string, { sequence, record }: LedgerEvent): object {
+  return {
+    started_at: record.startedAt,
+    producer,
+    sequence,
+    request_id: toColumn(record.requestId),
+    key_id: toColumn(record.keyId),
+    user_id: columnOf(record.userId),
+    team_id: columnOf(record.teamId),
+    customer_id: columnOf(record.customerId),
+    model: toColumn(record.model),
+    failed: failedColumn(record.outcome !== 'completed'),
+    record: JSON.stringify(record satisfies UsageRecord),
+  };
+}
+
+/** SQL's form of whether a request failed. */
+export function failedColumn(failed: boolean): number {
+  return failed ? 1 : 0;
+}
+
+function columnOf(text: string | undefined): string | null {
+  return text === undefined ? null : toColumn(text);
+}

@@ -1,0 +1,104 @@
+import type { UsageRecord } from '@aigateway/contract/usage';
+import type { Dimension, LedgerSums } from '../ledger.ts';
+import { toColumn } from './text.ts';
+
+export const hourMs = 3_600_000;
+
+/** Sums of one id of a dimension in one hour. Texts in the form of columns. */
+export type HourSums = LedgerSums & { dimension: Dimension; id: string; hour: number };
+
+/** Sums of one id in one UTC day, all in all (`by_…` empty) or broken down by another dimension's id. */
+export type DailySums = LedgerSums & {
+  dimension: Dimension;
+  id: string;
+  day: string;
+  by_dimension: Dimension | '';
+  by_id: string;
+};
+
+/** The dimensions one of which each breakdown has: what an owner is asked about is which key, model or deployment it was. */
+const breakdowns: ReadonlySet<Dimension> = new Set(['key', 'model', 'deployment']);
+
+/** Whether sums of one dimension are kept broken down by another. */
+export function isBrokenDown(dimension: Dimension, by: Dimension): boolean {
+  return dimension !== by && (breakdowns.has(dimension) || breakdowns.has(by));
+}
+
+/** The UTC day of a time, `YYYY-MM-DD`. */
+export function dayOf(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 10);
+}
+
+/** Adds up records for the tables: each row once, in the order of its key, so that writers that meet wait in one order. */
+export function sumUsage(records: readonly UsageRecord[]): {
+  hourly: readonly HourSums[];
+  daily: readonly DailySums[];
+} {
+  const hourly = new Map<string, HourSums>();
+  const daily = new Map<string, DailySums>();
+  for (const record of records) {
+    const hour = record.startedAt - (record.startedAt % hourMs);
+    const day = dayOf(record.startedAt);
+    const ids = idsOf(record);
+    for (const { dimension, id } of ids) {
+      add(hourly, `${dimension}\0${id}\0${hour}`, { dimension, id, hour }, record);
+      const whole = { dimension, id, day, by_dimension: '' as const, by_id: '' };
+      add(daily, `${dimension}\0\0${id}\0${day}`, whole, record);
+      for (const other of ids) {
+        if (!isBrokenDown(dimension, other.dimension)) continue;
+        const part = { dimension, id, day, by_dimension: other.dimension, by_id: other.id };
+        add(daily, `${dimension}\0${other.dimension}\0${id}\0${day}\0${other.id}`, part, record);
+      }
+    }
+  }
+  return { hourly: inOrder(hourly), daily: inOrder(daily) };
+}
+
+function idsOf(record: UsageRecord): { dimension: Dimension; id: string }[] {
+  const ids: readonly [Dimension, string | undefined][] = [
+    ['key', record.keyId],
+    ['user', record.userId],
+    ['team', record.teamId],
+    ['organization', record.organizationId],
+    ['customer', record.customerId],
+    ['model', record.model],
+    ['deployment', record.deploymentId],
+    ...[...new Set(record.tags)].map((tag): [Dimension, string] => ['tag', tag]),
+  ];
+  return ids.flatMap(([dimension, id]) =>
+    id === undefined ? [] : [{ dimension, id: toColumn(id) }],
+  );
+}
+
+function add<Row extends object>(
+  rows: Map<string, Row & LedgerSums>,
+  name: string,
+  row: Row,
+  { outcome, tokens, costNanoUsd }: UsageRecord,
+): void {
+  let sums = rows.get(name);
+  if (!sums) rows.set(name, (sums = { ...row, ...noSums }));
+  sums.requests += 1;
+  sums.failed += outcome === 'completed' ? 0 : 1;
+  sums.inputTokens += tokens.input;
+  sums.cachedInputTokens += tokens.cachedInput;
+  sums.cacheWriteTokens += tokens.cacheWrite;
+  sums.outputTokens += tokens.output;
+  sums.reasoningTokens += tokens.reasoning;
+  sums.costNanoUsd += costNanoUsd;
+}
+
+const noSums: LedgerSums = Object.freeze({
+  requests: 0,
+  failed: 0,
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  costNanoUsd: 0,
+});
+
+function inOrder<Row>(rows: ReadonlyMap<string, Row>): Row[] {
+  return [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}
