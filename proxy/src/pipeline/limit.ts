@@ -8,7 +8,12 @@ import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
 
 /** An admitted call: what was reserved for it, and by which estimate. */
-export type Admitted = { readonly reservation: Reservation; readonly estimate: TokenEstimate };
+export type Admitted = {
+  readonly reservation: Reservation;
+  readonly estimate: TokenEstimate;
+  /** What the estimate costs, in nano-USD. */
+  readonly costNanoUsd: number;
+};
 
 /** Bodies up to this size are counted as text whole: a picture in them weighs little either way. */
 const measuredFromBytes = 32_768;
@@ -60,20 +65,21 @@ function estimate(grant: Grant, gateway: Gateway): TokenEstimate {
 export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitted> {
   const tokens = estimate(grant, gateway);
   const deployments = grant.snapshot.models.deployments(grant.model.group);
+  const costNanoUsd = costEstimate(
+    tokens,
+    deployments.map(({ prices }) => prices),
+  );
   const answer = gateway.limiter.reserve({
     scopes: grant.scopes,
     tokens: tokens.total,
-    costNanoUsd: costEstimate(
-      tokens,
-      deployments.map(({ prices }) => prices),
-    ),
+    costNanoUsd,
   });
   const { budgetExceededStatus } = grant.snapshot.records.settings;
   const admitted = (outcome: Awaited<typeof answer>): Admitted => {
     if ('refused' in outcome) {
       throw refusalError(outcome, { nowMs: gateway.clock.now(), budgetExceededStatus });
     }
-    return { reservation: outcome, estimate: tokens };
+    return { reservation: outcome, estimate: tokens, costNanoUsd };
   };
   return answer instanceof Promise ? answer.then(admitted) : admitted(answer);
 }
