@@ -29,3 +29,19 @@ export function snapshotHashesKey(generation: number): string {
 export function snapshotCatalogueKey(generation: number): string {
   return `${prefix}:{snapshot}:catalogue:${generation}`;
 }
+
+/** Producers of usage events, each with when it last said that it is there (ms). Sorted set; who is silent for a week and counted goes. */
+export const usageProducersKey = `${prefix}:usage:producers`;
+
+/**
+ * Events on their way to the ledger: ids are `<sequence>-0`, field `record`. Stream, 10,000 entries at most; only what is counted
+ * leaves it, so that it tells its producer how far that is, and stays, empty, as long as the producer is known.
+ */
+export function usageStreamKey(producer: string): string {
+  return `${prefix}:usage:{${producer}}:stream`;
+}
+
+/** Which control plane takes a producer's events in. String, for the time that takes, 10 s at most unless renewed. */
+export function usageLeaseKey(producer: string): string {
+  return `${prefix}:usage:{${producer}}:lease`;
+}

@@ -76,7 +76,7 @@ export type UsageRecord = {
   /** The upstream's own name of the model that answered. */
   servedModel?: string | undefined;
   stream: boolean;
-  /** Status the caller saw; 499 when it left before any. */
+  /** Status the caller saw; 499 when it left before any, 0 when the process ended and nobody knows. */
   status: number;
   outcome: Outcome;
   tokens: TokenCounts;
@@ -88,3 +88,29 @@ export type UsageRecord = {
   serviceTier?: string | undefined;
   attempts: readonly AttemptRecord[];
 };
+
+/** One usage record with the place that makes it countable once. */
+export type LedgerEvent = {
+  /** 1, 2, 3… within its producer. */
+  readonly sequence: number;
+  readonly record: UsageRecord;
+};
+
+/** How far the events of one producer have come. */
+export type UsageStanding = {
+  /** The sequence that was taken in last: the next one is expected after it. It may move back when what carries events lost some. */
+  readonly taken: number;
+  /** Every event up to it is counted. */
+  readonly mark: number;
+};
+
+/** Takes events of producers to the ledger, over whatever lies between. */
+export interface UsageTransport {
+  /**
+   * Takes in events, or some of the first of them, or none: the standing tells. Giving the same again does nothing.
+   *
+   * @param events - in the order of their sequence, without a gap; none to ask for the standing
+   * @param floor - the producer has nothing to give up to this sequence: it is counted, or lost
+   */
+  append(producer: string, events: readonly LedgerEvent[], floor: number): Promise<UsageStanding>;
+}

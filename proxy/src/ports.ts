@@ -50,9 +50,38 @@ export interface Limiter {
   reserve(request: LimitRequest): Reservation | Refusal | Promise<Reservation | Refusal>;
 }
 
+/** Who a request is accounted to. A `KeyRecord` is one. */
+export type Payer = {
+  keyId: string;
+  alias?: string;
+  ownerId: string;
+  teamId?: string;
+  userId?: string;
+  organizationId?: string;
+};
+
+/** What is known of a call before it is sent. */
+export type OpenedCall = {
+  readonly requestId: string;
+  readonly key: Payer;
+  readonly customerId?: string | undefined;
+  readonly tags: readonly string[];
+  /** The name the caller asked for, after the key's aliases. */
+  readonly model: string;
+  readonly operation: string;
+  readonly stream: boolean;
+  /** What it is charged if its end is never known: tokens, and nano-USD. Absent = nothing. */
+  readonly expected?:
+    | { readonly input: number; readonly output: number; readonly costNanoUsd: number }
+    | undefined;
+};
+
 /** Where usage records go. `open` is called for every admitted request, `settle` exactly once for each. */
 export interface UsageSink {
-  /** @throws GatewayError `accounting_unavailable` when nothing more can be taken in */
-  open(requestId: string, startedAt: number): void;
-  settle(record: UsageRecord): void;
+  /**
+   * @returns the account to settle
+   * @throws GatewayError `accounting_unavailable` when nothing more can be taken in
+   */
+  open(call: OpenedCall, startedAt: number): number;
+  settle(record: UsageRecord, account: number): void;
 }

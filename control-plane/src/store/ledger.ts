@@ -1,11 +1,6 @@
-import type { UsageRecord } from '@aigateway/contract/usage';
+import type { LedgerEvent, UsageRecord } from '@aigateway/contract/usage';
 
-/** One usage record with the place that makes it countable once. */
-export type LedgerEvent = {
-  /** 1, 2, 3… within its producer. */
-  readonly sequence: number;
-  readonly record: UsageRecord;
-};
+export type { LedgerEvent } from '@aigateway/contract/usage';
 
 /** What spend is looked up and reported by. */
 export type Dimension =

@@ -4,15 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../admission/limiter-conformance.ts';
 import { OutputMeans } from '../admission/estimate.ts';
 import { GatewayError } from '../errors.ts';
-import type { Reservation, Spent, UsageSink } from '../ports.ts';
+import type { OpenedCall, Reservation, Spent, UsageSink } from '../ports.ts';
 import { Meter, type AdmittedRequest, type RequestEnd } from './meter.ts';
 
 class RecordingSink implements UsageSink {
   readonly opened: string[] = [];
   readonly records: UsageRecord[] = [];
 
-  open(requestId: string): void {
+  open({ requestId }: OpenedCall): number {
     this.opened.push(requestId);
+    return this.opened.length;
   }
 
   settle(record: UsageRecord): void {
@@ -171,7 +172,7 @@ describe('meter', () => {
 
   it('ends a request whose record the sink refuses, and counts the loss', () => {
     const { meter } = setUp({
-      open: () => undefined,
+      open: () => 1,
       settle: () => {
         throw new Error('disk full');
       },

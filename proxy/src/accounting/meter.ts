@@ -7,7 +7,7 @@ import {
   type UsageRecord,
   type UsageSource,
 } from '@aigateway/contract/usage';
-import type { Clock, Reservation, UsageSink } from '../ports.ts';
+import type { Clock, OpenedCall, Reservation, UsageSink } from '../ports.ts';
 
 /** Takes in the output of answers, for later estimates. */
 export interface OutputListener {
@@ -17,28 +17,11 @@ export interface OutputListener {
 
 export type MeterOptions = { clock: Clock; sink: UsageSink; means?: OutputListener };
 
-/** Who a request is accounted to. A `KeyRecord` is one. */
-export type Payer = {
-  keyId: string;
-  alias?: string;
-  ownerId: string;
-  teamId?: string;
-  userId?: string;
-  organizationId?: string;
-};
-
 /** A request that its limits have let in. */
-export type AdmittedRequest = {
-  requestId: string;
-  key: Payer;
+export type AdmittedRequest = OpenedCall & {
   /** When it came, in milliseconds since the epoch. Default: now. */
   startedAt?: number | undefined;
-  customerId?: string | undefined;
-  tags: readonly string[];
-  /** The name the caller asked for, after the key's aliases. */
-  model: string;
   operation: Operation;
-  stream: boolean;
   /** `n` of the request. Default 1. */
   choices?: number | undefined;
   /** What its limits hold for it. Settled with the request. */
@@ -113,14 +96,15 @@ export class Meter {
    */
   admit(request: AdmittedRequest): Admission {
     const startedAt = request.startedAt ?? this.#clock.now();
+    let account: number;
     try {
-      this.#sink.open(request.requestId, startedAt);
+      account = this.#sink.open(request, startedAt);
     } catch (cause) {
       request.reservation.settle({ tokens: 0, costNanoUsd: 0 });
       throw cause;
     }
     this.#admitted += 1;
-    return new Admission(this, request, startedAt);
+    return new Admission(this, request, startedAt, account);
   }
 
   /** Resolves when nothing is in flight. */
@@ -131,7 +115,12 @@ export class Meter {
   }
 
   /** For {@link Admission.settle} alone, which sees to it that it is called once. */
-  close(request: AdmittedRequest, startedAt: number, end: RequestEnd): UsageRecord {
+  close(
+    request: AdmittedRequest,
+    startedAt: number,
+    account: number,
+    end: RequestEnd,
+  ): UsageRecord {
     try {
       const record = usageRecord(request, startedAt, this.#clock.now(), end);
       request.reservation.settle({
@@ -139,7 +128,7 @@ export class Meter {
         costNanoUsd: record.costNanoUsd,
       });
       this.#learn(request, record);
-      this.#write(record);
+      this.#write(record, account);
       return record;
     } finally {
       this.#settled += 1;
@@ -163,9 +152,9 @@ export class Meter {
     this.#means?.add(record.keyId, record.model, record.tokens.output / choices);
   }
 
-  #write(record: UsageRecord): void {
+  #write(record: UsageRecord, account: number): void {
     try {
-      this.#sink.settle(record);
+      this.#sink.settle(record, account);
     } catch {
       // The answer has gone out: nothing is left to refuse. The count tells of the loss.
       this.#unrecorded += 1;
@@ -178,12 +167,14 @@ export class Admission {
   readonly startedAt: number;
   readonly #meter: Meter;
   readonly #request: AdmittedRequest;
+  readonly #account: number;
   #isSettled = false;
 
   /** Made by {@link Meter.admit} alone. */
-  constructor(meter: Meter, request: AdmittedRequest, startedAt: number) {
+  constructor(meter: Meter, request: AdmittedRequest, startedAt: number, account: number) {
     this.#meter = meter;
     this.#request = request;
+    this.#account = account;
     this.startedAt = startedAt;
   }
 
@@ -207,7 +198,7 @@ export class Admission {
       return undefined;
     }
     this.#isSettled = true;
-    return this.#meter.close(this.#request, this.startedAt, end);
+    return this.#meter.close(this.#request, this.startedAt, this.#account, end);
   }
 }
 

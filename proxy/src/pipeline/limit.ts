@@ -8,7 +8,12 @@ import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
 
 /** An admitted call: what was reserved for it, and by which estimate. */
-export type Admitted = { readonly reservation: Reservation; readonly estimate: TokenEstimate };
+export type Admitted = {
+  readonly reservation: Reservation;
+  readonly estimate: TokenEstimate;
+  /** What the estimate costs, in nano-USD. */
+  readonly costNanoUsd: number;
+};
 
 /** Bodies up to this size are counted as text whole: a picture in them weighs little either way. */
 const measuredFromBytes = 32_768;
@@ -83,7 +88,7 @@ export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitt
         budgetExceededStatus,
       });
     }
-    return { reservation: outcome, estimate: tokens };
+    return { reservation: outcome, estimate: tokens, costNanoUsd };
   };
   return answer instanceof Promise ? answer.then(admitted) : admitted(answer);
 }

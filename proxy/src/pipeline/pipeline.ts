@@ -103,6 +103,11 @@ async function serve(
     stream: call.stream,
     choices: call.choices,
     reservation: admitted.reservation,
+    expected: {
+      input: admitted.estimate.input,
+      output: admitted.estimate.output,
+      costNanoUsd: admitted.costNanoUsd,
+    },
   });
   const headers = arrivalHeaders(arrival);
   headers.push('x-litellm-version', gateway.options.version);

@@ -30,7 +30,7 @@ describe('memory usage sink', () => {
     const seen: UsageRecord[] = [];
     const sink = createMemoryUsageSink({ onRecord: (given) => seen.push(given) });
     const records = [record(), record({ outcome: 'aborted' }), record({ model: 'other' })];
-    for (const given of records) sink.settle(given);
+    for (const given of records) sink.settle(given, 0);
     expect(seen).toEqual(records);
     expect(sink.rows()).toEqual([
       {
@@ -50,8 +50,8 @@ describe('memory usage sink', () => {
 
   it('stays bounded: what has no row of its own is summed up with the rest', () => {
     const sink = createMemoryUsageSink({ maxRows: 2 });
-    for (let key = 0; key < 100; key += 1) sink.settle(record({ keyId: `${key}` }));
-    sink.settle(record({ keyId: '0' }));
+    for (let key = 0; key < 100; key += 1) sink.settle(record({ keyId: `${key}` }), 0);
+    sink.settle(record({ keyId: '0' }), 0);
     expect(sink.rows().map(({ keyId, totals }) => [keyId, totals.requests])).toEqual([
       ['0', 2],
       ['1', 1],
@@ -66,7 +66,7 @@ describe('memory usage sink', () => {
         throw new Error('log closed');
       },
     });
-    expect(() => sink.settle(record())).not.toThrow();
+    expect(() => sink.settle(record(), 0)).not.toThrow();
     expect(sink.listenerFailures).toBe(1);
     expect(sink.totals.requests).toBe(1);
   });

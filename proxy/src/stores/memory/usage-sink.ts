@@ -37,8 +37,9 @@ class TotalsSink implements MemoryUsageSink {
     this.#maxRows = options.maxRows ?? 10_000;
   }
 
-  open(): void {
-    // Nothing is kept of a request before its end: in memory there is no restart to survive.
+  /** Nothing is kept of a request before its end: in memory there is no restart to survive. */
+  open(): number {
+    return 0;
   }
 
   settle(record: UsageRecord): void {
