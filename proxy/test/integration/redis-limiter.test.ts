@@ -79,9 +79,11 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     return made;
   }
 
-  /** Tends until the condition holds: what is waited for is that servers and sockets come and go. */
+  /** Tends from the next second on until the condition holds: servers and sockets take their time to come and go. */
   async function tendUntil(limiter: RedisLimiter, isReached: () => boolean): Promise<void> {
+    const startedAtMs = clock.now();
     while (!isReached()) {
+      if (clock.now() < startedAtMs + 1000) clock.advance(1000);
       await limiter.tend();
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -134,8 +136,10 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
               reservation.settle({ tokens: Number.NaN, costNanoUsd: Number.NaN });
             open = [];
           }
-          for (const limiter of three) await limiter.tend();
-          clock.advance(waitMs);
+          for (let leftMs = waitMs; leftMs >= 0; leftMs -= 4000) {
+            for (const limiter of three) await limiter.tend();
+            clock.advance(Math.min(leftMs, 4000));
+          }
         }
         for (const { minute, hour } of grants) {
           const inMinute = grants.filter((grant) => grant.minute === minute);
@@ -208,9 +212,6 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     });
     clock.advance(2);
     expect(await other?.reserve(call([scope]))).toHaveProperty('settle');
-    expect(other?.live).toBe(2);
-    clock.advance(5001);
-    await other?.tend();
     expect(other?.live).toBe(1);
   });
 
@@ -256,10 +257,7 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
       // What was granted without Redis is not granted again by it.
       process.kill(server.pid, 'SIGCONT');
       for (const limiter of three) {
-        await tendUntil(
-          limiter,
-          () => events.filter((type) => type === 'redis_back').length === 3 || limiter !== three[2],
-        );
+        await tendUntil(limiter, () => !limiter.isAway);
       }
       for (const limiter of three)
         expect(await limiter.reserve(call([scope]))).toHaveProperty('refused');
@@ -278,7 +276,7 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
       await tendUntil(two[0] as RedisLimiter, () => events.includes('redis_back'));
       clock.advance(60_000);
       await two[0]?.tend();
-      await tendUntil(two[1] as RedisLimiter, () => two[1]?.isAway !== true);
+      await tendUntil(two[1] as RedisLimiter, () => two[1]?.isAway === false);
       expect(await two[1]?.reserve(call([payer], 0, 51))).toMatchObject({ remaining: 50 });
     });
   });

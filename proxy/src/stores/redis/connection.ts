@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { AccessToken } from '../../upstream/token-source.ts';
 
 /** Where a Redis is, and how to come in. */
@@ -31,6 +31,8 @@ export type RedisConnectionOptions = {
   readonly keyPrefix?: string;
   /** An answer that takes longer counts as none. */
   readonly answerMs?: number;
+  /** A token is used for so long at least, even if it says that it is over. */
+  readonly tokenUseMs?: number;
   /** A connection failed, or a token could not be had. Called often while Redis is away. */
   readonly onError?: (error: Error) => void;
 };
@@ -65,7 +67,7 @@ const retryTokenMs = 10_000;
  */
 export async function connectRedis(options: RedisConnectionOptions): Promise<RedisConnection> {
   refusePlaintext(options);
-  const { signIn, onError = () => undefined } = options;
+  const { signIn, tokenUseMs = leastTokenUseMs, onError = () => undefined } = options;
   const clients: (Redis | Cluster)[] = [];
   let password = signIn !== undefined && 'password' in signIn ? signIn.password : undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -83,7 +85,7 @@ export async function connectRedis(options: RedisConnectionOptions): Promise<Red
     const fresh = await token();
     password = fresh.value;
     for (const client of clients) showToken(client, username, fresh.value, onError);
-    const inMs = Math.max(leastTokenUseMs, fresh.expiresAt - Date.now() - renewAheadMs);
+    const inMs = Math.max(tokenUseMs, fresh.expiresAt - Date.now() - renewAheadMs);
     schedule(token, username, Math.min(inMs, 2 ** 31 - 1));
   };
   const schedule = (token: () => Promise<AccessToken>, username: string, inMs: number): void => {
@@ -116,7 +118,7 @@ function createClient(
 ): Redis | Cluster {
   const pauseMs = (times: number): number =>
     Math.random() * Math.min(longestPauseMs, 50 * 2 ** Math.min(times, 10)) + 20;
-  const common: RedisOptions = {
+  const common = {
     ...(signIn?.username !== undefined && { username: signIn.username }),
     ...(password !== undefined && { password }),
     ...(tls !== undefined && { tls }),
@@ -126,7 +128,7 @@ function createClient(
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     // A server that was a master a moment ago answers so until it is left.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   };
   if (address.kind === 'cluster') {
     return new Cluster([...address.nodes], {
@@ -144,7 +146,7 @@ function createClient(
       ...(tls !== undefined && { dnsLookup: (name, found) => found(null, name) }),
     });
   }
-  const single: RedisOptions = {
+  const single = {
     ...common,
     ...(keyPrefix !== undefined && { keyPrefix }),
     ...(address.db !== undefined && { db: address.db }),

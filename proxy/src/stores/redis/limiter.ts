@@ -360,9 +360,11 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
         this.#redis.aigatewayHeartbeat(1, liveProxiesKey, this.#proxyId, clock, proxyLifeMs),
       );
       this.#heartbeatAtMs = nowMs;
-      this.#live = Math.max(this.#options.replicas ?? 1, Number(live));
       this.#comeBack();
       if (!this.#isCluster && this.#isNewServer(String(runId))) this.#lostData();
+      // The others are still coming back: until they have, there are as many as there were.
+      const least = this.#isApart(this.nowMs()) ? this.#live : (this.#options.replicas ?? 1);
+      this.#live = Math.max(least, Number(live));
     } catch {
       // The call has noted that Redis is away; the next beat looks again.
     }
