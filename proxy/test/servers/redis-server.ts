@@ -16,6 +16,8 @@ export type RedisServerOptions = {
   args?: string[];
   /** A free one unless given. */
   port?: number;
+  /** File of settings, which comes first, e.g. of a sentinel. */
+  settings?: string;
 };
 
 /** False where there is no redis-server to be started: tests that need one are then skipped, by name. */
@@ -28,8 +30,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'aigateway-redis-'));
   const plain = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
-  const inMemory = ['--save', '', '--appendonly', 'no'];
-  const child = spawn('redis-server', [...plain, ...inMemory, ...(options.args ?? [])], {
+  const { settings } = options;
+  const first = settings === undefined ? ['--save', '', '--appendonly', 'no'] : [settings];
+  const child = spawn('redis-server', [...first, ...plain, ...(options.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
@@ -38,7 +41,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     const timer = setTimeout(() => reject(new Error(`redis-server is silent: ${output}`)), startMs);
     const look = (chunk: Buffer): void => {
       output += chunk.toString();
-      if (!/eady to accept connections/.test(output)) return;
+      if (!/eady to accept connections|\+monitor/.test(output)) return;
       clearTimeout(timer);
       resolve();
     };
