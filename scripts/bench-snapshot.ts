@@ -12,11 +12,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
-import type { KeyRecord } from '../contract/src/records.ts';
+import type { KeyRecord, Records } from '../contract/src/records.ts';
 import type { SnapshotListener } from '../contract/src/snapshot.ts';
 import { catalogue, keyRecord } from '../contract/test/snapshot.fixture.ts';
 import { createRedisPublisher } from '../control-plane/src/publish/redis.ts';
 import { createRedisSource } from '../proxy/src/stores/redis/snapshot-source.ts';
+import { KeyTable } from '../proxy/src/key-table.ts';
 import { Snapshot } from '../proxy/src/snapshot.ts';
 import { startRedis } from '../proxy/test/servers/redis-server.ts';
 
@@ -55,8 +56,8 @@ class Holder implements SnapshotListener {
   snapshot: Snapshot | undefined;
   onChange: () => void = () => undefined;
 
-  replace(records: ConstructorParameters<typeof Snapshot>[0]): void {
-    this.snapshot = new Snapshot(records);
+  replace(records: Records): void {
+    this.snapshot = new Snapshot(records, new KeyTable(records.keys));
   }
 
   change(): void {

@@ -24,8 +24,12 @@ export type Operation = 'chat' | 'completions' | 'embeddings' | 'responses';
  */
 export type DialectName = 'classic' | 'v1' | 'openai';
 
-/** A secret by reference: resolved in the process that uses it, so that records carry none. `inline` never leaves the process. */
-export type SecretReference = { kind: 'env'; name: string } | { kind: 'inline'; value: string };
+/** A secret by reference: resolved in the process that uses it, so that records carry none. `inline` never leaves the process; `sealed` is what
+ * becomes of it where it must (`sealed-secrets.ts`). */
+export type SecretReference =
+  | { kind: 'env'; name: string }
+  | { kind: 'inline'; value: string }
+  | { kind: 'sealed'; value: string };
 
 /** Exactly one way to authenticate towards an upstream; nothing falls back to another. */
 export type CredentialMethod =

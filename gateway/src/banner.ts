@@ -3,31 +3,31 @@ import {
   isSet,
   masterKeyNames,
 } from '@aigateway/contract/environment-config';
-import type { Proxy } from '@aigateway/proxy/proxy';
 import type { Configuration } from './configuration.ts';
+import type { Running } from './roles.ts';
 
 /**
  * What a person reads who has just started the gateway: where it listens, where the key is kept, a line to try, and what to
  * paste into a client. Holds no secret: the key is named by its file or variable.
  */
-export function banner(configuration: Configuration, proxy: Proxy): string {
+export function banner(configuration: Configuration, { url, proxy }: Running): string {
   const { compiled, simulated } = configuration;
   const [file] = configuration.file.files;
   const { records, server } = compiled;
-  const base = `${proxy.url}${server.basePath}/v1`;
-  if (server.profile === 'production') return `PVC AI Gateway listens on ${proxy.url}`;
+  const base = `${url}${server.basePath}/v1`;
+  if (server.profile === 'production') return `PVC AI Gateway listens on ${url}`;
   const chat =
     records.models.find(({ name }) => name === defaultResponsesModel) ?? records.models[0];
   const model = chat === undefined || chat.name.includes('*') ? '<deployment>' : chat.name;
   const key = keyToUse(configuration);
   return [
     '',
-    `  PVC AI Gateway listens on ${proxy.url}`,
+    `  PVC AI Gateway listens on ${url}`,
     '',
     `  Base URL   ${base}`,
     `  Key        ${key.place}`,
     `  Models     ${records.models.map(({ name }) => name).join(', ') || 'none'}`,
-    ...(proxy.opsUrl === undefined ? [] : [`  Metrics    ${proxy.opsUrl}/metrics`]),
+    ...(proxy?.opsUrl === undefined ? [] : [`  Metrics    ${proxy?.opsUrl}/metrics`]),
     '',
     ...(simulated
       ? [

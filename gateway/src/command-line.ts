@@ -9,8 +9,10 @@ export type Command = {
   readonly role: Role | undefined;
 };
 
-/** What runs in this process: the data plane alone, or both planes on one port. */
-export type Role = 'proxy' | 'all';
+/** What runs in this process: the data plane alone, the management API alone, or both planes on one port. */
+export type Role = (typeof roles)[number];
+
+export const roles = ['proxy', 'control-plane', 'all'] as const;
 
 const options = {
   config: { type: 'string', short: 'c' },
@@ -28,7 +30,7 @@ export const usage = `Usage: npm start -- [options]
   --config FILE, -c   a LiteLLM config.yaml (also CONFIG_FILE_PATH)
   --port N, -p        main port, 8080 unless set (also PORT)
   --host ADDRESS      address to listen on, 127.0.0.1 in development
-  --role ROLE         proxy: serve models alone; all: with the management API and its store (also AIGATEWAY_ROLE)
+  --role ROLE         proxy: models; control-plane: the management API and its store; all: both (also AIGATEWAY_ROLE)
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -49,7 +51,7 @@ export function readCommand(args: readonly string[]): Command {
     throw new TypeError(`--port must be a whole number from 0 to 65535, found "${values.port}"`);
   const { role } = values;
   if (role !== undefined && !isRole(role))
-    throw new TypeError(`--role must be proxy or all, found "${role}"`);
+    throw new TypeError(`--role must be one of ${roles.join(', ')}, found "${role}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
     (name) => values[name] === true,
   );
@@ -64,5 +66,5 @@ export function readCommand(args: readonly string[]): Command {
 
 /** Whether a text names a role. */
 export function isRole(text: string): text is Role {
-  return text === 'proxy' || text === 'all';
+  return (roles as readonly string[]).includes(text);
 }

@@ -3,15 +3,14 @@ import { describe } from '@aigateway/contract/describe';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { routeList } from '@aigateway/proxy/app';
-import type { Proxy } from '@aigateway/proxy/proxy';
 import manifest from '../package.json' with { type: 'json' };
 import { banner } from './banner.ts';
-import { isRole, readCommand, usage, type Command, type Role } from './command-line.ts';
+import { isRole, readCommand, roles, usage, type Command, type Role } from './command-line.ts';
 import { ConfigFileError } from './config-file.ts';
 import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
 import { readEnvironment, type ProcessEnvironment } from './environment.ts';
-import type { Embedded, EmbeddedInput } from './embedded.ts';
 import { reloadOnChange } from './reload.ts';
+import type { RoleInput, Running } from './roles.ts';
 import { resolveSecret, startCompiled } from './start.ts';
 
 const { version } = manifest;
@@ -60,7 +59,7 @@ async function run(command: Command): Promise<void> {
     readConfiguration({ command, process: { ...environment, variables }, simulatorUrl });
   const role = command.role ?? roleIn(environment);
   if (role === undefined) {
-    fail(['AIGATEWAY_ROLE: must be one of proxy, all']);
+    fail([`AIGATEWAY_ROLE: must be one of ${roles.join(', ')}`]);
     return;
   }
   let configuration: Configuration;
@@ -122,57 +121,53 @@ async function serve(
       : resolveSecret(server.previousSecret, environment);
   const secret = { current, ...(previous !== undefined && { previous }) };
   const input = { configuration, environment, secret, version };
-  const running = await startRole(role, input).catch((error: unknown) => {
+  const running = await start(role, input).catch((error: unknown) => {
     const reason = listenProblem(error as NodeJS.ErrnoException, server);
     if (reason === undefined) throw error;
     fail([reason]);
     // Part of the gateway may be up already, which would keep the process alive without the rest.
     process.exit(1);
   });
-  const { proxy } = running;
+  const { logger } = running;
   for (const { level, code, path, message } of compiled.notices) {
-    if (level === 'warning') proxy.logger.warn({ code, setting: path.join('.') }, message);
-    else proxy.logger.info({ code, setting: path.join('.') }, message);
+    if (level === 'warning') logger.warn({ code, setting: path.join('.') }, message);
+    else logger.info({ code, setting: path.join('.') }, message);
   }
-  print(banner(configuration, proxy));
+  print(banner(configuration, running));
   stopOnSignal(
-    proxy,
-    reloadOnChange(configuration, reread, {
-      proxy,
-      put: (next) => running.put(next),
-      environment,
-      environmentFile,
-    }),
-    () => running.close(),
+    running,
+    reloadOnChange(configuration, reread, { running, environment, environmentFile }),
   );
 }
 
-/** Starts what a role runs. */
-async function startRole(role: Role, input: EmbeddedInput): Promise<Embedded> {
-  if (role === 'all') {
-    // Loaded only where it is used: a proxy alone has no store.
-    const { startEmbedded } = await import('./embedded.ts');
-    return startEmbedded(input);
+/** What a proxy alone needs not is loaded only where it is used: a start does not pay for it. */
+async function start(role: Role, input: RoleInput): Promise<Running> {
+  const { configuration, environment, ...rest } = input;
+  const { compiled } = configuration;
+  const isAlone = role === 'proxy' && compiled.records.deployments.length > 0;
+  if (!isAlone || environment['REDIS_URL'] || environment['REDIS_HOST']) {
+    const { startRole } = await import('./roles.ts');
+    return startRole(role, input);
   }
-  const { configuration, ...rest } = input;
-  const proxy = await startCompiled({ ...rest, compiled: configuration.compiled });
+  const proxy = await startCompiled({ ...rest, environment, compiled });
   return {
     proxy,
-    put: ({ compiled }) => Promise.resolve(proxy.update(compiled.records)),
-    close: () => Promise.resolve(),
+    url: proxy.url,
+    logger: proxy.logger,
+    put: (next) => Promise.resolve(proxy.update(next.compiled.records)),
+    stop: () => proxy.drain(),
   };
 }
 
-function stopOnSignal(proxy: Proxy, stopWatching: () => void, close: () => Promise<void>): void {
+function stopOnSignal(running: Running, stopWatching: () => void): void {
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     // A second signal is somebody who does not want to wait.
     if (stopping) process.exit(1);
     stopping = true;
     stopWatching();
-    proxy.logger.info({ signal }, 'stopping: requests under way are finished');
-    await proxy.drain();
-    await close();
+    running.logger.info({ signal }, 'stopping: requests under way are finished');
+    await running.stop();
     await stopSimulator?.();
     process.exit(0);
   };

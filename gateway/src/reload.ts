@@ -2,18 +2,16 @@ import { realpathSync, watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import { settingsForRestart } from '@aigateway/contract/server-settings';
 import type { Environment } from '@aigateway/contract/environment-config';
-import type { Proxy } from '@aigateway/proxy/proxy';
 import { digestOf } from './config-file.ts';
 import { problemLines, type Configuration } from './configuration.ts';
+import type { Running } from './roles.ts';
 
 /** Editors write a file in several steps; it is read once they are done. */
 const settleMs = 100;
 
 /** What runs, and what changes with its configuration. */
 export type Reloadable = {
-  readonly proxy: Proxy;
-  /** Puts the records of a new configuration in force. */
-  readonly put: (configuration: Configuration) => Promise<void>;
+  readonly running: Running;
   /** What secrets are looked up in; gets the members of each new environment. */
   readonly environment: { [name: string]: string | undefined };
   /** The `.env` file, which may be missing. */
@@ -31,7 +29,7 @@ export type Reloadable = {
 export function reloadOnChange(
   first: Configuration,
   reread: () => Promise<Configuration>,
-  { proxy, put, environment, environmentFile }: Reloadable,
+  { running, environment, environmentFile }: Reloadable,
 ): () => void {
   let { files } = first.file;
   const digestNow = () => `${digestOf(files)};${digestOf([environmentFile])}`;
@@ -46,20 +44,23 @@ export function reloadOnChange(
       const next = await reread();
       const problems = problemLines(next);
       if (problems.length > 0) {
-        refused(proxy, problems);
+        refused(running, problems);
         return;
       }
       ({ files } = next.file);
       digest = digestOfRead(next);
       replaceMembers(environment, next.environment);
-      await put(next);
-      proxy.setLogLevel(next.compiled.server.logLevel);
-      proxy.logger.info({ models: next.compiled.records.models.length }, 'configuration reloaded');
+      await running.put(next);
+      running.logger.level = next.compiled.server.logLevel;
+      running.logger.info(
+        { models: next.compiled.records.models.length },
+        'configuration reloaded',
+      );
       const settings = settingsForRestart(server, next.compiled.server);
       if (settings.length > 0)
-        proxy.logger.warn({ settings }, `needs a restart: ${settings.join(', ')}`);
+        running.logger.warn({ settings }, `needs a restart: ${settings.join(', ')}`);
     } catch (error) {
-      refused(proxy, [error instanceof Error ? error.message : 'it cannot be read']);
+      refused(running, [error instanceof Error ? error.message : 'it cannot be read']);
     }
   };
   const onEvent = (): void => {
@@ -117,8 +118,8 @@ function realPathOf(file: string): string {
   }
 }
 
-function refused(proxy: Proxy, problems: readonly string[]): void {
-  proxy.logger.error(
+function refused(running: Running, problems: readonly string[]): void {
+  running.logger.error(
     { problems },
     'the changed configuration cannot be used: the one before stays in force',
   );

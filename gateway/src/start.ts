@@ -96,7 +96,7 @@ export function resolveSecret(
   reference: SecretReference,
   environment: StartInput['environment'],
 ): string {
-  if (reference.kind === 'inline') return reference.value;
+  if (reference.kind !== 'env') return reference.value;
   const value = environment[reference.name];
   if (value === undefined || value === '')
     throw new Error(`the environment variable ${reference.name} is not set`);

@@ -129,7 +129,9 @@ function credentialOf(
 
 /** The value that a reference names. @throws Error when the environment does not hold it */
 export function resolveSecret(reference: SecretReference, environment: Environment): string {
-  return reference.kind === 'inline' ? reference.value : required(environment, reference.name);
+  if (reference.kind === 'env') return required(environment, reference.name);
+  if (reference.kind === 'inline') return reference.value;
+  throw new Error('it is sealed with another root secret');
 }
 
 function required(environment: Environment, name: string): string {

@@ -1,0 +1,54 @@
+import type { CredentialMethod, CredentialRecord, SecretReference } from './records.ts';
+import type { Sealer } from './sealer.ts';
+import type { Catalogue } from './snapshot.ts';
+
+/**
+ * The catalogue as it may leave the process: secrets that stand in it as they are become sealed ones. References to variables stay
+ * references: each proxy looks them up in its own environment.
+ */
+export function sealSecrets(catalogue: Catalogue, sealer: Sealer): Catalogue {
+  return withSecrets(catalogue, (reference) =>
+    reference.kind === 'inline'
+      ? { kind: 'sealed', value: sealer.seal(reference.value) }
+      : reference,
+  );
+}
+
+/** The same catalogue in the process that uses it. What cannot be opened stays sealed, and its credential is then none. */
+export function openSecrets(catalogue: Catalogue, sealer: Sealer): Catalogue {
+  return withSecrets(catalogue, (reference) => {
+    const value = reference.kind === 'sealed' ? sealer.unseal(reference.value) : undefined;
+    return value === undefined ? reference : { kind: 'inline', value };
+  });
+}
+
+function withSecrets<Records extends Catalogue>(
+  records: Records,
+  map: (reference: SecretReference) => SecretReference,
+): Records {
+  const credentials = records.credentials.map((credential): CredentialRecord => ({
+    ...credential,
+    method: mapped(credential.method, map),
+  }));
+  return { ...records, credentials };
+}
+
+function mapped(
+  method: CredentialMethod,
+  map: (reference: SecretReference) => SecretReference,
+): CredentialMethod {
+  switch (method.kind) {
+    case 'api-key':
+      return { ...method, key: map(method.key) };
+    case 'token':
+      return { ...method, token: map(method.token) };
+    case 'client-secret':
+      return { ...method, secret: map(method.secret) };
+    case 'managed-identity':
+    case 'workload-identity':
+    case 'client-certificate':
+    case 'developer':
+    case 'none':
+      return method;
+  }
+}

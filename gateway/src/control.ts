@@ -1,0 +1,130 @@
+import { join, resolve } from 'node:path';
+import type { Compiled } from '@aigateway/contract/compile';
+import type { JsonObject, JsonValue } from '@aigateway/contract/records';
+import type { Sealer } from '@aigateway/contract/sealer';
+import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
+import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
+import type { SpendKeeper } from '@aigateway/control-plane/http/call';
+import { createPublishing } from '@aigateway/control-plane/publish/publishing';
+import type { Entities } from '@aigateway/control-plane/store/entities';
+import { createPostgresStore } from '@aigateway/control-plane/store/postgres/postgres-store';
+import { createSqliteStore } from '@aigateway/control-plane/store/sqlite/sqlite-store';
+import type { Store } from '@aigateway/control-plane/store/store';
+import type { Configuration } from './configuration.ts';
+import type { RoleInput } from './roles.ts';
+
+/** A running control plane, without the server in front of it. */
+export type Control = {
+  readonly store: Store;
+  readonly handler: ControlPlane['handler'];
+  /** Puts a configuration that was read again in force, and begins with the first. */
+  publish(configuration: Configuration): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type ControlInput = RoleInput & {
+  readonly publisher: SnapshotPublisher;
+  /** Seals secrets in the store. */
+  readonly sealer: Sealer;
+  /** What is done to the records before they are published. */
+  readonly outgoing: (catalogue: Catalogue) => Catalogue;
+  readonly spend: SpendKeeper;
+  readonly onFault: (message: string, cause: unknown) => void;
+};
+
+/**
+ * The control plane of a configuration: its store, the management API over it, and what brings both to proxies. What the file or
+ * the environment says is read-only over the API.
+ *
+ * @throws {StoreUnavailableError} when the store cannot be reached
+ */
+export async function startControl(input: ControlInput): Promise<Control> {
+  let { configuration } = input;
+  const { settings, deployments } = configuration.compiled.records;
+  const store = await openStore(input);
+  const { sealer } = input;
+  const publishing = createPublishing({
+    entities: store.entities,
+    publisher: input.publisher,
+    catalogue: async () => input.outgoing(await catalogueOf(configuration, store.entities, sealer)),
+    fixedKeys: () => configuration.compiled.records.keys,
+    compile: () => ({ modelDefaults: {} }),
+    onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
+  });
+  const { handler } = createControlPlane({
+    store,
+    clock: { now: Date.now },
+    masterKeyHash: masterKeyHash(configuration.compiled),
+    settings: {
+      keyDefaults: {},
+      keyUpperBounds: {},
+      customKeys: true,
+      timezone: settings.timezone,
+      budgetResetTime: settings.budgetResetTime,
+      fileModels: new Set(deployments.map(({ id }) => id)),
+    },
+    sealer,
+    spend: input.spend,
+    onChange: (written) => publishing.publish(written),
+    onFault: input.onFault,
+  });
+  return {
+    store,
+    handler,
+    async publish(next) {
+      configuration = next;
+      await publishing.publishAll();
+    },
+    async close() {
+      publishing.close();
+      await input.publisher.close();
+      await store.close();
+    },
+  };
+}
+
+/** PostgreSQL where `DATABASE_URL` names one, else a file in the data directory. */
+function openStore({ configuration, environment }: RoleInput): Promise<Store> {
+  const connectionString = environment['DATABASE_URL']?.trim();
+  if (connectionString) return createPostgresStore({ connectionString });
+  return createSqliteStore({
+    path: join(resolve(configuration.compiled.server.dataDir), 'gateway.db'),
+  });
+}
+
+function masterKeyHash({ records }: Compiled): string | undefined {
+  const master = records.keys.find(({ keyId }) => keyId === 'litellm_proxy_master_key');
+  return master?.secrets[0]?.hash;
+}
+
+/** The configuration's records but its keys, with the models that the store holds besides. */
+async function catalogueOf(
+  configuration: Configuration,
+  entities: Entities,
+  sealer: Sealer,
+): Promise<Catalogue> {
+  const models: JsonObject[] = [];
+  for await (const { document } of entities.all('model')) {
+    models.push({
+      model_name: document.model_name,
+      litellm_params: unsealed(document.litellm_params, sealer),
+      model_info: { ...document.model_info, id: document.model_id, blocked: document.blocked },
+    });
+  }
+  const { records } =
+    models.length === 0 ? configuration.compiled : configuration.compileWith(models);
+  const { keys: _keys, schemaVersion: _version, revision: _revision, ...catalogue } = records;
+  return catalogue;
+}
+
+/** What cannot be opened stays as it is: an upstream refuses it, and its deployment says so. */
+function unsealed(value: JsonValue, sealer: Sealer): JsonValue {
+  if (typeof value === 'string') {
+    return sealer.isSealed(value) ? (sealer.unseal(value) ?? value) : value;
+  }
+  if (Array.isArray(value)) return value.map((item) => unsealed(item, sealer));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, unsealed(member, sealer)]),
+  );
+}

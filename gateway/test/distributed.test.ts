@@ -1,0 +1,202 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hasRedisServer, startRedis, type RedisServer } from '../../proxy/test/servers/redis-server.ts';
+import { GatewayProcess, newFolder } from './gateway-process.ts';
+
+const master = 'sk-master-0123456789abcdef';
+const upstreamKey = 'an-upstream-key-that-must-not-be-seen';
+
+let started: GatewayProcess[];
+let simulator: Simulator;
+let redis: RedisServer;
+
+beforeEach(async () => {
+  started = [];
+  simulator = await startSimulator({
+    config: {
+      resources: [
+        { name: 'east', keys: [upstreamKey], deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }] },
+      ],
+    },
+  });
+  redis = await startRedis();
+});
+afterEach(async () => {
+  await Promise.all(started.map((gateway) => gateway.stop()));
+  await redis.stop();
+  await simulator.close();
+});
+
+function environment(): Record<string, string> {
+  return {
+    AIGATEWAY_SECRET: 'a-root-secret-of-more-than-thirty-two-bytes',
+    LITELLM_MASTER_KEY: master,
+    REDIS_URL: redis.url,
+    AIGATEWAY_STOP_DELAY: '0',
+    HOST: '127.0.0.1',
+  };
+}
+
+/** Models, and secrets in the clear, as a file may have them. */
+function controlPlane(folder = newFolder()): GatewayProcess {
+  writeFileSync(
+    join(folder, 'config.yaml'),
+    JSON.stringify({
+      model_list: [
+        {
+          model_name: 'gpt-4o',
+          litellm_params: {
+            model: 'azure/gpt-4o',
+            api_base: simulator.resourceUrl('east'),
+            api_key: upstreamKey,
+            api_version: '2024-10-21',
+          },
+        },
+      ],
+      aigateway_settings: { allow_insecure_upstream: true },
+    }),
+  );
+  return start(['--role', 'control-plane', '--config', 'config.yaml'], folder);
+}
+
+function start(args: string[], folder = newFolder()): GatewayProcess {
+  const gateway = new GatewayProcess(['--port', '0', ...args], environment(), folder);
+  started.push(gateway);
+  return gateway;
+}
+
+function post(url: string, path: string, key: string, body: object): Promise<Response> {
+  return fetch(url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+function chat(url: string, key: string): Promise<Response> {
+  const messages = [{ role: 'user', content: 'hello' }];
+  return post(url, '/v1/chat/completions', key, { model: 'gpt-4o', messages });
+}
+
+/** Asks again until the answer is the one: what was published arrives in its own time. */
+async function until<Value>(ask: () => Promise<Value>, isRight: (value: Value) => boolean) {
+  const giveUpAt = Date.now() + 15_000;
+  for (;;) {
+    const value = await ask();
+    if (isRight(value)) return value;
+    if (Date.now() > giveUpAt) throw new Error(`never came right: ${JSON.stringify(value)}`);
+  }
+}
+
+/** All names and values of a server, as text. */
+async function everythingIn({ url }: RedisServer): Promise<string> {
+  const client = new Redis(url);
+  try {
+    const names = await client.keys('*');
+    const values = await Promise.all(names.map((name) => client.dumpBuffer(name)));
+    return [...names, ...values.map((value) => value?.toString('latin1') ?? '')].join('\n');
+  } finally {
+    client.disconnect();
+  }
+}
+
+async function ready(url: string): Promise<void> {
+  await until(
+    async () => (await fetch(`${url}/health/readiness`)).status,
+    (status) => status === 200,
+  );
+}
+
+describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Redis', () => {
+  it('take its models and keys, and share what each key may do', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const proxies = [start(['--role', 'proxy']), start(['--role', 'proxy'])];
+    const urls = await Promise.all(proxies.map((proxy) => proxy.url()));
+    await Promise.all(urls.map(ready));
+
+    const made = await post(api, '/key/generate', master, { models: ['gpt-4o'], rpm_limit: 4 });
+    const { key } = (await made.json()) as { key: string };
+    const statuses: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      for (const url of urls) statuses.push((await chat(url, key)).status);
+    }
+    expect(statuses[0]).toBe(200);
+    // A minute may begin in between, but not twice.
+    expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(8);
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(4);
+
+    await post(api, '/key/block', master, { key });
+    for (const url of urls) {
+      await until(
+        async () => (await chat(url, key)).status,
+        (status) => status === 401,
+      );
+    }
+  });
+
+  it('count every call once, and show what it cost where the key is asked for', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const proxy = start(['--role', 'proxy']);
+    const url = await proxy.url();
+    await ready(url);
+    const made = await post(api, '/key/generate', master, {});
+    const { key } = (await made.json()) as { key: string };
+    for (let call = 0; call < 3; call += 1) expect((await chat(url, key)).status).toBe(200);
+    const spend = async () => {
+      const answer = await fetch(`${api}/key/info?key=${key}`, {
+        headers: { authorization: `Bearer ${master}` },
+      });
+      return ((await answer.json()) as { info: { spend: number } }).info.spend;
+    };
+    const one = await until(spend, (usd) => usd > 0);
+    const lines = proxy.output.split('\n').filter((line) => line.includes('"event":"call"'));
+    const cost = lines.reduce(
+      (sum, line) => sum + (JSON.parse(line) as { costNanoUsd: number }).costNanoUsd,
+      0,
+    );
+    expect(lines).toHaveLength(3);
+    expect(one).toBeLessThanOrEqual(cost / 1e9);
+    expect(await until(spend, (usd) => Math.round(usd * 1e9) === cost)).toBeCloseTo(cost / 1e9, 9);
+  });
+
+  it('go on while Redis is away, and start from what they knew', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const folder = newFolder();
+    const proxy = start(['--role', 'proxy'], folder);
+    const url = await proxy.url();
+    await ready(url);
+    const made = await post(api, '/key/generate', master, {});
+    const { key } = (await made.json()) as { key: string };
+    expect((await chat(url, key)).status).toBe(200);
+    const kept = join(folder, '.aigateway', 'snapshot');
+    await until(
+      () => Promise.resolve(existsSync(kept)),
+      (isThere) => isThere,
+    );
+    await redis.stop();
+    expect((await chat(url, key)).status).toBe(200);
+    proxy.child.kill('SIGTERM');
+    await proxy.ended();
+    const again = start(['--role', 'proxy'], folder);
+    const urlAgain = await again.url();
+    await ready(urlAgain);
+    expect((await chat(urlAgain, master)).status).toBe(200);
+  });
+
+  it('leave no key and no secret of an upstream in Redis', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const made = await post(api, '/key/generate', master, {});
+    const { key } = (await made.json()) as { key: string };
+    const dump = await everythingIn(redis);
+    expect(dump).toContain('aigateway');
+    for (const secret of [key, master, upstreamKey]) expect(dump).not.toContain(secret);
+    expect(readFileSync(join(control.folder, 'config.yaml'), 'utf8')).toContain(upstreamKey);
+  });
+});
