@@ -250,6 +250,16 @@ describe('nobody raises its own rights', () => {
     expect((await api.post('/user/new', { user_id: 'x' }, mallory)).status).toBe(401);
   });
 
+  it('by keeping the secret of a key that an administrator gives to another user', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'root', 'proxy_admin');
+    const mallory = await makeUser(api, 'mallory', 'internal_user');
+    await api.post('/key/update', { key: mallory, user_id: 'root' });
+    expect((await api.post('/user/new', { user_id: 'x' }, mallory)).status).toBe(401);
+    const { body } = await api.post('/key/regenerate', { key: mallory });
+    expect((await api.post('/user/new', { user_id: 'x' }, body.key)).status).toBe(200);
+  });
+
   it('by administering a team: its limits come from above', async () => {
     await using api = await startManagement();
     const lead = await makeUser(api, 'lead', 'internal_user');

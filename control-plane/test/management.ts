@@ -102,7 +102,7 @@ export async function startManagement(
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
     const answer: Answer = {
       status: response.status,
       body: isJson && text !== '' ? JSON.parse(text) : text,
@@ -138,11 +138,11 @@ function holdToSchema(routes: readonly Route[], method: string, path: string, bo
       one.method === method.toLowerCase() &&
       one.paths.some((own) => new RegExp(`^${own.replaceAll(/:\w+/g, '[^/]+')}$`).test(bare)),
   );
-  const problems = route?.answer.safeParse(body).error?.issues ?? [];
-  expect({ route: route?.paths[0] ?? 'unknown', problems }).toEqual({
-    route: route?.paths[0],
-    problems: [],
-  });
+  const { data, error } = route?.answer.safeParse(body) ?? {};
+  const name = route?.paths[0] ?? 'unknown';
+  expect({ name, problems: error?.issues ?? [] }).toEqual({ name: route?.paths[0], problems: [] });
+  // Members that are not described were left out of `data`.
+  expect(data).toEqual(body);
 }
 
 /** A user with a role and a key, as an administrator makes them. */

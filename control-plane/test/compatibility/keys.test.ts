@@ -87,7 +87,9 @@ describe('keys as LiteLLM has them', () => {
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => api.post('/key/generate', { key_alias: 'contended' })),
     );
-    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 400, 400, 400, 400]);
+    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([
+      200, 400, 400, 400, 400,
+    ]);
   });
 
   it('changes what is sent, replaces metadata as a whole, and clears with null', async () => {

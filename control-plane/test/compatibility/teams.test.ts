@@ -35,7 +35,10 @@ describe('teams as LiteLLM has them', () => {
   });
 
   it('changes what is sent and keeps the members’ budget when metadata is replaced', async () => {
-    const { body: made } = await api.post('/team/new', { team_id: 'changed', team_member_budget: 1 });
+    const { body: made } = await api.post('/team/new', {
+      team_id: 'changed',
+      team_member_budget: 1,
+    });
     const { body } = await api.post('/team/update', {
       team_id: 'changed',
       metadata: { team_member_budget_id: 'forged', a: 1 },
@@ -126,7 +129,9 @@ describe('teams as LiteLLM has them', () => {
       team_member_permissions: ['/key/update'],
     });
     expect(body.all_available_permissions).toContain('/key/generate');
-    expect((await api.post('/key/update', { key: ofTeam.token, tags: ['x'] }, key)).status).toBe(200);
+    expect((await api.post('/key/update', { key: ofTeam.token, tags: ['x'] }, key)).status).toBe(
+      200,
+    );
     expect((await api.post('/key/delete', { keys: [ofTeam.token] }, key)).status).toBe(403);
     const unknown = await api.post('/team/permissions_update', {
       team_id: 'strict',
@@ -143,7 +148,9 @@ describe('teams as LiteLLM has them', () => {
     expect(add.body.models).toEqual(['a', 'b']);
     const take = await api.post('/team/model/delete', { team_id: 'models', models: ['a'] });
     expect(take.body.models).toEqual(['b']);
-    expect((await api.post('/team/model/delete', { team_id: 'models', models: ['b'] })).status).toBe(400);
+    expect(
+      (await api.post('/team/model/delete', { team_id: 'models', models: ['b'] })).status,
+    ).toBe(400);
   });
 
   it('lists: bare with keys and members, and page by page', async () => {
@@ -186,14 +193,17 @@ describe('teams as LiteLLM has them', () => {
       member: { role: 'org_admin', user_id: 'org-lead' },
     });
     expect(added.body.updated_organization_memberships).toHaveLength(1);
-    const make = (fields: object) => api.post('/team/new', { organization_id: 'org', ...fields }, key);
+    const make = (fields: object) =>
+      api.post('/team/new', { organization_id: 'org', ...fields }, key);
     expect((await make({ team_id: 'o1', models: ['a'], max_budget: 10 })).status).toBe(200);
     expect((await make({ models: ['c'] })).status).toBe(400);
     expect((await make({ max_budget: 101 })).status).toBe(400);
     expect((await api.post('/team/new', {}, key)).status).toBe(401);
     expect((await api.post('/team/new', { organization_id: 'other' }, key)).status).toBe(401);
     expect((await api.post('/team/new', { organization_id: 'other' })).status).toBe(400);
-    expect((await api.post('/team/update', { team_id: 'o1', max_budget: 20 }, key)).status).toBe(200);
+    expect((await api.post('/team/update', { team_id: 'o1', max_budget: 20 }, key)).status).toBe(
+      200,
+    );
     const list = await api.get('/organization/list', key);
     expect(list.body).toMatchObject([{ organization_id: 'org', teams: [{ team_id: 'o1' }] }]);
     const raised = await api.call('PATCH', '/organization/update', {

@@ -49,8 +49,14 @@ describe('users as LiteLLM has them', () => {
   });
 
   it('changes a user, and makes one that is not known', async () => {
-    const { body } = await api.post('/user/update', { user_email: 'ann@example.com', max_budget: null });
-    expect(body).toMatchObject({ user_id: 'ann', data: { max_budget: null, user_role: 'internal_user' } });
+    const { body } = await api.post('/user/update', {
+      user_email: 'ann@example.com',
+      max_budget: null,
+    });
+    expect(body).toMatchObject({
+      user_id: 'ann',
+      data: { max_budget: null, user_role: 'internal_user' },
+    });
     const made = await api.post('/user/update', { user_id: 'unseen', user_alias: 'Un' });
     expect(made.body.data).toMatchObject({ user_alias: 'Un', user_role: null });
     const bulk = await api.post('/user/bulk_update', {
@@ -70,7 +76,10 @@ describe('users as LiteLLM has them', () => {
   });
 
   it('deletes with keys and places, and answers how many', async () => {
-    const { body: made } = await api.post('/user/new', { user_id: 'gone', teams: [{ team_id: 'team', user_role: 'admin' }] });
+    const { body: made } = await api.post('/user/new', {
+      user_id: 'gone',
+      teams: [{ team_id: 'team', user_role: 'admin' }],
+    });
     expect((await api.post('/user/delete', { user_ids: ['gone', 'nobody'] })).body).toBe(1);
     expect((await api.get('/key/info', made.key)).status).toBe(401);
     const team = await api.get('/team/info?team_id=team');
@@ -81,18 +90,36 @@ describe('users as LiteLLM has them', () => {
 
 describe('budgets as LiteLLM has them', () => {
   it('makes, changes, shows and lists', async () => {
-    const { body } = await api.post('/budget/new', { budget_id: 'b', max_budget: 1, budget_duration: '1h' });
-    expect(body).toMatchObject({ budget_id: 'b', budget_reset_at: '2026-11-21T02:00:00.000Z', tpd_limit: null });
-    expect((await api.post('/budget/new', { budget_id: 'b' })).body.detail.error).toContain('already exists');
-    expect((await api.post('/budget/update', { budget_id: 'b', rpm_limit: 4 })).body).toMatchObject({ max_budget: 1, rpm_limit: 4 });
+    const { body } = await api.post('/budget/new', {
+      budget_id: 'b',
+      max_budget: 1,
+      budget_duration: '1h',
+    });
+    expect(body).toMatchObject({
+      budget_id: 'b',
+      budget_reset_at: '2026-11-21T02:00:00.000Z',
+      tpd_limit: null,
+    });
+    expect((await api.post('/budget/new', { budget_id: 'b' })).body.detail.error).toContain(
+      'already exists',
+    );
+    expect((await api.post('/budget/update', { budget_id: 'b', rpm_limit: 4 })).body).toMatchObject(
+      { max_budget: 1, rpm_limit: 4 },
+    );
     expect((await api.post('/budget/info', { budgets: ['b', 'none'] })).body).toHaveLength(1);
-    expect((await api.get('/budget/settings?budget_id=b')).body[0]).toMatchObject({ field_name: 'max_budget', field_value: 1 });
+    expect((await api.get('/budget/settings?budget_id=b')).body[0]).toMatchObject({
+      field_name: 'max_budget',
+      field_value: 1,
+    });
     expect((await api.post('/budget/new', { budget_duration: 'never' })).status).toBe(400);
   });
 
   it('serves keys, and cannot be deleted while it does', async () => {
     const { body: key } = await api.post('/key/generate', { budget_id: 'b', soft_budget: 0.5 });
-    expect(key).toMatchObject({ budget_id: 'b', litellm_budget_table: { max_budget: 1, soft_budget: 0.5 } });
+    expect(key).toMatchObject({
+      budget_id: 'b',
+      litellm_budget_table: { max_budget: 1, soft_budget: 0.5 },
+    });
     expect((await api.post('/key/generate', { budget_id: 'none' })).status).toBe(400);
     expect((await api.post('/budget/delete', { id: 'b' })).status).toBe(400);
     await api.post('/key/delete', { keys: [key.key] });
@@ -103,22 +130,37 @@ describe('budgets as LiteLLM has them', () => {
 describe('customers as LiteLLM has them', () => {
   it('makes, changes and shows, with limits in a budget of their own', async () => {
     const { body } = await api.post('/customer/new', { user_id: 'c', alias: 'C', max_budget: 3 });
-    expect(body).toMatchObject({ user_id: 'c', blocked: false, litellm_budget_table: { max_budget: 3 } });
+    expect(body).toMatchObject({
+      user_id: 'c',
+      blocked: false,
+      litellm_budget_table: { max_budget: 3 },
+    });
     const again = await api.post('/customer/new', { user_id: 'c' });
     expect(again.body.error).toMatchObject({ type: 'bad_request', param: 'user_id', code: '400' });
     const updated = await api.post('/end_user/update', { user_id: 'c', max_budget: 4 });
-    expect(updated.body).toMatchObject({ alias: 'C', budget_id: body.budget_id, litellm_budget_table: { max_budget: 4 } });
-    expect((await api.get('/end_user/info?end_user_id=c')).body.litellm_budget_table.max_budget).toBe(4);
+    expect(updated.body).toMatchObject({
+      alias: 'C',
+      budget_id: body.budget_id,
+      litellm_budget_table: { max_budget: 4 },
+    });
+    expect(
+      (await api.get('/end_user/info?end_user_id=c')).body.litellm_budget_table.max_budget,
+    ).toBe(4);
     expect((await api.get('/customer/info?end_user_id=none')).body.error.type).toBe('not_found');
     expect((await api.get('/customer/info')).status).toBe(422);
   });
 
   it('blocks also those who were never seen, and deletes', async () => {
     const { body } = await api.post('/customer/block', { user_ids: ['c', 'stranger'] });
-    expect(body.blocked_users.map(({ blocked }: { blocked: boolean }) => blocked)).toEqual([true, true]);
+    expect(body.blocked_users.map(({ blocked }: { blocked: boolean }) => blocked)).toEqual([
+      true,
+      true,
+    ]);
     expect((await api.post('/customer/unblock', { user_ids: ['c'] })).status).toBe(200);
     expect((await api.get('/customer/list')).body).toHaveLength(2);
-    expect((await api.post('/customer/delete', { user_ids: ['c', 'none'] })).body.deleted_customers).toBe(1);
+    expect(
+      (await api.post('/customer/delete', { user_ids: ['c', 'none'] })).body.deleted_customers,
+    ).toBe(1);
     expect((await api.post('/customer/delete', { user_ids: ['c'] })).status).toBe(404);
   });
 });
