@@ -12,6 +12,8 @@ export type Dialect = {
   forUpdate(table: string): RawBuilder<unknown>;
   /** Keeps others from removing the selected rows of a table. */
   forShare(table: string): RawBuilder<unknown>;
+  /** One row if there is a table of this name. */
+  tableNamed(table: string): RawBuilder<unknown>;
   /** Type of text that is compared byte by byte: pages and locks go by its order. */
   readonly text: RawBuilder<unknown>;
   /** Ends the definition of a table that is read by its primary key. */
@@ -30,6 +32,7 @@ export const sqlite: Dialect = {
   },
   forUpdate: () => nothing,
   forShare: () => nothing,
+  tableNamed: (table) => sql`select 1 as found from sqlite_schema where name = ${table}`,
   text: sql`text`,
   byPrimaryKey: sql`without rowid`,
   partitioned: false,
@@ -45,6 +48,7 @@ export const postgres: Dialect = {
   },
   forUpdate: (table) => sql`for update of ${sql.table(table)}`,
   forShare: (table) => sql`for share of ${sql.table(table)}`,
+  tableNamed: (table) => sql`select 1 as found where to_regclass(${table}) is not null`,
   text: sql`text collate "C"`,
   byPrimaryKey: nothing,
   partitioned: true,

@@ -62,7 +62,7 @@ export function entityPrograms(dialect: Dialect) {
    */
   function matching({ kind, where }: EntityFilter): {
     source: RawBuilder<unknown>;
-    ordered: 'entity' | 'leading';
+    ordered: 'entity' | 'first';
   } {
     const leading = where.find(({ values }) => values.length === 1);
     const others = where
@@ -77,11 +77,11 @@ export function entityPrograms(dialect: Dialect) {
       return { source: sql`from entity where entity.kind = ${kind}${rest}`, ordered: 'entity' };
     return {
       source: sql`
-        from entity_index leading
-        join entity on entity.kind = leading.kind and entity.id = leading.id
-        where leading.kind = ${kind} and leading.name = ${leading.name}
-          and leading.value = ${leading.values[0]}${rest}`,
-      ordered: 'leading',
+        from entity_index first
+        join entity on entity.kind = first.kind and entity.id = first.id
+        where first.kind = ${kind} and first.name = ${leading.name}
+          and first.value = ${leading.values[0]}${rest}`,
+      ordered: 'first',
     };
   }
 

@@ -16,18 +16,20 @@ type Applied = { id: number; name: string; applied_at: number };
 /** What brings a store's tables to the schema that this release works with. */
 export function migrationPrograms(dialect: Dialect) {
   function* applied(): Program<readonly Applied[]> {
-    yield* query(sql`
-      create table if not exists schema_migration (
-        id bigint primary key,
-        name text not null,
-        applied_at bigint not null
-      )`);
+    // Asked before it is read: a database without the table is one where nothing was made, and looking changes nothing.
+    const [found] = yield* query(dialect.tableNamed('schema_migration'));
+    if (!found) return [];
     return yield* query<Applied>(
       sql`select id, name, applied_at from schema_migration order by id`,
     );
   }
 
   return {
+    /** The ids of the steps that were made. */
+    *appliedMigrations(): Program<readonly number[]> {
+      return (yield* applied()).map(({ id }) => id);
+    },
+
     /** Every step, also those of a later release that were made here. */
     *migrationStatus(): Program<readonly MigrationStatus[]> {
       const made = yield* applied();
@@ -46,6 +48,12 @@ export function migrationPrograms(dialect: Dialect) {
     *applyMigration(id: number, nowMs: number): Program<void> {
       const migration = migrations.find((known) => known.id === id);
       if (!migration) throw new RangeError(`there is no migration ${id}`);
+      yield* query(sql`
+        create table if not exists schema_migration (
+          id bigint primary key,
+          name text not null,
+          applied_at bigint not null
+        )`);
       if ((yield* applied()).some((made) => made.id === id)) return;
       for (const statement of migration.up(dialect)) yield* query(statement);
       yield* query(sql`

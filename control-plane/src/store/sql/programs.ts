@@ -38,6 +38,7 @@ const reading: ReadonlySet<ProgramName> = new Set([
   'listAudit',
   'countAudit',
   'auditFrom',
+  'appliedMigrations',
 ] satisfies ProgramName[]);
 
 export function isReading(name: ProgramName): boolean {

@@ -46,7 +46,7 @@ export function sqlEntities(run: Run): Entities {
     get: async (kind, id) => (await getMany(kind, [id]))[0],
     getMany,
     find,
-    count: (kind, where) => run('countEntities', filterOf(kind, where)),
+    count: async (kind, where) => run('countEntities', filterOf(kind, where)),
     async *all<K extends Kind>(kind: K) {
       let after: string | undefined;
       do {

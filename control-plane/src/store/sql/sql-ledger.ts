@@ -62,7 +62,7 @@ export function sqlLedger(run: Run): Ledger {
       if (rows.length <= limit || !last) return { rows: page };
       return { rows: page, next: toCursor([last.started_at, last.producer, last.sequence]) };
     },
-    dropLogsBefore: (day) => run('dropUsageDays', checkDay(day)),
+    dropLogsBefore: async (day) => run('dropUsageDays', checkDay(day)),
   };
 }
 

@@ -1,0 +1,346 @@
+import type { UsageRecord } from '@aigateway/contract/usage';
+import { noTokens } from '@aigateway/contract/usage';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Dimension, Ledger, LedgerEvent, LedgerSums } from '../../src/store/ledger.ts';
+import { dayMs, hourMs, noon, usageRecord } from './documents.ts';
+import { underTest, type CreateStore } from './store-under-test.ts';
+
+const today = '2026-11-26';
+const everyDay = { fromDay: '1970-01-01', toDay: '9999-12-31' };
+
+/** What the ledger of every store promises. */
+export function describeLedger(name: string, create: CreateStore): void {
+  describe(`${name}: ledger`, () => {
+    const subject = underTest(create);
+    const ledger = (): Ledger => subject().store.ledger;
+
+    it('sums a request in every dimension it has, by day and broken down', async () => {
+      const record = usageRecord({
+        keyId: 'sum-key',
+        userId: 'sum-user',
+        teamId: 'sum-team',
+        organizationId: 'sum-organization',
+        customerId: 'sum-customer',
+        model: 'sum-model',
+        deploymentId: 'sum-deployment',
+        tags: ['sum-a', 'sum-b', 'sum-a'],
+      });
+      const failed: UsageRecord = {
+        ...record,
+        outcome: 'failed',
+        tokens: noTokens,
+        costNanoUsd: 0,
+      };
+      expect(
+        await ledger().append('sums', [
+          { sequence: 1, record },
+          { sequence: 2, record: failed },
+          { sequence: 3, record: { ...record, startedAt: noon + dayMs } },
+        ]),
+      ).toBe(3);
+      const sums: LedgerSums = {
+        requests: 2,
+        failed: 1,
+        inputTokens: 10,
+        cachedInputTokens: 4,
+        cacheWriteTokens: 1,
+        outputTokens: 5,
+        reasoningTokens: 2,
+        costNanoUsd: 1_000,
+      };
+      const ids: { [dimension in Dimension]: string } = {
+        key: 'sum-key',
+        user: 'sum-user',
+        team: 'sum-team',
+        organization: 'sum-organization',
+        customer: 'sum-customer',
+        model: 'sum-model',
+        deployment: 'sum-deployment',
+        tag: 'sum-a',
+      };
+      const range = { fromDay: today, toDay: today };
+      for (const [dimension, id] of Object.entries(ids) as [Dimension, string][]) {
+        const asked = { dimension, ids: [id, 'nobody'] };
+        expect(await ledger().activity({ ...asked, ...range })).toEqual([{ day: today, id, sums }]);
+        expect(await ledger().spend(asked)).toEqual(new Map([[id, 2_000]]));
+        if (dimension !== 'model') {
+          expect(await ledger().activity({ ...asked, ...range, by: 'model' })).toEqual([
+            { day: today, id, byId: 'sum-model', sums },
+          ]);
+          const models = {
+            dimension: 'model' as const,
+            ids: ['sum-model'],
+            by: dimension,
+            ...range,
+          };
+          const rows = await ledger().activity(models);
+          expect(rows.map(({ byId }) => byId)).toEqual(
+            dimension === 'tag' ? ['sum-a', 'sum-b'] : [id],
+          );
+        }
+      }
+      const all = await ledger().activity({ dimension: 'tag', ...everyDay });
+      expect(
+        all.map(({ day, id }) => [day, id]).filter(([, id]) => id?.startsWith('sum-')),
+      ).toEqual([
+        [today, 'sum-a'],
+        [today, 'sum-b'],
+        ['2026-11-27', 'sum-a'],
+        ['2026-11-27', 'sum-b'],
+      ]);
+      await expect(ledger().activity({ dimension: 'team', by: 'user', ...range })).rejects.toThrow(
+        RangeError,
+      );
+    });
+
+    it('counts each event once, however they are split and repeated', async () => {
+      let producers = 0;
+      const events = fc.array(anyRecord, { minLength: 1, maxLength: 30 });
+      const slices = fc.array(fc.tuple(fc.nat(29), fc.nat(12)), { maxLength: 12 });
+      const total = new Map<string, number>();
+      await fc.assert(
+        fc.asyncProperty(events, slices, async (records, given) => {
+          producers += 1;
+          const producer = `split-${producers}`;
+          const all = records.map((record, at): LedgerEvent => ({ sequence: at + 1, record }));
+          let mark = 0;
+          for (const [from, length] of given) {
+            const slice = all.slice(from, from + length);
+            // What does not follow the mark is not taken.
+            if (from <= mark) mark = Math.max(mark, from + slice.length);
+            expect(await ledger().append(producer, slice)).toBe(mark);
+          }
+          expect(await ledger().append(producer, all)).toBe(all.length);
+          expect(await ledger().append(producer, all)).toBe(all.length);
+          expect(await ledger().mark(producer)).toBe(all.length);
+
+          for (const { keyId, costNanoUsd } of records) {
+            total.set(keyId, (total.get(keyId) ?? 0) + costNanoUsd);
+          }
+          const spend = await ledger().spend({ dimension: 'key', ids: keys });
+          expect(spend).toEqual(new Map([...total].filter(([, cost]) => cost > 0)));
+        }),
+        { numRuns: 25 },
+      );
+      const counted = await logsOf(ledger(), { keyId: keys[0]! });
+      const activity = await ledger().activity({ dimension: 'key', ids: [keys[0]!], ...everyDay });
+      const requests = activity.reduce((sum, { sums }) => sum + sums.requests, 0);
+      expect(counted.length).toBe(requests);
+    });
+
+    it('tells the spend since an hour to the hour', async () => {
+      const at = [
+        noon - 25 * hourMs,
+        noon - 13 * hourMs,
+        noon - 1,
+        noon,
+        noon + hourMs,
+        noon + dayMs,
+      ];
+      await ledger().append(
+        'since',
+        at.map((startedAt, index) => ({
+          sequence: index + 1,
+          record: usageRecord({ keyId: 'since', startedAt, costNanoUsd: 10 ** index }),
+        })),
+      );
+      const since = async (fromMs: number): Promise<number | undefined> =>
+        (await ledger().spend({ dimension: 'key', ids: ['since'], fromMs })).get('since');
+      expect(await since(noon - 2 * dayMs)).toBe(111_111);
+      expect(await since(noon - 12 * hourMs)).toBe(111_100);
+      expect(await since(noon - hourMs)).toBe(111_100);
+      expect(await since(noon)).toBe(111_000);
+      expect(await since(noon + hourMs - 1)).toBe(111_000);
+      expect(await since(noon + 2 * hourMs)).toBe(100_000);
+      expect(await since(noon + 2 * dayMs)).toBeUndefined();
+    });
+
+    it('takes none of a batch that holds what is no amount', async () => {
+      const good = usageRecord({ keyId: 'no-amount' });
+      for (const bad of [
+        { ...good, costNanoUsd: 0.5 },
+        { ...good, costNanoUsd: -1 },
+        { ...good, startedAt: Number.NaN },
+        { ...good, startedAt: Date.UTC(10_000, 0, 1) },
+        { ...good, tokens: { ...good.tokens, input: Infinity } },
+      ]) {
+        const events = [
+          { sequence: 1, record: good },
+          { sequence: 2, record: bad },
+        ];
+        await expect(ledger().append('no-amount', events)).rejects.toThrow(RangeError);
+      }
+      expect(await ledger().mark('no-amount')).toBe(0);
+      expect(await ledger().spend({ dimension: 'key', ids: ['no-amount'] })).toEqual(new Map());
+    });
+
+    it('takes any text that a caller put into a request', async () => {
+      const texts = ['\0', '\ud800', '\\0000', "'; drop table x", '😀', 'c'.repeat(5_000), ''];
+      await ledger().append(
+        'text \0',
+        texts.map((text, at) => ({
+          sequence: at + 1,
+          record: usageRecord({
+            requestId: text,
+            customerId: text,
+            tags: [text],
+            costNanoUsd: at + 1,
+          }),
+        })),
+      );
+      for (const [at, text] of texts.entries()) {
+        const logs = await logsOf(ledger(), { customerId: text });
+        expect(logs.map(({ customerId }) => customerId)).toEqual([text]);
+        const spend = await ledger().spend({ dimension: 'customer', ids: [text] });
+        expect([...spend.values()]).toEqual([at + 1]);
+        // Of a long one its beginning and a digest are kept.
+        if (text.length < 500) expect([...spend.keys()]).toEqual([text]);
+      }
+    });
+
+    it('shows single records, the newest first, by what they are looked for', async () => {
+      const records = Array.from({ length: 40 }, (_, at) =>
+        usageRecord({
+          requestId: `log-${at}`,
+          // Pairs of the same time, over a week.
+          startedAt: noon + Math.floor(at / 2) * 9 * hourMs,
+          keyId: `log-key-${at % 2}`,
+          teamId: 'log-team',
+          ...(at % 3 === 0 && { userId: 'log-user', customerId: 'log-customer' }),
+          model: `log-model-${at % 4}`,
+          outcome: at % 5 === 0 ? 'aborted' : 'completed',
+        }),
+      );
+      await ledger().append(
+        'logs',
+        records.map((record, at) => ({ sequence: at + 1, record })),
+      );
+      const newest = records.toReversed();
+      const team = { teamId: 'log-team' };
+      expect(await logsOf(ledger(), team)).toEqual(newest);
+      expect(await logsOf(ledger(), { ...team, keyId: 'log-key-1', model: 'log-model-3' })).toEqual(
+        newest.filter(({ model }) => model === 'log-model-3'),
+      );
+      for (const where of [{ userId: 'log-user' }, { customerId: 'log-customer' }]) {
+        expect(await logsOf(ledger(), where)).toEqual(newest.filter(({ userId }) => userId));
+      }
+      expect(await logsOf(ledger(), { requestId: 'log-7' })).toEqual([records[7]]);
+      for (const status of ['success', 'failure'] as const) {
+        expect(await logsOf(ledger(), { ...team, status })).toEqual(
+          newest.filter(({ outcome }) => (outcome === 'completed') === (status === 'success')),
+        );
+      }
+      const fromMs = noon + 9 * hourMs;
+      const toMs = noon + 45 * hourMs;
+      expect(await logsOf(ledger(), { ...team, fromMs, toMs })).toEqual(
+        newest.filter(({ startedAt }) => startedAt >= fromMs && startedAt < toMs),
+      );
+    });
+
+    it('drops single records by the day and keeps the sums', async () => {
+      const old = noon - 400 * dayMs;
+      const ofDay = (startedAt: number): UsageRecord => usageRecord({ keyId: 'drop', startedAt });
+      await ledger().append('drop', [
+        { sequence: 1, record: ofDay(old) },
+        { sequence: 2, record: ofDay(old + dayMs) },
+        { sequence: 3, record: ofDay(old + 2 * dayMs) },
+      ]);
+      const before = new Date(old + 2 * dayMs).toISOString().slice(0, 10);
+      expect(await ledger().dropLogsBefore(before)).toBe(2);
+      expect(await ledger().dropLogsBefore(before)).toBe(0);
+      expect(await logsOf(ledger(), { keyId: 'drop' })).toEqual([ofDay(old + 2 * dayMs)]);
+      // What comes late is counted all the same.
+      expect(await ledger().append('drop', [{ sequence: 4, record: ofDay(old) }])).toBe(4);
+      const spend = await ledger().spend({ dimension: 'key', ids: ['drop'] });
+      expect(spend).toEqual(new Map([['drop', 4_000]]));
+      await expect(ledger().dropLogsBefore("2026-01-01'; --")).rejects.toThrow(RangeError);
+    });
+
+    it('sums more than a number holds exactly without failing', async () => {
+      const record = usageRecord({ keyId: 'rich', costNanoUsd: Number.MAX_SAFE_INTEGER });
+      await ledger().append('rich', [
+        { sequence: 1, record },
+        { sequence: 2, record: { ...record, startedAt: noon + dayMs } },
+      ]);
+      const spend = await ledger().spend({ dimension: 'key', ids: ['rich'] });
+      expect(spend.get('rich')).toBe(2 * Number.MAX_SAFE_INTEGER);
+    });
+  });
+
+  describe(`${name}: ledger under many writers`, () => {
+    const subject = underTest(create);
+
+    it('has exact totals when twenty producers write at once over two stores, to days that are new', async () => {
+      const { store } = subject();
+      const other = await subject().another();
+      const batches = 5;
+      const batch = 20;
+      const append = async (producer: number): Promise<void> => {
+        for (let from = 0; from < batches * batch; from += batch) {
+          const events = Array.from({ length: batch }, (_, at): LedgerEvent => ({
+            sequence: from + at + 1,
+            record: usageRecord({
+              requestId: `many-${producer}-${from + at}`,
+              keyId: `many-${(producer + at) % 7}`,
+              teamId: `many-${at % 3}`,
+              model: `many-${(producer * 5 + at) % 4}`,
+              startedAt: noon + (from / batch) * dayMs,
+              costNanoUsd: 1,
+            }),
+          }));
+          // Two consumers may both have the same events, e.g. when one takes over.
+          await Promise.all([
+            store.ledger.append(`many-${producer}`, events),
+            other.ledger.append(`many-${producer}`, events),
+          ]);
+        }
+      };
+      try {
+        await Promise.all(Array.from({ length: 20 }, (_, producer) => append(producer)));
+      } finally {
+        await other.close();
+      }
+      const { ledger } = store;
+      const ids = Array.from({ length: 7 }, (_, at) => `many-${at}`);
+      for (const dimension of ['key', 'team', 'model'] as const) {
+        const spend = await ledger.spend({ dimension, ids });
+        expect([...spend.values()].reduce((a, b) => a + b, 0)).toBe(20 * batches * batch);
+        const activity = await ledger.activity({ dimension, ids, ...everyDay });
+        const requests = activity.reduce((sum, { sums }) => sum + sums.requests, 0);
+        expect(requests).toBe(20 * batches * batch);
+      }
+      const logs = await logsOf(ledger, {});
+      expect(new Set(logs.map(({ requestId }) => requestId)).size).toBe(20 * batches * batch);
+      expect(logs).toHaveLength(20 * batches * batch);
+    });
+  });
+}
+
+const keys = ['split-a', 'split-b', 'split-c'];
+
+const anyRecord: fc.Arbitrary<UsageRecord> = fc
+  .record({
+    keyId: fc.constantFrom(...keys),
+    teamId: fc.constantFrom('split-t', 'split-u'),
+    tags: fc.subarray(['split-x', 'split-y']),
+    model: fc.constantFrom('split-m', 'split-n'),
+    startedAt: fc.integer({ min: noon - 2 * dayMs, max: noon + 2 * dayMs }),
+    costNanoUsd: fc.nat(1_000_000),
+    outcome: fc.constantFrom('completed' as const, 'failed' as const),
+  })
+  .map((members) => usageRecord(members));
+
+async function logsOf(
+  ledger: Ledger,
+  where: Omit<Parameters<Ledger['logs']>[0], 'limit'>,
+): Promise<UsageRecord[]> {
+  const records: UsageRecord[] = [];
+  let after: string | undefined;
+  do {
+    const page = await ledger.logs({ ...where, limit: 7 * 11, ...(after && { after }) });
+    records.push(...page.rows);
+    after = page.next;
+  } while (after);
+  return records;
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { describeAudit } from './audit-conformance.ts';
+import { auditEntry, keyDocument, usageRecord } from './documents.ts';
+import { describeEntities } from './entities-conformance.ts';
+import { describeLedger } from './ledger-conformance.ts';
+import { underTest, type CreateStore } from './store-under-test.ts';
+
+/**
+ * What every store promises, whatever it keeps its data in. A new kind is trusted once this suite passes against it.
+ *
+ * @param create - makes an empty store
+ */
+export function describeStore(name: string, create: CreateStore): void {
+  describeEntities(name, create);
+  describeLedger(name, create);
+  describeAudit(name, create);
+
+  describe(`${name}: the whole`, () => {
+    const subject = underTest(create);
+
+    it('keeps what was written for those who come later', async () => {
+      const { store } = subject();
+      await store.entities.write([{ kind: 'key', id: 'kept', document: keyDocument('kept') }]);
+      await store.ledger.append('kept', [{ sequence: 1, record: usageRecord() }]);
+      const appended = await store.audit.append(auditEntry());
+
+      const later = await subject().another();
+      try {
+        expect((await later.entities.get('key', 'kept'))?.document).toEqual(keyDocument('kept'));
+        expect(await later.ledger.mark('kept')).toBe(1);
+        expect(await later.audit.list({ limit: 1 })).toEqual([appended]);
+      } finally {
+        await later.close();
+      }
+    });
+
+    it('holds hashes of secrets, and no secret', async () => {
+      const { store } = subject();
+      const secret = 'sk-canary-0123456789abcdef';
+      const hash = createHash('sha256').update(secret).digest('hex');
+      const secrets = [{ hash, name: 'sk-...cdef', not_after: null }];
+      await store.entities.write([
+        { kind: 'key', id: 'canary', document: keyDocument('canary', { secrets }) },
+      ]);
+      const found = await store.entities.find('key', { where: { hash }, limit: 1 });
+      expect(found.rows.map(({ id }) => id)).toEqual(['canary']);
+
+      const text = await subject().dump();
+      expect(text).toContain(hash);
+      expect(text).not.toContain(secret);
+    });
+  });
+}

