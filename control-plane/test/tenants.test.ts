@@ -96,7 +96,7 @@ function requestWith(
       query.set(field, id);
   }
   const method = route.method.toUpperCase();
-  return [method, query.size > 0 ? `${path}?${query}` : path, route.body && body];
+  return [method, query.size > 0 ? `${path}?${query.toString()}` : path, route.body && body];
 }
 
 /** What an answer says once the ids that the caller sent itself are taken out. */
