@@ -161,6 +161,7 @@ describe('nobody raises its own rights', () => {
       'metadata that changes prices': { metadata: { allow_client_pricing_override: true } },
       'a foreign team': { team_id: 'foreign' },
       'a foreign organization': { organization_id: 'foreign' },
+      'a budget of others': { budget_id: 'foreign' },
       'models beyond the user’s': { models: ['gpt-5', 'secret-model'] },
       'all models': { models: ['all-proxy-models'] },
       'a budget above the acting key’s': { max_budget: 11 },
@@ -196,6 +197,35 @@ describe('nobody raises its own rights', () => {
         403,
       );
     }
+  });
+
+  it('by unblocking its key, or by what only those above it do', async () => {
+    await using api = await startManagement();
+    const key = await makeUser(api, 'mallory', 'internal_user');
+    const { body: blocked } = await api.post('/key/generate', { user_id: 'mallory' });
+    await api.post('/key/block', { key: blocked.key });
+    const attempts: [string, object][] = [
+      ['/key/update', { key: blocked.key, blocked: false }],
+      ['/key/unblock', { key: blocked.key }],
+      [`/key/${blocked.token}/reset_spend`, { reset_to: 0 }],
+    ];
+    for (const [path, body] of attempts) {
+      expect([path, (await api.post(path, body, key)).status]).toEqual([path, 403]);
+    }
+    const turned = await api.post('/key/regenerate', { key: blocked.token }, key);
+    expect(turned.body.blocked).toBe(true);
+  });
+
+  it('by holding a key of a team and of nobody: it sees no other key of the team', async () => {
+    await using api = await startManagement();
+    await api.post('/team/new', { team_id: 'team' });
+    const { body: service } = await api.post('/key/generate', { team_id: 'team' });
+    const { body: other } = await api.post('/key/generate', { team_id: 'team' });
+    expect((await api.get(`/key/info?key=${other.token}`, service.key)).status).toBe(404);
+    const info = await api.get('/team/info?team_id=team', service.key);
+    expect(info.text).not.toContain(other.token);
+    const list = await api.get('/team/list', service.key);
+    expect(list.text).not.toContain(other.token);
   });
 
   it('by lists of routes that grant: they only ever take away', async () => {
@@ -248,6 +278,16 @@ describe('nobody raises its own rights', () => {
     expect((await api.post('/user/new', { user_id: 'x' }, turned.body.key)).status).toBe(401);
     await api.post('/key/update', { key: mallory, team_id: 'team', user_id: 'root' }, mallory);
     expect((await api.post('/user/new', { user_id: 'x' }, mallory)).status).toBe(401);
+  });
+
+  it('by keeping the secret of a key that an administrator gives to another user', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'root', 'proxy_admin');
+    const mallory = await makeUser(api, 'mallory', 'internal_user');
+    await api.post('/key/update', { key: mallory, user_id: 'root' });
+    expect((await api.post('/user/new', { user_id: 'x' }, mallory)).status).toBe(401);
+    const { body } = await api.post('/key/regenerate', { key: mallory });
+    expect((await api.post('/user/new', { user_id: 'x' }, body.key)).status).toBe(200);
   });
 
   it('by administering a team: its limits come from above', async () => {

@@ -46,8 +46,8 @@ const settings: ManagementSettings = {
 };
 
 /**
- * A management API on a socket and a store of its own. Every answer of 200 is held to the schema of its route, so that the
- * description of the API is true wherever a test goes.
+ * A management API on a socket and a store of its own. Every answer of 200 is held to the schema of its route and to leaving one audit
+ * record if it writes and none if it reads, so that both are proved wherever a test goes.
  */
 export async function startManagement(
   options: {
@@ -57,7 +57,18 @@ export async function startManagement(
   } = {},
 ): Promise<Management> {
   const own = await createSqliteStore({ path: ':memory:' });
-  const store = options.store?.(own) ?? own;
+  const wanted = options.store?.(own) ?? own;
+  const recorded: string[] = [];
+  const store: Store = {
+    ...wanted,
+    audit: {
+      ...wanted.audit,
+      append: (entry) => {
+        recorded.push(entry.requestId);
+        return wanted.audit.append(entry);
+      },
+    },
+  };
   const clock = { ms: Date.parse('2026-11-21T01:00:00Z') };
   const written: Written[] = [];
   const faults: unknown[] = [];
@@ -102,14 +113,20 @@ export async function startManagement(
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
     const answer: Answer = {
       status: response.status,
       body: isJson && text !== '' ? JSON.parse(text) : text,
       headers: response.headers,
       text,
     };
-    if (response.ok && isJson) holdToSchema(routes, method, path, answer.body);
+    if (response.ok) {
+      const route = routeOf(routes, method, path);
+      if (isJson) holdToSchema(route, answer.body);
+      const requestId = response.headers.get('x-request-id');
+      const records = recorded.filter((id) => id === requestId).length;
+      expect({ path, records }).toEqual({ path, records: route?.effect === 'read' ? 0 : 1 });
+    }
     return answer;
   };
   return {
@@ -131,18 +148,21 @@ export async function startManagement(
   };
 }
 
-function holdToSchema(routes: readonly Route[], method: string, path: string, body: unknown): void {
+function routeOf(routes: readonly Route[], method: string, path: string): Route | undefined {
   const [bare = ''] = path.split('?');
-  const route = routes.find(
+  return routes.find(
     (one) =>
       one.method === method.toLowerCase() &&
       one.paths.some((own) => new RegExp(`^${own.replaceAll(/:\w+/g, '[^/]+')}$`).test(bare)),
   );
-  const problems = route?.answer.safeParse(body).error?.issues ?? [];
-  expect({ route: route?.paths[0] ?? 'unknown', problems }).toEqual({
-    route: route?.paths[0],
-    problems: [],
-  });
+}
+
+function holdToSchema(route: Route | undefined, body: unknown): void {
+  const { data, error } = route?.answer.safeParse(body) ?? {};
+  const name = route?.paths[0] ?? 'unknown';
+  expect({ name, problems: error?.issues ?? [] }).toEqual({ name: route?.paths[0], problems: [] });
+  // Members that are not described were left out of `data`.
+  expect(data).toEqual(body);
 }
 
 /** A user with a role and a key, as an administrator makes them. */

@@ -100,15 +100,16 @@ async function keyActor(key: KeyDocument, view: View, now: number): Promise<Acto
   }
   const user = key.user_id === null ? undefined : await view.get('user', key.user_id);
   const self = { kind: 'key', id: key.user_id ?? key.key_id, key, user } as const;
-  const creatorRole = await roleOf(key.created_by, view);
-  // Who made a key for somebody else knows its secret: only an administrator hands out the rights of another user with it.
-  const isOwners = key.user_id !== null && key.created_by === key.user_id;
-  if (key.user_id === null || !(isOwners || creatorRole === 'proxy_admin')) {
+  const grantor = key.granted_by ?? key.created_by;
+  const grantorRole = await roleOf(grantor, view);
+  // Who made a key for somebody else knows its secret: only an administrator hands out another user's rights with it.
+  const isOwners = key.user_id !== null && grantor === key.user_id;
+  if (key.user_id === null || !(isOwners || grantorRole === 'proxy_admin')) {
     return { ...self, id: key.key_id, role: 'none', userId: undefined, user: undefined };
   }
   return {
     ...self,
-    role: commonRole(await roleOf(key.user_id, view), creatorRole),
+    role: commonRole(await roleOf(key.user_id, view), grantorRole),
     userId: key.user_id,
   };
 }

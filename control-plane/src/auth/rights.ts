@@ -44,10 +44,11 @@ export async function teamKeyAccess(call: Call, teamId: string): Promise<Access>
   const team = await call.view.get('team', teamId);
   if (team === undefined) return undefined;
   const access = await teamAccess(call, team);
-  if (access !== 'read' || call.actor.role !== 'internal_user') return access;
+  if (access !== 'read' || seesAll(call.actor)) return access;
   const isMember = team.members_with_roles.some(({ user_id }) => user_id === call.actor.userId);
   if (!isMember) return undefined;
-  return team.team_member_permissions.includes(documented(call.route)) ? 'write' : 'read';
+  const isPermitted = team.team_member_permissions.includes(documented(call.route));
+  return isPermitted && call.actor.role === 'internal_user' ? 'write' : 'read';
 }
 
 /** LiteLLM writes parameters of paths in braces. */

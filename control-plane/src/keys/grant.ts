@@ -62,6 +62,12 @@ export async function checkGrant(
   for (const field of ['spend', 'permissions']) {
     if (!isEmpty(fields[field])) throw forbiddenField(field, 'administrators set it');
   }
+  if (after.budget_id !== before.budget_id) {
+    throw forbiddenField('budget_id', 'administrators set it');
+  }
+  if (Boolean(after.blocked) !== Boolean(before.blocked)) {
+    throw forbiddenField('blocked', 'those above the key block and unblock it');
+  }
   for (const name of powerfulMetadata) {
     if (!same(before.metadata[name], after.metadata[name]))
       throw forbiddenField(`metadata.${name}`, 'administrators set it');

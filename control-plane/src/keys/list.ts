@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { seesAll } from '../auth/actor.ts';
-import { teamAccess } from '../auth/rights.ts';
+import { keyAccess, teamAccess } from '../auth/rights.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Query } from '../store/entities.ts';
@@ -124,7 +124,9 @@ async function visibleKeys(
     }
   }
   if (withCreated && actor.userId !== undefined) await add({ created_by: actor.userId });
-  return [...found.values()];
+  const keys = [...found.values()];
+  const access = await Promise.all(keys.map((key) => keyAccess(call, key)));
+  return keys.filter((_key, index) => access[index] !== undefined);
 }
 
 function matches(key: KeyDocument, query: ListQuery, now: number): boolean {

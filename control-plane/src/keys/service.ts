@@ -145,6 +145,12 @@ async function changedKey(call: Call, key: KeyDocument, sent: UpdateBody): Promi
     updated_at: timestamp(call),
     updated_by: call.actor.id,
   };
+  if (next.user_id !== key.user_id) {
+    // Who had the key still knows its secret, and gains nothing by its new user.
+    next.granted_by = isAdmin(call.actor)
+      ? (key.user_id ?? key.granted_by ?? key.created_by)
+      : call.actor.id;
+  }
   const service = key.metadata['service_account_id'];
   if (service !== undefined) next.metadata = { ...next.metadata, service_account_id: service };
   await checkGrant(call, key, next, sent);
@@ -179,8 +185,7 @@ export async function regenerateKey(
     secrets: [made.stored, ...overlapping],
     rotation_count: key.rotation_count + 1,
     last_rotation_at: timestamp(call),
-    // Whoever sees a secret counts as its maker, see auth/authenticate.ts.
-    created_by: isAdmin(call.actor) ? key.created_by : call.actor.id,
+    granted_by: call.actor.id,
   };
   await checkUnique(call, next, made);
   return {

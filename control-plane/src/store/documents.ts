@@ -43,6 +43,8 @@ export type KeyDocument = Tracked &
     key_id: string;
     /** The newest first. */
     secrets: readonly KeySecret[];
+    /** Who may know the secret besides the user: the key can manage no more than this one may. Absent = `created_by`. */
+    granted_by?: string;
     key_alias: string | null;
     user_id: string | null;
     team_id: string | null;

@@ -8,6 +8,7 @@ import {
   modelsCover,
   notPermitted,
   teamAccess,
+  teamKeyAccess,
 } from '../auth/rights.ts';
 import { budgetRow, holdersBudget } from '../budgets/service.ts';
 import { detailError, notFound, proxyError } from '../errors.ts';
@@ -187,9 +188,7 @@ async function checkOrganization(
 }
 
 export async function teamInfo(call: Call, teamId: string): Promise<Outcome> {
-  const { team, access } = await teamWithAccess(call, teamId);
-  const keys = await call.view.findAll('key', { team_id: teamId });
-  const shown = access === 'write' || seesAll(call.actor) || isMember(call, team) ? keys : [];
+  const { team } = await teamWithAccess(call, teamId);
   const memberships = await call.view.findAll('team_membership', { team_id: teamId });
   const organization =
     team.organization_id === null
@@ -206,7 +205,7 @@ export async function teamInfo(call: Call, teamId: string): Promise<Outcome> {
         organization_models: organization?.models ?? [],
         team_member_budget_table: shared === undefined ? null : budgetRow(call, shared),
       },
-      keys: await keyRows(call, shown),
+      keys: await shownKeys(call, team),
       team_memberships: await membershipRows(call, team, memberships),
     },
   };
@@ -217,7 +216,7 @@ export async function listTeams(call: Call, query: z.output<typeof listQuery>): 
   const rows = await teamRows(call, teams);
   const contents = await Promise.all(
     teams.map(async (team): Promise<JsonObject> => ({
-      keys: await keyRows(call, await call.view.findAll('key', { team_id: team.team_id })),
+      keys: await shownKeys(call, team),
       team_memberships: await membershipRows(
         call,
         team,
@@ -403,7 +402,8 @@ function checkPermissions(permissions: readonly string[]): void {
   }
 }
 
-function isMember(call: Call, team: TeamDocument): boolean {
-  const { userId } = call.actor;
-  return userId !== undefined && team.members_with_roles.some(({ user_id }) => user_id === userId);
+/** The keys of a team, for those who see them: its members and those above them. */
+async function shownKeys(call: Call, team: TeamDocument): Promise<JsonObject[]> {
+  if ((await teamKeyAccess(call, team.team_id)) === undefined) return [];
+  return keyRows(call, await call.view.findAll('key', { team_id: team.team_id }));
 }

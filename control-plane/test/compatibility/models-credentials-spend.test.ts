@@ -1,0 +1,353 @@
+import { noTokens, type UsageRecord } from '@aigateway/contract/usage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeUser, type Management, startManagement } from '../management.ts';
+
+let api: Management;
+beforeAll(async () => {
+  api = await startManagement({ settings: { fileModels: new Set(['from-file']) } });
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+const secret = 'canary-upstream-secret';
+
+describe('models and credentials', () => {
+  it('seals secrets and never shows them, wherever one looks', async () => {
+    const { body } = await api.post('/model/new', {
+      model_name: 'gpt-5',
+      litellm_params: {
+        model: 'azure/gpt-5',
+        api_base: 'https://x.openai.azure.com',
+        api_key: secret,
+        extra_headers: { 'x-secret': secret },
+        client_secret: 'os.environ/AZURE_CLIENT_SECRET',
+      },
+      model_info: { id: 'm1', mode: 'chat' },
+    });
+    expect(body).toMatchObject({
+      model_id: 'm1',
+      model_name: 'gpt-5',
+      model_info: { mode: 'chat', db_model: true },
+    });
+    expect(body.litellm_params).toEqual({
+      model: 'azure/gpt-5',
+      api_base: 'https://x.openai.azure.com',
+    });
+    const stored = await api.store.entities.get('model', 'm1');
+    expect(stored?.document.litellm_params).toMatchObject({
+      api_key: expect.stringMatching(/^sealed:/),
+      client_secret: 'os.environ/AZURE_CLIENT_SECRET',
+    });
+    await api.post('/credentials', {
+      credential_name: 'azure',
+      credential_values: { api_key: secret, api_base: 'https://y', client_secret: 'os.environ/S' },
+    });
+    const listed = await api.get('/credentials');
+    expect(listed.body.credentials[0].credential_values).toEqual({
+      api_key: '****',
+      api_base: 'https://y',
+      client_secret: 'os.environ/S',
+    });
+    const kept = [
+      await api.store.audit.list({ limit: 100 }),
+      stored,
+      await api.store.entities.get('credential', 'azure'),
+    ];
+    expect(JSON.stringify(kept)).not.toContain(secret);
+    expect(JSON.stringify(kept[0])).not.toContain('sealed:');
+  });
+
+  it('merges on update, refuses unknown ids and those of the file', async () => {
+    const { body } = await api.post('/model/update', {
+      model_info: { id: 'm1' },
+      litellm_params: { rpm: 5, api_base: null },
+    });
+    expect(body.litellm_params).toEqual({ model: 'azure/gpt-5', rpm: 5 });
+    const patched = await api.call('PATCH', '/model/m1/update', {
+      body: { model_name: 'gpt-5-eu' },
+    });
+    expect(patched.body).toMatchObject({ model_name: 'gpt-5-eu', model_info: { mode: 'chat' } });
+    const stored = await api.store.entities.get('model', 'm1');
+    expect(stored?.document.litellm_params['api_key']).toMatch(/^sealed:/);
+    expect((await api.post('/model/delete', { id: 'none' })).status).toBe(400);
+    expect((await api.post('/model/delete', { id: 'from-file' })).body.detail.error).toContain(
+      'configuration file',
+    );
+    expect(
+      (
+        await api.post('/model/new', {
+          model_name: 'x',
+          litellm_params: { model: 'azure/x' },
+          model_info: { id: 'm1' },
+        })
+      ).status,
+    ).toBe(400);
+    expect((await api.post('/model/block', { model_id: 'm1' })).body.blocked).toBe(true);
+    expect((await api.post('/model/unblock', { model_id: 'm1' })).body.blocked).toBe(false);
+    const user = await makeUser(api, 'model-user', 'internal_user');
+    expect((await api.post('/model/new', {}, user)).status).toBe(403);
+  });
+
+  it('keeps a credential that is in use', async () => {
+    const used = await api.post('/model/new', {
+      model_name: 'y',
+      litellm_params: { model: 'azure/y', litellm_credential_name: 'azure' },
+      model_info: { id: 'm2' },
+    });
+    expect(used.status).toBe(200);
+    expect((await api.call('DELETE', '/credentials/azure')).status).toBe(400);
+    const changed = await api.call('PATCH', '/credentials/azure', {
+      body: {
+        credential_values: { api_version: 'v1' },
+        credential_values_to_delete: ['client_secret'],
+      },
+    });
+    expect(changed.body).toEqual({ success: true, message: 'Credential updated successfully' });
+    const shown = await api.get('/credentials/by_name/azure');
+    expect(Object.keys(shown.body.credential_values)).toEqual([
+      'api_key',
+      'api_base',
+      'api_version',
+    ]);
+    expect((await api.post('/model/delete', { id: 'm2' })).body.message).toBe(
+      'Model: m2 deleted successfully',
+    );
+    expect((await api.get('/credentials/by_model/m1')).body.credential_values.api_key).toBe('****');
+    expect((await api.call('DELETE', '/credentials/azure')).status).toBe(200);
+    expect((await api.get('/credentials/by_name/azure')).status).toBe(404);
+  });
+});
+
+describe('spend and activity', () => {
+  let key: { key: string; token: string; key_id: string };
+  let other: string;
+
+  beforeAll(async () => {
+    other = await makeUser(api, 'other', 'internal_user');
+    await makeUser(api, 'spender', 'internal_user');
+    await api.post('/team/new', {
+      team_id: 'spending',
+      members_with_roles: [{ role: 'user', user_id: 'spender' }],
+    });
+    ({ body: key } = await api.post('/key/generate', {
+      user_id: 'spender',
+      team_id: 'spending',
+      max_budget: 10,
+      budget_duration: '1d',
+    }));
+    const record = (day: string, usd: number, more: Partial<UsageRecord> = {}): UsageRecord => ({
+      version: 1,
+      requestId: `r-${day}-${usd}`,
+      startedAt: Date.parse(`${day}T00:30:00Z`),
+      durationMs: 1000,
+      firstOutputMs: 200,
+      keyId: key.key_id,
+      ownerId: 'spending',
+      teamId: 'spending',
+      userId: 'spender',
+      tags: ['blue'],
+      model: 'gpt-5',
+      operation: 'chat',
+      deploymentId: 'm1',
+      stream: false,
+      status: 200,
+      outcome: 'completed',
+      tokens: { ...noTokens, input: 100, output: 20, cachedInput: 10 },
+      usageSource: 'measured',
+      costNanoUsd: usd * 1e9,
+      unpriced: false,
+      attempts: [],
+      ...more,
+    });
+    await api.store.ledger.append('p', [
+      { sequence: 1, record: record('2026-11-19', 1) },
+      { sequence: 2, record: record('2026-11-20', 2, { outcome: 'failed', status: 502 }) },
+      { sequence: 3, record: record('2026-11-21', 4) },
+    ]);
+  });
+
+  it('counts a key’s spend in its window, and in all', async () => {
+    const { body } = await api.get(`/key/info?key=${key.token}`);
+    expect(body.info).toMatchObject({ spend: 4, total_spend: 7 });
+    const team = await api.get('/team/info?team_id=spending');
+    expect(team.body.team_info.spend).toBe(7);
+    expect(
+      team.body.team_memberships.find(({ user_id }: { user_id: string }) => user_id === 'spender'),
+    ).toMatchObject({
+      spend: 7,
+      total_spend: 7,
+    });
+    const reset = await api.post(`/key/${key.token}/reset_spend`, { reset_to: 1 });
+    expect(reset.body).toMatchObject({
+      previous_spend: 4,
+      spend: 1,
+      budget_reset_at: '2026-11-22T00:00:00.000Z',
+    });
+    expect(api.resets.at(-1)).toEqual({ dimension: 'key', id: key.key_id, nanoUsd: 1e9 });
+  });
+
+  it('shows each day with models and keys told apart', async () => {
+    const { body } = await api.get(
+      '/user/daily/activity?start_date=2026-11-01&end_date=2026-11-30&page_size=2',
+    );
+    expect(body.results.map(({ date }: { date: string }) => date)).toEqual([
+      '2026-11-21',
+      '2026-11-20',
+    ]);
+    expect(body.results[0].metrics).toMatchObject({
+      spend: 4,
+      prompt_tokens: 100,
+      completion_tokens: 20,
+      cache_read_input_tokens: 10,
+      total_tokens: 120,
+      api_requests: 1,
+      failed_requests: 0,
+    });
+    expect(body.results[0].breakdown.models['gpt-5'].metrics.spend).toBe(4);
+    expect(body.results[0].breakdown.api_keys[key.token].metrics.spend).toBe(4);
+    expect(body.metadata).toMatchObject({
+      total_spend: 7,
+      total_failed_requests: 1,
+      total_pages: 2,
+      has_more: true,
+    });
+    const team = await api.get(
+      '/team/daily/activity?start_date=2026-11-01&end_date=2026-11-30&team_ids=spending',
+    );
+    expect(team.body.results[0].breakdown.entities.spending.metrics.spend).toBe(4);
+    const tags = await api.get(
+      '/tag/daily/activity?start_date=2026-11-01&end_date=2026-11-30&tags=blue',
+    );
+    expect(tags.body.metadata.total_spend).toBe(7);
+    expect((await api.get('/user/daily/activity')).status).toBe(400);
+  });
+
+  it('shows single requests, page by page, and their sums by day', async () => {
+    const page = await api.get(
+      '/spend/logs/v2?start_date=2026-11-19%2000:00:00&end_date=2026-11-22%2000:00:00&page_size=2',
+    );
+    expect(page.body).toMatchObject({ total: 3, total_pages: 2, total_is_capped: false });
+    expect(page.body.data[0]).toMatchObject({
+      request_id: 'r-2026-11-21-4',
+      call_type: 'acompletion',
+      api_key: key.token,
+      spend: 4,
+      user: 'spender',
+      status: 'success',
+      startTime: '2026-11-21T00:30:00.000Z',
+      endTime: '2026-11-21T00:30:01.000Z',
+      messages: {},
+    });
+    const failed = await api.get(
+      '/spend/logs/v2?start_date=2026-11-01%2000:00:00&end_date=2026-11-30%2000:00:00&status_filter=failure',
+    );
+    expect(failed.body.total).toBe(1);
+    const days = await api.get(
+      `/spend/logs?start_date=2026-11-20&end_date=2026-11-21&api_key=${key.token}`,
+    );
+    expect(days.body).toEqual([
+      {
+        startTime: '2026-11-20',
+        spend: 2,
+        users: { spender: 2 },
+        models: { 'gpt-5': 2 },
+        [key.token]: 2,
+      },
+      {
+        startTime: '2026-11-21',
+        spend: 4,
+        users: { spender: 4 },
+        models: { 'gpt-5': 4 },
+        [key.token]: 4,
+      },
+    ]);
+    expect((await api.get('/spend/logs?request_id=r-2026-11-19-1')).body).toHaveLength(1);
+  });
+
+  it('reports over the whole gateway to administrators alone', async () => {
+    expect((await api.get('/global/spend')).body).toEqual({ spend: 7, max_budget: null });
+    expect((await api.get('/global/spend/logs')).body).toHaveLength(3);
+    expect((await api.get('/global/spend/keys')).body[0]).toMatchObject({
+      api_key: key.token,
+      total_spend: 7,
+    });
+    expect((await api.get('/global/spend/models')).body).toEqual([
+      { model: 'gpt-5', total_spend: 7 },
+    ]);
+    expect((await api.get('/global/spend/teams')).body.total_spend_per_team).toEqual([
+      { team_id: 'spending', total_spend: 7 },
+    ]);
+    expect((await api.get('/global/activity')).body).toMatchObject({
+      sum_api_requests: 3,
+      sum_total_tokens: 360,
+    });
+    expect((await api.get('/global/activity')).body.daily_data[0].date).toBe('Nov 19');
+    expect((await api.get('/spend/tags')).body).toEqual([
+      { individual_request_tag: 'blue', log_count: 3, total_spend: 7 },
+    ]);
+    expect((await api.get('/spend/keys?limit=1')).body[0].total_spend).toBe(7);
+    expect((await api.get('/global/spend', other)).status).toBe(401);
+  });
+
+  it('shows to a user its own and nothing else', async () => {
+    const logs = await api.get(
+      '/spend/logs/v2?start_date=2026-11-01%2000:00:00&end_date=2026-11-30%2000:00:00',
+      other,
+    );
+    expect(logs.body.total).toBe(0);
+    expect((await api.get('/spend/logs', other)).body).toEqual([]);
+    expect((await api.get('/spend/logs?user_id=spender', other)).status).toBe(403);
+    const activity = await api.get(
+      '/user/daily/activity?start_date=2026-11-01&end_date=2026-11-30',
+      other,
+    );
+    expect(activity.body.metadata.total_spend).toBe(0);
+    const byKey = await api.get(
+      `/user/daily/activity?start_date=2026-11-01&end_date=2026-11-30&api_key=${key.token}`,
+      other,
+    );
+    expect(byKey.body.metadata.total_spend).toBe(0);
+    expect(
+      (await api.get('/tag/daily/activity?start_date=2026-11-01&end_date=2026-11-30', other))
+        .status,
+    ).toBe(403);
+  });
+
+  it('resets everything for the master key alone', async () => {
+    const admin = await makeUser(api, 'an-admin', 'proxy_admin');
+    expect((await api.post('/global/spend/reset', undefined, admin)).status).toBe(401);
+    const before = api.resets.length;
+    expect((await api.post('/global/spend/reset')).body.status).toBe('success');
+    const keys = await api.store.entities.count('key');
+    const teams = await api.store.entities.count('team');
+    expect(api.resets.length - before).toBe(keys + teams);
+  });
+});
+
+describe('audit log', () => {
+  it('is shown in LiteLLM’s form, page by page, and exported as it is chained', async () => {
+    const total = await api.store.audit.count({});
+    const { body } = await api.get('/audit?page=2&page_size=3');
+    expect(body).toMatchObject({ total, page: 2, page_size: 3, total_pages: Math.ceil(total / 3) });
+    expect(body.audit_logs.map(({ id }: { id: string }) => Number(id))).toEqual([
+      total - 3,
+      total - 4,
+      total - 5,
+    ]);
+    const models = await api.get('/audit?table_name=LiteLLM_ProxyModelTable&action=created');
+    expect(models.body.audit_logs.at(-1)).toMatchObject({
+      object_id: 'm1',
+      changed_by: 'default_user_id',
+      before_value: null,
+      updated_values: { model_name: 'gpt-5' },
+    });
+    expect((await api.get('/audit/1')).body.id).toBe('1');
+    expect((await api.get('/audit/999999')).status).toBe(404);
+    const exported = await api.get('/manage/audit/export?from=2&limit=2');
+    const lines = exported.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ sequence }) => sequence)).toEqual([2, 3]);
+    expect(lines[0].hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+});

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeUser, type Management, startManagement } from './management.ts';
+
+describe('projects and tokens', () => {
+  let api: Management;
+  beforeAll(async () => {
+    api = await startManagement();
+  });
+  afterAll(() => api[Symbol.asyncDispose]());
+
+  it('are teams and keys', async () => {
+    const { status, body: project } = await api.post('/manage/projects', {
+      name: 'Chat',
+      models: ['m'],
+      max_budget: 9,
+    });
+    expect(status).toBe(201);
+    const team = await api.get(`/team/info?team_id=${project.id}`);
+    expect(team.body.team_info).toMatchObject({ team_alias: 'Chat', models: ['m'], max_budget: 9 });
+    const { body: token } = await api.post('/manage/tokens', {
+      project_id: project.id,
+      name: 'ci',
+      expires_in: '1h',
+      max_requests: 100,
+    });
+    expect(token).toMatchObject({ project_id: project.id, max_requests: 100, status: 'active' });
+    const key = await api.get('/key/info', token.secret);
+    expect(key.body.info).toMatchObject({ key_id: token.id, key_alias: 'ci', team_id: project.id });
+    const shown = await api.get(`/manage/tokens/${token.id}`);
+    expect(shown.text).not.toContain(token.secret);
+    const { body: turned } = await api.post(`/manage/tokens/${token.id}/rotate`, {
+      grace_period: '10m',
+    });
+    expect(turned.id).toBe(token.id);
+    expect((await api.get('/key/info', turned.secret)).status).toBe(200);
+    expect((await api.get('/key/info', token.secret)).status).toBe(200);
+    api.clock.ms += 600_000;
+    expect((await api.get('/key/info', token.secret)).status).toBe(401);
+    const blocked = await api.call('PATCH', `/manage/tokens/${token.id}`, {
+      body: { blocked: true },
+    });
+    expect(blocked.body.status).toBe('revoked');
+    expect((await api.get('/key/info', turned.secret)).status).toBe(401);
+    expect((await api.call('DELETE', `/manage/projects/${project.id}`)).body.deleted).toBe(true);
+    expect((await api.get(`/manage/tokens/${token.id}`)).status).toBe(404);
+  });
+
+  it('make nothing twice under one Idempotency-Key, and show a secret once', async () => {
+    const { body: project } = await api.post('/manage/projects', { name: 'Once' });
+    const make = () =>
+      api.call('POST', '/manage/tokens', {
+        headers: { 'idempotency-key': 'abc' },
+        body: { project_id: project.id, name: 'once' },
+      });
+    const [first, second] = [await make(), await make()];
+    expect(first.body.secret).toMatch(/^sk-/);
+    expect(second.status).toBe(201);
+    expect(second.body).toMatchObject({ id: first.body.id, secret: null });
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    const race = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        api.call('POST', '/manage/projects', {
+          headers: { 'idempotency-key': 'p' },
+          body: { name: 'Race' },
+        }),
+      ),
+    );
+    expect(new Set(race.map(({ body }) => body.id)).size).toBe(1);
+    // The header belongs to its sender.
+    const other = await makeUser(api, 'other-admin', 'proxy_admin');
+    const theirs = await api.call('POST', '/manage/projects', {
+      key: other,
+      headers: { 'idempotency-key': 'p' },
+      body: { name: 'Theirs' },
+    });
+    expect(theirs.body.name).toBe('Theirs');
+  });
+
+  it('are changed only as the caller saw them, where it says so', async () => {
+    const { body: project } = await api.post('/manage/projects', { name: 'Tagged' });
+    const etag = (await api.get(`/manage/projects/${project.id}`)).headers.get('etag') ?? '';
+    const change = () =>
+      api.call('PATCH', `/manage/projects/${project.id}`, {
+        headers: { 'if-match': etag },
+        body: { rpm_limit: 1 },
+      });
+    expect((await change()).status).toBe(200);
+    expect((await change()).status).toBe(412);
+  });
+
+  it('refuse fields they do not know', async () => {
+    const { status, body } = await api.post('/manage/projects', { name: 'x', colour: 'red' });
+    expect([status, body.detail[0].loc]).toEqual([422, ['body', 'colour']]);
+    expect((await api.post('/manage/projects', { name: 'x', credential: 'none' })).status).toBe(
+      400,
+    );
+  });
+
+  it('come page by page', async () => {
+    const ids: string[] = [];
+    let after = '';
+    do {
+      const { body } = await api.get(
+        `/manage/projects?limit=2${after && `&after=${encodeURIComponent(after)}`}`,
+      );
+      ids.push(...body.data.map(({ id }: { id: string }) => id));
+      after = body.next ?? '';
+    } while (after !== '');
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toHaveLength(await api.store.entities.count('team'));
+  });
+});
