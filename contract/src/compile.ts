@@ -104,7 +104,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   ]);
   if (config.aigateway_settings?.forbid_api_keys === true)
     forbidApiKeys(compiled, credentialRecords, report);
-  checkWhole(deployments, keys, profile, report);
+  checkWhole(deployments, keys, profile, environment, report);
 
   return {
     records: {
@@ -341,20 +341,36 @@ function forbidApiKeys(
 }
 
 /** A gateway that serves nobody or nothing is a mistake, except where development provides both by itself. */
+function hasRedis(environment: Environment): boolean {
+  return isSet(environment, 'REDIS_URL') || isSet(environment, 'REDIS_HOST');
+}
+
 function checkWhole(
   deployments: readonly DeploymentRecord[],
   keys: readonly KeyRecord[],
   profile: ServerSettings['profile'],
+  environment: Environment,
   report: Report,
 ): void {
   if (report.problems.length > 0) return;
+  const role = environment['AIGATEWAY_ROLE']?.trim() || 'proxy';
+  const follows = role === 'proxy' && hasRedis(environment);
   const noModels = 'no model is configured';
   const noKeys = 'no key is configured that callers could use';
   const modelHint = 'Set AZURE_OPENAI_URL, or model_list in the file.';
   const keyHint = 'Set PROXY_API_KEY, or virtual_keys or general_settings.master_key in the file.';
   if (profile === 'production') {
-    if (deployments.length === 0) report.problem([], noModels, modelHint);
-    if (keys.length === 0) report.problem([], noKeys, keyHint);
+    // A control plane may hold them, and a proxy may have them from there.
+    if (role === 'proxy' && !follows) {
+      if (deployments.length === 0) report.problem([], noModels, modelHint);
+      if (keys.length === 0) report.problem([], noKeys, keyHint);
+    } else if (!follows && !keys.some((key) => key.role === 'admin')) {
+      report.problem(
+        [],
+        'no master key is set, without which nobody could use the management API',
+        'Set LITELLM_MASTER_KEY.',
+      );
+    }
     return;
   }
   if (deployments.length === 0) {

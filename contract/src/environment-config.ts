@@ -39,7 +39,30 @@ export const variables: readonly VariableDescription[] = [
   {
     name: 'AIGATEWAY_ROLE',
     description:
-      '`proxy`: models alone; `all`: with the management API and its store. `all` in development, else `proxy`',
+      '`proxy`: models; `control-plane`: the management API and its store; `all`: both on one port. `all` in development, else `proxy`',
+  },
+  {
+    name: 'DATABASE_URL',
+    description:
+      'PostgreSQL that the control plane keeps its store in; a file in the data directory where it is not set',
+  },
+  {
+    name: 'REDIS_URL',
+    description: '`redis://…`, or `rediss://…` for TLS: what proxies and control planes share',
+  },
+  { name: 'REDIS_HOST', description: "LiteLLM's way to name it, with the next four" },
+  { name: 'REDIS_PORT', description: '6379 unless set' },
+  { name: 'REDIS_USERNAME', description: 'User of the Redis' },
+  { name: 'REDIS_PASSWORD', description: 'Its password' },
+  { name: 'REDIS_SSL', description: '`true`: TLS' },
+  {
+    name: 'AIGATEWAY_ALLOW_PLAINTEXT_REDIS',
+    description: '`true`: a Redis on another machine may be spoken to without TLS',
+  },
+  {
+    name: 'AIGATEWAY_WITHOUT_REDIS',
+    description:
+      'What limits do while Redis is away: `local` (each proxy grants its share, the default) or `closed` (503)',
   },
   {
     name: 'LITELLM_SALT_KEY',

@@ -54,14 +54,18 @@ async function main(args: readonly string[]): Promise<void> {
 async function run(command: Command): Promise<void> {
   const directory = process.cwd();
   const environment = readEnvironment(directory);
-  const isCheck = command.action === 'check';
-  const read = (simulatorUrl: (() => Promise<string>) | undefined, variables: Environment) =>
-    readConfiguration({ command, process: { ...environment, variables }, simulatorUrl });
   const role = command.role ?? roleIn(environment);
   if (role === undefined) {
     fail([`AIGATEWAY_ROLE: must be one of ${roles.join(', ')}`]);
     return;
   }
+  const isCheck = command.action === 'check';
+  const read = (simulatorUrl: (() => Promise<string>) | undefined, variables: Environment) =>
+    readConfiguration({
+      command,
+      process: { ...environment, variables: { ...variables, AIGATEWAY_ROLE: role } },
+      simulatorUrl,
+    });
   let configuration: Configuration;
   try {
     configuration = await read(isCheck ? undefined : startSimulatorOnce, environment.variables);

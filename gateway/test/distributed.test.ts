@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasRedisServer, startRedis, type RedisServer } from '../../proxy/test/servers/redis-server.ts';
+import {
+  hasRedisServer,
+  startRedis,
+  type RedisServer,
+} from '../../proxy/test/servers/redis-server.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
 const master = 'sk-master-0123456789abcdef';
