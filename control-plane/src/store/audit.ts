@@ -42,7 +42,12 @@ export type AuditQuery = {
   toMs?: number;
 };
 
-/** An append-only chain of records: each hash covers the one before it, so none can be changed or left out unseen. */
+/**
+ * An append-only chain of records: each hash covers the one before it, so none can be changed or left out unseen. Who appends holds
+ * the chain's newest place until it is done (a row, or a document's ETag), so that there is one order whoever writes.
+ *
+ * @throws {StoreUnavailableError} from every method
+ */
 export interface Audit {
   append(entry: AuditEntry): Promise<AuditRecord>;
   /** The newest first. */

@@ -149,9 +149,16 @@ export class StoreUnavailableError extends Error {
 }
 
 /**
- * Versioned documents with declared indexes: the one truth about keys, teams, models and the like.
+ * Versioned documents with declared indexes: the one truth about keys, teams, models and the like. Ids and values of indexes are any
+ * text, compared as it stands; an id has at most 1,200 bytes.
+ *
+ * A write of one entity, its version and its unique values hold in every store. That several entities change as one holds where the
+ * database has transactions over all of them. A store of single documents (Cosmos DB) can only make them one after the other, in the
+ * order given, each over its expected version: whoever writes several at once puts first what must not be missing, and what is left
+ * behind by a failure must do no harm when the write is made again.
  *
  * @throws {StoreUnavailableError} from every method
+ * @throws {RangeError} for what no store could answer: an index that is not declared, a page that is none
  */
 export interface Entities {
   get<K extends Kind>(kind: K, id: string): Promise<Stored<K> | undefined>;
@@ -163,11 +170,12 @@ export interface Entities {
   /** Every entity of a kind, in pages read one after another. */
   all<K extends Kind>(kind: K): AsyncIterable<Stored<K>>;
   /**
-   * Makes all the changes or none.
+   * Makes all the changes or none. At most one for each entity; unique values may change places between the entities of one write.
    *
    * @returns the new version of each written entity, in the order of the changes; undefined for removed ones
    * @throws {ConflictError}
    * @throws {UniqueError}
+   * @throws {RangeError} for two changes of one entity, an id that is empty or too long, a `created_at` that is no time
    */
   write(changes: readonly Change[]): Promise<readonly (string | undefined)[]>;
 }

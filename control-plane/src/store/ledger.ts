@@ -40,7 +40,7 @@ export type ActivityQuery = {
   /** UTC days `YYYY-MM-DD`, both included. */
   readonly fromDay: string;
   readonly toDay: string;
-  /** Break each day down by this as well. */
+  /** Break each day down by this as well: one of the two is key, model or deployment, or there are no such sums. */
   readonly by?: Dimension;
 };
 
@@ -68,16 +68,25 @@ export type LogQuery = {
 };
 
 /**
- * What was used: single records by day, and sums by hour and day. Every event counts exactly once, however often it is given.
+ * What was used: single records by day, and sums by hour and day. Every event counts exactly once, however often it is given. A
+ * request belongs to the hour and day, in UTC, that it started in.
  *
+ * Where a database has no transaction over records, sums and mark (Cosmos DB), each document of sums has the producer's mark in it
+ * beside the sums, and the ledger's own is written last: a repetition then adds to those only that have not had it.
+ *
+ * Ids are any text. Of one above 1,200 bytes its beginning and a digest are kept, and it is found by the whole.
+ *
+ * @throws {RangeError} for what no store could answer: a day, a page or a breakdown that is none
  * @throws {StoreUnavailableError} from every method
  */
 export interface Ledger {
   /**
    * Takes in events of one producer, in the order of their sequence. Those at or before the producer's mark were counted before
-   * and are passed over; records, sums and mark change together or not at all.
+   * and are passed over; records, sums and mark change together or not at all. One that does not follow the mark is not taken, nor is
+   * any after it: what lies between would never be counted. The mark that comes back is then below the last sequence given.
    *
    * @returns the producer's mark: every event up to it is counted
+   * @throws {RangeError} for an amount or a time that is none; no event was taken
    */
   append(producer: string, events: readonly LedgerEvent[]): Promise<number>;
   /** 0 for a producer that is not known. */

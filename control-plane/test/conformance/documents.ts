@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { noTokens } from '@aigateway/contract/usage';
 import type { AuditEntry } from '../../src/store/audit.ts';
@@ -8,6 +9,11 @@ export const noon = Date.UTC(2026, 10, 26, 12);
 
 export const hourMs = 3_600_000;
 export const dayMs = 24 * hourMs;
+
+/** So many characters of three bytes each that no compression makes less of. */
+export function ideographs(length: number): string {
+  return Array.from({ length }, () => String.fromCharCode(randomInt(0x4e_00, 0x9f_00))).join('');
+}
 
 const noLimits = {
   max_budget: null,

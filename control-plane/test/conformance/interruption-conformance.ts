@@ -22,10 +22,10 @@ export function describeInterruption(name: string, create: () => Promise<Connect
       const marks = new Map<string, number>();
       let breaks = 0;
 
-      /** Writes 50 times, again what failed: only because the store was away. The first breaks the connections of all. */
+      /** Writes 30 times, again what failed: only because the store was away. The first breaks the connections of all. */
       const write = async (writer: number): Promise<void> => {
         const producer = `broken-${writer}`;
-        for (let turn = 1; turn <= 50;) {
+        for (let turn = 1; turn <= 30;) {
           const id = `broken-${writer}-${turn}`;
           if (writer === 0 && (breaks === 0 || turn % 10 === 0)) await subject().interrupt();
           try {
@@ -45,11 +45,11 @@ export function describeInterruption(name: string, create: () => Promise<Connect
       await Promise.all(Array.from({ length: 8 }, (_, writer) => write(writer)));
 
       expect(breaks).toBeGreaterThan(0);
-      expect([...marks.values()]).toEqual(Array.from({ length: 8 }, () => 50));
+      expect([...marks.values()]).toEqual(Array.from({ length: 8 }, () => 30));
       expect(await ledger.spend({ dimension: 'key', ids: ['broken'] })).toEqual(
-        new Map([['broken', 400]]),
+        new Map([['broken', 240]]),
       );
-      expect(await entities.count('key', { team_id: 'broken' })).toBe(800);
+      expect(await entities.count('key', { team_id: 'broken' })).toBe(480);
       expect(await verify(audit)).toMatchObject({ intact: true });
     });
   });

@@ -1,4 +1,10 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { chownSync, copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeCertificates, type Certificates } from '../../../proxy/test/upstream/certificates.ts';
+import { StoreUnavailableError } from '../../src/store/entities.ts';
+import type { PostgresOptions } from '../../src/store/postgres/connection.ts';
 import { createPostgresMigrator } from '../../src/store/postgres/postgres-migrator.ts';
 import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts';
 import {
@@ -6,22 +12,43 @@ import {
   startPostgres,
   type PostgresServer,
 } from '../servers/postgres-server.ts';
+import { dayMs, keyDocument, noon, usageRecord } from './documents.ts';
 import { describeInterruption } from './interruption-conformance.ts';
 import { describeStore } from './store-conformance.ts';
 
 describe.skipIf(!(await postgresBinaries()))('with a server', () => {
   let server: PostgresServer;
+  let certificates: Certificates;
   beforeAll(async () => {
-    server = await startPostgres();
+    certificates = makeCertificates(['localhost', '127.0.0.1']);
+    server = await startPostgres(
+      ['ssl=on', 'ssl_cert_file=server.pem', 'ssl_key_file=server.key'],
+      (data, { uid, gid }) => {
+        for (const name of ['server.pem', 'server.key']) {
+          copyFileSync(join(certificates.directory, name), join(data, name));
+          if (uid !== undefined && gid !== undefined) chownSync(join(data, name), uid, gid);
+        }
+      },
+    );
   });
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await server.stop();
+    certificates.remove();
+  });
 
-  async function create() {
+  async function migrated(): Promise<{ connectionString: string; database: string }> {
     const connectionString = await server.createDatabase();
-    const database = connectionString.slice(connectionString.lastIndexOf('/') + 1);
     const migrator = await createPostgresMigrator({ connectionString });
     await migrator.apply();
     await migrator.close();
+    return {
+      connectionString,
+      database: connectionString.slice(connectionString.lastIndexOf('/') + 1),
+    };
+  }
+
+  async function create() {
+    const { connectionString, database } = await migrated();
     const store = await createPostgresStore({ connectionString });
     return {
       store,
@@ -45,4 +72,250 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
 
   describeStore('PostgreSQL', create);
   describeInterruption('PostgreSQL', create);
+
+  describe('PostgreSQL', () => {
+    it('takes back what a connection had done when it broke', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      const holder = new Client({ connectionString });
+      await holder.connect();
+      try {
+        const events = [{ sequence: 1, record: usageRecord({ keyId: 'broken' }) }];
+        await store.ledger.append('first', events);
+        // The sums are written after the records, and must wait here.
+        await holder.query('begin; lock table usage_daily in exclusive mode');
+        const failure = failureOf(store.ledger.append('second', events));
+        await until(async () => {
+          const killed = await server.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = '${database}' and wait_event_type = 'Lock'`,
+          );
+          return killed.length > 0;
+        });
+        expect(await failure).toBeInstanceOf(StoreUnavailableError);
+        await holder.query('rollback');
+
+        expect(await store.ledger.mark('second')).toBe(0);
+        expect((await store.ledger.logs({ limit: 10 })).rows).toHaveLength(1);
+        expect(await store.ledger.append('second', events)).toBe(1);
+        expect(
+          (await store.ledger.spend({ dimension: 'key', ids: ['broken'] })).get('broken'),
+        ).toBe(2_000);
+      } finally {
+        await holder.end();
+        await store.close();
+      }
+    });
+
+    it('gives up a statement that takes too long, and works on', async () => {
+      const { connectionString } = await migrated();
+      const store = await createPostgresStore({
+        connectionString,
+        connections: 1,
+        statementTimeoutMs: 100,
+      });
+      const holder = new Client({ connectionString });
+      await holder.connect();
+      try {
+        await holder.query('begin; lock table entity in access exclusive mode');
+        await expect(store.entities.get('key', 'a')).rejects.toThrow(StoreUnavailableError);
+        await holder.query('rollback');
+        expect(await store.entities.get('key', 'a')).toBeUndefined();
+      } finally {
+        await holder.end();
+        await store.close();
+      }
+    });
+
+    it('opens no more connections than it may, and writers of sums never wait in a circle', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString, connections: 4 });
+      try {
+        const append = (producer: number, turn: number): Promise<number> =>
+          store.ledger.append(
+            `producer-${producer}`,
+            Array.from({ length: 10 }, (_, at) => ({
+              sequence: turn * 10 + at + 1,
+              // Each has the same ids in an order of its own.
+              record: usageRecord({
+                keyId: `key-${(at * (producer + 1)) % 7}`,
+                model: `model-${(at + producer) % 5}`,
+                startedAt: noon + ((at + producer) % 3) * dayMs,
+              }),
+            })),
+          );
+        const work = async (producer: number): Promise<void> => {
+          for (let turn = 0; turn < 5; turn += 1) await append(producer, turn);
+        };
+        await Promise.all(Array.from({ length: 20 }, (_, producer) => work(producer)));
+        const [open] = await server.query(
+          `select count(*)::int as connections from pg_stat_activity where datname = '${database}'`,
+        );
+        expect(open).toEqual({ connections: 4 });
+        const [counted] = await server.query(
+          `select deadlocks::int from pg_stat_database where datname = '${database}'`,
+        );
+        expect(counted).toEqual({ deadlocks: 0 });
+      } finally {
+        await store.close();
+      }
+    });
+
+    it('drops a day of records as a table', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      try {
+        await store.ledger.append('drop', [
+          { sequence: 1, record: usageRecord() },
+          { sequence: 2, record: usageRecord({ startedAt: noon + dayMs }) },
+        ]);
+        const partitions = async (): Promise<unknown> =>
+          (
+            await server.query(
+              `select inhrelid::regclass::text as name from pg_inherits
+               where inhparent = 'usage_record'::regclass order by 1`,
+              database,
+            )
+          ).map(({ name }) => name);
+        expect(await partitions()).toEqual(['usage_record_20261126', 'usage_record_20261127']);
+        await store.ledger.dropLogsBefore('2026-11-27');
+        expect(await partitions()).toEqual(['usage_record_20261127']);
+      } finally {
+        await store.close();
+      }
+    });
+
+    it('is unavailable without a server, and quotes no password', async () => {
+      const connectionString = 'postgres://user:hush-hush@127.0.0.1:1/none';
+      for (const make of [createPostgresStore, createPostgresMigrator]) {
+        const error: unknown = await make({ connectionString }).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(StoreUnavailableError);
+        const { message, cause } = error as Error;
+        expect(`${message} ${String(cause)}`).not.toContain('hush-hush');
+      }
+    });
+  });
+
+  describe('PostgreSQL over TLS', () => {
+    const encrypted = async (query: string, host = '127.0.0.1'): Promise<boolean> => {
+      const { connectionString, database } = await migrated();
+      const options: PostgresOptions = {
+        connectionString: `${connectionString.replace('127.0.0.1', host)}${query}`,
+      };
+      const store = await createPostgresStore(options);
+      try {
+        const [row] = await server.query(
+          `select bool_and(ssl) as ssl from pg_stat_ssl join pg_stat_activity using (pid)
+           where datname = '${database}'`,
+        );
+        return row?.['ssl'] === true;
+      } finally {
+        await store.close();
+      }
+    };
+
+    it('does as the mode in the connection string says', async () => {
+      const ca = `sslrootcert=${certificates.caFile}`;
+      expect(await encrypted('')).toBe(false);
+      expect(await encrypted('?sslmode=disable')).toBe(false);
+      expect(await encrypted('?sslmode=require')).toBe(true);
+      expect(await encrypted(`?sslmode=verify-ca&${ca}`)).toBe(true);
+      expect(await encrypted(`?sslmode=verify-full&${ca}`)).toBe(true);
+      // Nobody whom this machine trusts has signed it.
+      await expect(encrypted('?sslmode=verify-full')).rejects.toThrow(StoreUnavailableError);
+    });
+  });
+
+  describe('migrations of PostgreSQL', () => {
+    it('are planned, applied once by however many, and taken back', async () => {
+      const connectionString = await server.createDatabase();
+      const [one, two] = await Promise.all([
+        createPostgresMigrator({ connectionString }),
+        createPostgresMigrator({ connectionString }),
+      ]);
+      try {
+        await expect(createPostgresStore({ connectionString })).rejects.toThrow(
+          /lacks migrations 1/,
+        );
+        const plan = await one.plan();
+        expect(plan.map(({ id, appliedAt }) => [id, appliedAt])).toContainEqual([1, null]);
+        expect(await one.status()).toEqual(plan);
+
+        const made = await Promise.all([one.apply(), two.apply()]);
+        expect(made.flat()).toHaveLength(plan.length);
+        expect(made.some(({ length }) => length === 0)).toBe(true);
+        expect(await two.plan()).toEqual([]);
+        expect((await one.status()).every(({ appliedAt }) => appliedAt !== null)).toBe(true);
+
+        const store = await createPostgresStore({ connectionString });
+        await store.entities.write([{ kind: 'key', id: 'a', document: keyDocument('a') }]);
+        await store.ledger.append('a', [{ sequence: 1, record: usageRecord() }]);
+        await store.close();
+
+        const back = await two.rollback(0);
+        expect(back.map(({ id }) => id)).toEqual(plan.map(({ id }) => id));
+        expect(await one.plan()).toEqual(plan);
+        await one.apply();
+        const again = await createPostgresStore({ connectionString });
+        expect(await again.entities.get('key', 'a')).toBeUndefined();
+        await again.close();
+      } finally {
+        await Promise.all([one.close(), two.close()]);
+      }
+    });
+
+    it('go on where an interrupted run stopped', async () => {
+      const connectionString = await server.createDatabase();
+      const database = connectionString.slice(connectionString.lastIndexOf('/') + 1);
+      const blocker = new Client({ connectionString });
+      await blocker.connect();
+      const first = await createPostgresMigrator({ connectionString });
+      // The step has made most of its tables when it comes to this one, and must wait.
+      await blocker.query('begin; create table audit_head (id int)');
+      const failure = failureOf(first.apply());
+      await until(async () => {
+        const killed = await server.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = '${database}' and wait_event_type = 'Lock'`,
+        );
+        return killed.length > 0;
+      });
+      expect(await failure).toBeInstanceOf(StoreUnavailableError);
+      await blocker.query('rollback');
+      await blocker.end();
+      await first.close();
+
+      const second = await createPostgresMigrator({ connectionString });
+      expect(await second.plan()).not.toEqual([]);
+      await second.apply();
+      expect(await second.plan()).toEqual([]);
+      await second.close();
+      await (await createPostgresStore({ connectionString })).close();
+    });
+
+    it('leave those of a later release to that one, and let the store work with them', async () => {
+      const { connectionString, database } = await migrated();
+      await server.query(`insert into schema_migration values (9999, 'later', 1)`, database);
+      const migrator = await createPostgresMigrator({ connectionString });
+      const later = { id: 9999, name: 'later', appliedAt: 1 };
+      expect(await migrator.status()).toContainEqual(later);
+      expect(await migrator.plan()).toEqual([]);
+      await expect(migrator.rollback(0)).rejects.toThrow(/later release/);
+      await migrator.close();
+      await (await createPostgresStore({ connectionString })).close();
+    });
+  });
 });
+
+/** What a promise was rejected with; a handler is there from the start. */
+function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+/** Asks again until it is so: each time the server has the word, there is nothing to wait for. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo()));
+}

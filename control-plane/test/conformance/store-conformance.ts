@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { StoreUnavailableError } from '../../src/store/entities.ts';
 import { describeAudit } from './audit-conformance.ts';
 import { auditEntry, keyDocument, usageRecord } from './documents.ts';
 import { describeEntities } from './entities-conformance.ts';
@@ -33,6 +34,14 @@ export function describeStore(name: string, create: CreateStore): void {
       } finally {
         await later.close();
       }
+    });
+
+    it('is unavailable after its end, which may be asked for twice', async () => {
+      const other = await subject().another();
+      await other.close();
+      await other.close();
+      await expect(other.entities.get('key', 'kept')).rejects.toThrow(StoreUnavailableError);
+      await expect(other.ledger.append('kept', [])).rejects.toThrow(StoreUnavailableError);
     });
 
     it('holds hashes of secrets, and no secret', async () => {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type SpawnOptions } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -37,17 +37,18 @@ export async function postgresBinaries(): Promise<Binaries | undefined> {
  * A PostgreSQL server of the test's own, on a free port of 127.0.0.1, that forgets all when it is stopped.
  *
  * @param settings - of the server, e.g. `['ssl=on']`
- * @param prepare - is called with the data folder before the start, e.g. to put a certificate there
+ * @param prepare - is called before the start with the data folder and whom its files must belong to, e.g. to put a certificate there
  */
 export async function startPostgres(
   settings: readonly string[] = [],
-  prepare: (data: string) => void = () => undefined,
+  prepare: (data: string, owner: { uid?: number; gid?: number }) => void = () => undefined,
 ): Promise<PostgresServer> {
   const binaries = await postgresBinaries();
   if (!binaries) throw new Error('there is no PostgreSQL for this machine');
   const folder = mkdtempSync(join(tmpdir(), 'aigateway-postgres-'));
   const data = join(folder, 'data');
-  const asNobody: SpawnOptions = process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+  const asNobody: { uid?: number; gid?: number } =
+    process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
   if (asNobody.uid !== undefined) {
     chmodSync(folder, 0o755);
     chownSync(folder, nobody, nobody);
@@ -58,7 +59,7 @@ export async function startPostgres(
     { ...asNobody, encoding: 'utf8' },
   );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
-  prepare(data);
+  prepare(data, asNobody);
 
   const port = await freePort();
   const flags = [

@@ -32,7 +32,9 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sto
     }
   };
 
-  const close = (): Promise<void> => pool.end();
+  const close = async (): Promise<void> => {
+    if (!pool.ending) await pool.end();
+  };
   try {
     await checkSchema(run);
   } catch (error) {

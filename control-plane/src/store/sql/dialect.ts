@@ -27,8 +27,13 @@ const nothing = sql``;
 export const sqlite: Dialect = {
   name: 'sqlite',
   rows(rows, columns) {
-    const selected = Object.keys(columns).map((name) => sql`value ->> ${name} as ${sql.ref(name)}`);
-    return sql`(select ${sql.join(selected)} from json_each(${JSON.stringify(rows)})) as given`;
+    const names = Object.keys(columns);
+    // By position: SQLite takes half the time to read a row by that.
+    const values = rows.map((row) =>
+      names.map((name) => (row as { [name: string]: unknown })[name]),
+    );
+    const selected = names.map((name, at) => sql`value ->> ${sql.lit(at)} as ${sql.ref(name)}`);
+    return sql`(select ${sql.join(selected)} from json_each(${JSON.stringify(values)})) as given`;
   },
   forUpdate: () => nothing,
   forShare: () => nothing,

@@ -11,7 +11,7 @@ import {
 } from '../entities.ts';
 import type { EntityChange, EntityFilter, EntityRow, IndexRow } from './entity-programs.ts';
 import type { Run } from './programs.ts';
-import { fromColumn, fromCursor, maxTextLength, toColumn, toCursor } from './text.ts';
+import { fromColumn, fromCursor, isKept, maxTextBytes, toColumn, toCursor } from './text.ts';
 
 /** Small enough that reading a page does not hold up what else the process does. */
 const walkPage = 200;
@@ -92,8 +92,8 @@ function filterOf<K extends Kind>(kind: K, where: Query<K>['where'] = {}): Entit
 }
 
 function changeOf({ kind, id, document, expected }: Change): EntityChange {
-  if (id === '' || id.length > maxTextLength) {
-    throw new RangeError(`the id of a ${kind} has 1 to ${maxTextLength} characters`);
+  if (id === '' || !isKept(id)) {
+    throw new RangeError(`the id of a ${kind} has 1 to ${maxTextBytes} bytes`);
   }
   if (!document) return { kind, id: toColumn(id), expected, row: undefined, indexed: [] };
   const createdAt = Date.parse(document.created_at);

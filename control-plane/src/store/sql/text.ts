@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 
-/** The longest text that is kept as it is; what an index of PostgreSQL can hold (2,704 bytes) at five bytes for each unit. */
-export const maxTextLength = 512;
+/** The longest text that is kept as it is, in bytes: an entry of an index holds 2,704 in PostgreSQL, and some have two such texts. */
+export const maxTextBytes = 1200;
 
-const keptLength = 400;
+/** Characters that are kept of a longer one: at most five bytes each. */
+const keptLength = 200;
 const unstorable = /[\0\\\p{Surrogate}]/gu;
 const escaped = /\\([0-9a-f]{4})/g;
 
@@ -12,9 +13,15 @@ const escaped = /\\([0-9a-f]{4})/g;
  * nor a lone surrogate, and indexes nothing long. A longer text keeps its beginning, and a digest stands for the rest.
  */
 export function toColumn(text: string): string {
-  if (text.length <= maxTextLength) return escape(text);
+  const column = escape(text);
+  if (Buffer.byteLength(column) <= maxTextBytes) return column;
   const digest = createHash('sha256').update(Buffer.from(text, 'utf16le')).digest('hex');
   return `${escape(text.slice(0, keptLength))}\\sha256:${digest}`;
+}
+
+/** Whether a text is kept as it is, so that it can be read back. */
+export function isKept(text: string): boolean {
+  return Buffer.byteLength(escape(text)) <= maxTextBytes;
 }
 
 /** The text that was given to `toColumn`; of a long one its beginning and digest. */

@@ -34,9 +34,9 @@ export function toMessage(error: unknown): ErrorMessage {
   if (error instanceof UniqueError) return { is: 'unique', kind: error.kind, index: error.index };
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RangeError) return { is: 'range', message };
-  const { errcode } = error as { errcode?: number };
-  // The lower byte is the code; the rest says more about it.
-  const away = errcode !== undefined && unavailableCodes.has(errcode & 0xff);
+  const { errcode, syscall } = error as { errcode?: number; syscall?: string };
+  // The lower byte is the code; the rest says more about it. The file system's errors name the call that failed.
+  const away = errcode === undefined ? syscall !== undefined : unavailableCodes.has(errcode & 0xff);
   return { is: away ? 'unavailable' : 'other', message };
 }
 
