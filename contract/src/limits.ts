@@ -33,3 +33,32 @@ export type LimitScope = {
   label: string;
   limits: Limits;
 };
+
+/** Requests and tokens are counted per whole minute of the clock. */
+export const minuteMs = 60_000;
+
+/**
+ * How long to wait for a free parallel slot. Nobody knows when a call in flight ends: a second is short against a model's
+ * answer and long against a round trip.
+ */
+export const parallelRetryMs = 1000;
+
+/** Tells whether there is anything to count for these limits. */
+export function isLimited(limits: Limits): boolean {
+  return (
+    limits.requestsPerMinute !== undefined ||
+    limits.tokensPerMinute !== undefined ||
+    limits.parallelRequests !== undefined ||
+    limits.budgets !== undefined
+  );
+}
+
+/**
+ * Tells whether tokens or money do not fit a window. An untouched window admits one call larger than itself, or such a call
+ * could never be made; a limit of zero admits none.
+ *
+ * @param used - granted in the window so far
+ */
+export function exceeds(used: number, amount: number, limit: number): boolean {
+  return used >= limit || (used > 0 && used + amount > limit);
+}

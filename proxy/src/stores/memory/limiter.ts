@@ -1,5 +1,11 @@
 import { budgetWindow } from '@aigateway/contract/duration';
-import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
+import {
+  exceeds,
+  isLimited,
+  minuteMs,
+  parallelRetryMs,
+  type ScopeKind,
+} from '@aigateway/contract/limits';
 import type {
   Clock,
   Limiter,
@@ -10,6 +16,7 @@ import type {
   Reservation,
   Spent,
 } from '../../ports.ts';
+import { later } from '../refusals.ts';
 
 /** When budget windows of days and months begin. */
 export type BudgetCalendar = {
@@ -71,14 +78,6 @@ export interface MemoryLimiter extends Limiter {
   /** Starts a holder's counts anew, as when it was deleted or its spend was reset. Its calls in flight no longer count. */
   forget(kind: ScopeKind, id: string): void;
 }
-
-const minuteMs = 60_000;
-
-/**
- * How long to wait for a free parallel slot. Nobody knows when a call in flight ends: a second is short against a model's
- * answer and long against a round trip.
- */
-const parallelRetryMs = 1000;
 
 /** A clock that steps back by less is taken to stand still; by more, it was wrong before and is followed. */
 const clockToleranceMs = 120_000;
@@ -388,34 +387,6 @@ class HeldReservation implements Reservation {
 
 function isAmount(value: number): boolean {
   return value >= 0 && value < Number.POSITIVE_INFINITY;
-}
-
-function isLimited(limits: Limits): boolean {
-  return (
-    limits.requestsPerMinute !== undefined ||
-    limits.tokensPerMinute !== undefined ||
-    limits.parallelRequests !== undefined ||
-    limits.budgets !== undefined
-  );
-}
-
-/** An untouched window admits one call larger than itself, or such a call could never be made; a limit of zero admits none. */
-function exceeds(used: number, amount: number, limit: number): boolean {
-  return used >= limit || (used > 0 && used + amount > limit);
-}
-
-/** Of two refusals the one that lasts longer: before it ends, the other's end would be a false promise. */
-function later(
-  first: Refusal | undefined,
-  scope: LimitScope,
-  limitType: Refusal['limitType'],
-  limit: number,
-  left: number,
-  retryAfterMs: number,
-): Refusal {
-  if (first !== undefined && first.retryAfterMs >= retryAfterMs) return first;
-  const remaining = Math.max(0, left);
-  return { refused: true, scope, limitType, limit, remaining, retryAfterMs };
 }
 
 /**
