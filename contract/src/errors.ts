@@ -176,6 +176,13 @@ export const errorDefinitions = {
     message:
       'Budget has been exceeded! {scope}: {id}. Current cost: {spent}, Max budget: {budget}. The budget resets at: {resetsAt}.',
   },
+  limiter_unavailable: {
+    status: 503,
+    type: 'internal_server_error',
+    layer: 'limit',
+    message:
+      'The gateway cannot tell at the moment what is left of your limits. Try again shortly.',
+  },
   accounting_unavailable: {
     status: 503,
     type: 'internal_server_error',
