@@ -135,7 +135,7 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
     const { client } = await connect({ address: { kind: 'cluster', nodes } });
     expect(client).toBeInstanceOf(Cluster);
     const limiters = [1, 2, 3].map(() =>
-      createRedisLimiter({ redis: client, withoutRedis: 'closed', tendMs: 0 }),
+      createRedisLimiter({ redis: client, withoutRedis: 'closed', tendMs: 0, answerMs: 10_000 }),
     );
     ends.push(async () => {
       await Promise.all(limiters.map((limiter) => limiter.close()));
@@ -152,7 +152,7 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
         },
       }));
       const answers = await Promise.all(
-        Array.from({ length: 30 }, (_, at) =>
+        Array.from({ length: 30 }, async (_, at) =>
           limiters[at % 3]?.reserve({ scopes, tokens: 10, costNanoUsd: 10 }),
         ),
       );

@@ -19,7 +19,14 @@ describe.skipIf(!hasRedisServer)('with a redis-server', () => {
   });
 
   const limiterOf = (clock: Clock): RedisLimiter =>
-    createRedisLimiter({ redis, clock, timeOf: 'clock', withoutRedis: 'closed', tendMs: 0 });
+    createRedisLimiter({
+      redis,
+      clock,
+      timeOf: 'clock',
+      withoutRedis: 'closed',
+      tendMs: 0,
+      answerMs: 10_000,
+    });
 
   describeLimiter('Redis limiter', {
     create: async (clock) => {

@@ -52,7 +52,9 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
 
   /** A proxy with a connection of its own, tended by the test. */
   async function proxy(options: Partial<RedisLimiterOptions> = {}): Promise<RedisLimiter> {
-    const connection = await connectRedis({ ...parseRedisUrl(server.url), answerMs: 200 });
+    // Long, for a busy machine, where it is not the matter.
+    const { answerMs = 10_000 } = options;
+    const connection = await connectRedis({ ...parseRedisUrl(server.url), answerMs });
     connections.push(connection);
     await ready(connection);
     const limiter = createRedisLimiter({
@@ -61,7 +63,7 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
       timeOf: 'clock',
       withoutRedis: 'closed',
       tendMs: 0,
-      answerMs: 200,
+      answerMs,
       onEvent: ({ type }) => events.push(type),
       ...options,
     });
@@ -91,8 +93,8 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
 
   async function grantedOf(
     calls: Iterable<Promise<Reservation | Refusal> | Reservation | Refusal>,
-  ) {
-    const answers = await Promise.all(calls);
+  ): Promise<Reservation[]> {
+    const answers = await Promise.all(Array.from(calls, async (answer) => answer));
     return answers.filter(isGranted);
   }
 
@@ -144,19 +146,41 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
         for (const { minute, hour } of grants) {
           const inMinute = grants.filter((grant) => grant.minute === minute);
           const inHour = grants.filter((grant) => grant.hour === hour);
-          const tokens = sum(inMinute.map((grant) => grant.tokens));
           expect(inMinute.length).toBeLessThanOrEqual(limits.requestsPerMinute);
-          if (inMinute.length > 1) {
-            expect(tokens).toBeLessThanOrEqual(
-              Math.max(limits.tokensPerMinute, inMinute[0]?.tokens ?? 0),
-            );
-          }
+          // One call alone may be larger than a minute.
+          const sizes = inMinute.map((grant) => grant.tokens).filter((tokens) => tokens > 0);
+          if (sizes.length > 1) expect(sum(sizes)).toBeLessThanOrEqual(limits.tokensPerMinute);
           expect(sum(inHour.map((grant) => grant.cost))).toBeLessThanOrEqual(9000);
         }
         await Promise.all(three.map((limiter) => limiter.close()));
       },
     );
-    await expect(fc.assert(schedules, { numRuns: 15 })).resolves.toBeUndefined();
+    await expect(fc.assert(schedules, { numRuns: 40 })).resolves.toBeUndefined();
+  });
+
+  it('never grants more than a budget on the time of Redis, also when a proxy dies with a lease', async () => {
+    const three = await proxies(3, { timeOf: 'redis', clock: { now: Date.now } });
+    const payer = key({ budgets: [{ maxNanoUsd: 20_000 }] });
+    let granted = 0;
+    const ask = async (limiter: RedisLimiter | undefined): Promise<void> => {
+      const answer = await limiter?.reserve(call([payer], 0, 7));
+      if (answer !== undefined && isGranted(answer)) granted += 7;
+    };
+    for (let round = 0; round < 20; round += 1) {
+      await Promise.all(Array.from({ length: 90 }, (_, at) => ask(three[at % 3])));
+    }
+    connections[2]?.client.disconnect();
+    for (let round = 0; round < 30; round += 1) {
+      await Promise.all(Array.from({ length: 90 }, (_, at) => ask(three[at % 2])));
+    }
+    expect(granted).toBeLessThanOrEqual(20_000);
+    // What the dead one had leased may have been spent: it stays granted. It is a small part.
+    expect(granted).toBeGreaterThan(15_000);
+    const used = await connections[0]?.client.hget(
+      'aigateway:limit:{api_key:k}:budget:total',
+      'used',
+    );
+    expect(Number(used)).toBeLessThanOrEqual(20_000);
   });
 
   it('asks Redis for a busy key less than once in ten requests', async () => {
@@ -227,9 +251,10 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
 
   describe('while Redis does not answer', () => {
     const scope = key({ requestsPerMinute: 30 });
+    const answerMs = 200;
 
     it('closed: refuses with 503 in bounded time, and goes on when Redis is back', async () => {
-      const limiter = await proxy();
+      const limiter = await proxy({ answerMs });
       process.kill(server.pid, 'SIGSTOP');
       await expect(limiter.reserve(call([scope]))).rejects.toMatchObject({
         code: 'limiter_unavailable',
@@ -243,7 +268,7 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     });
 
     it('local: grants what is leased, then from the next minute on each proxy its share', async () => {
-      const three = await proxies(3, { withoutRedis: 'local' });
+      const three = await proxies(3, { withoutRedis: 'local', answerMs });
       await three[0]?.reserve(call([scope]));
       process.kill(server.pid, 'SIGSTOP');
       for (const limiter of three) {
@@ -266,7 +291,7 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     });
 
     it('local: divides budgets, which are charged when Redis is back', async () => {
-      const two = await proxies(2, { withoutRedis: 'local' });
+      const two = await proxies(2, { withoutRedis: 'local', answerMs });
       const payer = key({ budgets: [{ maxNanoUsd: 100, window: '1d' }] });
       process.kill(server.pid, 'SIGSTOP');
       await two[0]?.reserve(call([payer], 0, 1));

@@ -252,7 +252,10 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
     if (refusal === undefined && !isUnknown) return reservation;
     for (const hold of holds) hold.lease.putBack(hold, { tokens, cost });
     if (refusal !== undefined) return refusal;
-    return this.#reserveApart(scopes, tokens, cost, this.nowMs());
+    const laterMs = this.nowMs();
+    if (this.#isApart(laterMs)) return this.#reserveApart(scopes, tokens, cost, laterMs);
+    // Redis has come back while another holder was waited for.
+    return this.reserve({ scopes, tokens, costNanoUsd: cost });
   }
 
   /**

@@ -171,7 +171,8 @@ export class Meter {
 
   /** Small limits, and what is left of large ones, keep nothing for later: another proxy may need it. */
   isToReturn(nowMs: number): boolean {
-    return this.singly && this.lease > this.spent && !this.frozen && this.isOpen(nowMs);
+    const isWanted = this.singly && this.limit !== undefined;
+    return isWanted && this.lease > this.spent && !this.frozen && this.isOpen(nowMs);
   }
 
   /** @returns the start of the window that it was taken from, for {@link putBack} */
@@ -192,7 +193,7 @@ export class Meter {
 
   /** What is left over goes back to the window it was taken from, or is lost with it. */
   putBack(amount: number, startMs: number): void {
-    if (startMs === this.startMs) this.spent -= amount;
+    if (startMs === this.startMs) this.spent = Math.max(0, this.spent - amount);
   }
 
   /** Begins the window of this instant when the one before is over. Redis may yet say that it is not. */

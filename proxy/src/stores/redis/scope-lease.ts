@@ -373,13 +373,11 @@ function isLow(meter: Meter, limit: number | undefined): boolean {
 }
 
 function isDue(meter: Meter, nowMs: number): boolean {
-  const { lease, spent } = meter;
-  const isIdle = meter.isIdle(nowMs);
-  if (meter.kind === 'g' && meter.limit !== undefined && spent > 0) {
-    if (meter.endMs - nowMs < slotRenewalMs) return true;
-  }
-  if (!meter.isOpen(nowMs)) return false;
+  const { kind, limit, lease, spent } = meter;
+  const isRenewed = kind === 'g' && limit !== undefined && spent > 0;
+  if (isRenewed && meter.endMs - nowMs < slotRenewalMs) return true;
+  if (lease === spent || !meter.isOpen(nowMs)) return false;
   // What no limit asks for is told at leisure.
-  if (spent > lease) return meter.limit !== undefined || isIdle;
-  return lease > spent && (isIdle || meter.singly);
+  if (meter.isIdle(nowMs)) return true;
+  return limit !== undefined && (spent > lease || meter.isToReturn(nowMs));
 }
