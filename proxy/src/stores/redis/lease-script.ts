@@ -17,7 +17,7 @@ export const answerPerCounter = 7;
  *
  * Runs on Redis 6.2: no functions, no expiry of single fields.
  *
- * @see docs/decisions/0014-limits-are-leased-in-absolute-numbers.md for how much is leased
+ * @see docs/decisions/0015-limits-are-leased-in-absolute-numbers.md for how much is leased
  */
 export const leaseScript = `
 local proxy, seq, live = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
