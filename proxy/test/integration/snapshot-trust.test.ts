@@ -12,12 +12,7 @@ import { SnapshotSigner } from '@aigateway/contract/signing';
 import { SnapshotUnavailableError } from '@aigateway/contract/snapshot';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  catalogue,
-  Follower,
-  keyRecord,
-  listed,
-} from '../../../contract/test/conformance/snapshot.ts';
+import { catalogue, Follower, keyRecord, listed } from '../../../contract/test/snapshot.fixture.ts';
 import {
   createRedisPublisher,
   type RedisPublisher,

@@ -270,7 +270,9 @@ describe('the usage spool', () => {
 
   it('keeps what a killed process had begun and ended', async () => {
     const program = new URL('../spool-process.ts', import.meta.url).pathname;
-    const child = spawn(process.execPath, [program, directory], { stdio: ['ignore', 'pipe', 2] });
+    const child = spawn(process.execPath, [program, directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const ended = once(child, 'exit');
     let said = '';
     for await (const chunk of child.stdout) {

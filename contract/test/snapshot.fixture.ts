@@ -1,0 +1,120 @@
+import type { KeyRecord, Records } from '../src/records.ts';
+import type { Catalogue, SnapshotChange, SnapshotListener } from '../src/snapshot.ts';
+
+/** A key as simple as one can be. */
+export function keyRecord(keyId: string, overrides: Partial<KeyRecord> = {}): KeyRecord {
+  return {
+    keyId,
+    secrets: [{ hash: `hash-of-${keyId}` }],
+    role: 'model',
+    ownerId: keyId,
+    models: [],
+    aliases: {},
+    routes: [],
+    blocked: false,
+    scopes: [],
+    modelLimits: {},
+    tags: [],
+    regions: [],
+    ...overrides,
+  };
+}
+
+/** A catalogue as small as one can be. */
+export function catalogue(overrides: Partial<Catalogue> = {}): Catalogue {
+  return {
+    models: [],
+    deployments: [],
+    credentials: [],
+    router: {
+      strategy: 'simple-shuffle',
+      latencyWindowMs: 3_600_000,
+      latencyBuffer: 0,
+      retries: 2,
+      retryPolicy: {},
+      allowedFailsPolicy: {},
+      coolDownMs: 5_000,
+      maxAttempts: 9,
+      totalTimeoutMs: 600_000,
+      timeoutMs: 600_000,
+      streamTimeoutMs: 600_000,
+      retryAfterMs: 0,
+      fallbacks: {},
+      contextWindowFallbacks: {},
+      contentPolicyFallbacks: {},
+      defaultFallbacks: [],
+      maxFallbacks: 5,
+      preCallChecks: false,
+      tagFiltering: false,
+      tagMatchAny: true,
+      aliases: {},
+      defaultModels: {},
+      enforceRateLimits: false,
+    },
+    settings: {
+      sanitiseContentFilter: false,
+      responseModel: 'native',
+      cleanChatStream: true,
+      alwaysIncludeStreamUsage: false,
+      repairParameters: true,
+      bridge: true,
+      exposeUpstream: 'admin',
+      budgetExceededStatus: 429,
+      forwardHeaders: [],
+      dropVendorFields: [],
+      spendTagHeaders: [],
+      timezone: 'UTC',
+      budgetResetTime: '00:00',
+      extraRoutes: [],
+    },
+    ...overrides,
+  };
+}
+
+/** Keys one after another, as a store gives them. */
+export async function* listed(...keys: KeyRecord[]): AsyncGenerator<KeyRecord> {
+  yield* keys;
+}
+
+/** A listener that keeps what it was told, as a proxy does, and can be waited for. */
+export class Follower implements SnapshotListener {
+  readonly keys = new Map<string, KeyRecord>();
+  readonly steps: SnapshotChange[] = [];
+  schemaVersion = 0;
+  replacements = 0;
+  revision = 0;
+  catalogue: Catalogue | undefined;
+  #waiting: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
+
+  replace({ keys, revision, schemaVersion: version, ...rest }: Records): void {
+    this.schemaVersion = version;
+    this.replacements += 1;
+    this.keys.clear();
+    for (const key of keys) this.keys.set(key.keyId, key);
+    this.catalogue = rest;
+    this.#reached(revision);
+  }
+
+  change(change: SnapshotChange): void {
+    this.steps.push(change);
+    if (change.kind === 'catalogue') this.catalogue = change.catalogue;
+    else if (change.key === undefined) this.keys.delete(change.keyId);
+    else this.keys.set(change.keyId, change.key);
+    this.#reached(change.revision);
+  }
+
+  /** Resolves as soon as it holds. */
+  async until(holds: () => boolean): Promise<void> {
+    if (holds()) return;
+    await new Promise<void>((resolve) => this.#waiting.push({ holds, resolve }));
+  }
+
+  #reached(revision: number): void {
+    this.revision = revision;
+    this.#waiting = this.#waiting.filter(({ holds, resolve }) => {
+      if (!holds()) return true;
+      resolve();
+      return false;
+    });
+  }
+}
