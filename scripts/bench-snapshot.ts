@@ -74,11 +74,13 @@ async function timed<Result>(what: string, run: () => Promise<Result>): Promise<
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
   const start = performance.now();
+  const usage = process.cpuUsage();
   const result = await run();
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(usage);
   loop.disable();
   console.log(
-    `${what}: ${seconds.toFixed(2)} s, longest turn of the loop ${(loop.max / 1e6).toFixed(0)} ms`,
+    `${what}: ${seconds.toFixed(2)} s, of which CPU ${((user + system) / 1e6).toFixed(2)} s, longest turn of the loop ${(loop.max / 1e6).toFixed(0)} ms`,
   );
   return result;
 }

@@ -11,7 +11,10 @@ const prefix = 'aigateway';
 /** The sealed head that vouches for all of the snapshot, and as hints its `revision` and `generation`. Hash, for ever. */
 export const snapshotHeadKey = `${prefix}:{snapshot}:head`;
 
-/** What changed: ids are `<revision>-<place>`, fields `kind` and `id`. Stream, its last 10,000 entries of a generation. */
+/**
+ * What changed: ids are `<revision>-<place>`, fields `kind`, `id`, and `before`, the revision of what was replaced (0 = nothing).
+ * Stream, the last 10,000 entries of a generation.
+ */
 export const snapshotLogKey = `${prefix}:{snapshot}:log`;
 
 /** Who is writing a new generation. String, until that is in force, 30 s at most unless renewed. */

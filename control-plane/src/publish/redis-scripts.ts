@@ -2,7 +2,7 @@ import { redisScript } from '@aigateway/contract/script';
 
 /**
  * Writes records: `apply(first argument, keys, hashes, catalogue, each)`, with for every record kind, id, text ('' = remove),
- * and the hashes of secrets that go and that come, each list after its length.
+ * the revision it was at before (0 = new), and the hashes of secrets that go and that come, each list after its length.
  */
 const apply = `
 local function apply(at, keys, hashes, catalogue, each)
@@ -12,14 +12,15 @@ local function apply(at, keys, hashes, catalogue, each)
     if kind == 'catalogue' then redis.call('SET', catalogue, text)
     elseif text == '' then redis.call('HDEL', keys, id)
     else redis.call('HSET', keys, id, text) end
-    at = at + 3
+    local before = ARGV[at + 3]
+    at = at + 4
     local removed = tonumber(ARGV[at])
     for i = at + 1, at + removed do redis.call('HDEL', hashes, ARGV[i]) end
     at = at + removed + 1
     local added = tonumber(ARGV[at])
     for i = at + 1, at + added do redis.call('HSET', hashes, ARGV[i], id) end
     at = at + added + 1
-    if each then each(place, kind, id) end
+    if each then each(place, kind, id, before) end
     place = place + 1
   end
 end`;
@@ -33,8 +34,8 @@ end`;
 export const publish = redisScript(`${apply}
 if (redis.call('HGET', KEYS[1], 'sealed') or '') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[2], 'revision', ARGV[3], 'generation', ARGV[4])
-apply(6, KEYS[3], KEYS[4], KEYS[5], function(place, kind, id)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], ARGV[3] .. '-' .. place, 'kind', kind, 'id', id)
+apply(6, KEYS[3], KEYS[4], KEYS[5], function(place, kind, id, before)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], ARGV[3] .. '-' .. place, 'kind', kind, 'id', id, 'before', before)
 end)
 return 1`);
 

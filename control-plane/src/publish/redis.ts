@@ -61,6 +61,8 @@ type Write = {
   kind: RecordKind;
   id: string;
   text: string;
+  /** The revision of what it replaces; 0 for something new. */
+  before: number;
   removedHashes: readonly string[];
   addedHashes: readonly string[];
 };
@@ -175,6 +177,7 @@ class Publisher implements RedisPublisher {
         id,
         text:
           body === undefined ? '' : this.#signer.sign(kind, id, { schemaVersion, revision, body }),
+        before: old?.revision ?? 0,
         removedHashes: kind === 'key' && old !== undefined ? hashesOf(old.body) : [],
         addedHashes: kind === 'key' && change.key !== undefined ? hashesIn(change.key) : [],
       });
@@ -350,6 +353,7 @@ class Draft {
       id,
       text:
         body === undefined ? '' : this.#signer.sign(kind, id, { schemaVersion, revision, body }),
+      before: 0,
       removedHashes: old === undefined ? [] : hashesOf(old),
       addedHashes: kind === 'key' && change.key !== undefined ? hashesIn(change.key) : [],
     });
@@ -409,14 +413,7 @@ function hashesOf(body: string): string[] {
   return hashesIn(JSON.parse(body) as KeyRecord);
 }
 
-function asArguments({ kind, id, text, removedHashes, addedHashes }: Write): (string | number)[] {
-  return [
-    kind,
-    id,
-    text,
-    removedHashes.length,
-    ...removedHashes,
-    addedHashes.length,
-    ...addedHashes,
-  ];
+function asArguments(write: Write): (string | number)[] {
+  const { kind, id, text, before, removedHashes: removed, addedHashes: added } = write;
+  return [kind, id, text, before, removed.length, ...removed, added.length, ...added];
 }

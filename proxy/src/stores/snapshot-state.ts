@@ -39,6 +39,14 @@ export type ReadRecord = {
   readonly text: string | undefined;
 };
 
+/** A record that changed since a head. */
+export type ChangedRecord = ReadRecord & {
+  /** The revision it was at then; 0 when there was none. */
+  readonly before: number;
+  /** The revision of its last change. */
+  readonly changedAt: number;
+};
+
 /** A whole snapshot that its head vouches for. */
 export type CompleteSnapshot = { readonly records: Records; readonly state: SnapshotState };
 
@@ -105,86 +113,58 @@ export class SnapshotAssembly {
     }
     const digest = SnapshotDigest.create(head.digestKey);
     digest.toggle('catalogue', '', this.#catalogue.revision);
-    const revisions = new Map<string, number>();
     const keys: KeyRecord[] = [];
     for (const [id, { revision, key }] of this.#keys) {
       digest.toggle('key', id, revision);
-      revisions.set(key.keyId, revision - head.generation);
       keys.push(key);
     }
     if (digest.toString() !== head.digest) throw new SnapshotRefusedError('omitted', 'snapshot');
     return {
       records: { schemaVersion, revision: head.revision, keys, ...this.#catalogue.value },
-      state: new SnapshotState(this.#signer, head, digest, revisions, this.#catalogue.revision),
+      state: new SnapshotState(this.#signer, head, digest),
     };
   }
 }
 
-/** What is known of a snapshot that was taken in: enough to tell whether a change leads on from it, and no records. */
+/** What is known of a snapshot that was taken in: enough to tell whether changes lead on from it, and none of its records. */
 export class SnapshotState {
   readonly #signer: SnapshotSigner;
-  /** Relative to the generation: small numbers take no room of their own. */
-  readonly #revisions: Map<string, number>;
   #head: SnapshotHead;
   #digest: SnapshotDigest;
-  #catalogueRevision: number;
 
-  constructor(
-    signer: SnapshotSigner,
-    head: SnapshotHead,
-    digest: SnapshotDigest,
-    revisions: Map<string, number>,
-    catalogueRevision: number,
-  ) {
+  constructor(signer: SnapshotSigner, head: SnapshotHead, digest: SnapshotDigest) {
     this.#signer = signer;
     this.#head = head;
     this.#digest = digest;
-    this.#revisions = revisions;
-    this.#catalogueRevision = catalogueRevision;
   }
 
   get head(): SnapshotHead {
     return this.#head;
   }
 
-  /** How many keys there are. */
-  get size(): number {
-    return this.#revisions.size;
-  }
-
-  /** The revision that a record is at; undefined for one that is not known. */
-  revisionOf({ kind, id }: Omit<ReadRecord, 'text'>): number | undefined {
-    if (kind === 'catalogue') return this.#catalogueRevision;
-    const relative = this.#revisions.get(id);
-    return relative === undefined ? undefined : relative + this.#head.generation;
-  }
-
   /**
    * Takes in what changed up to a later head, whole or not at all.
    *
-   * @param changed - each record once, as it is at that head, with the revision of its last change
+   * @param changed - each record once, as it is at that head
    * @returns the changes in the order of revisions
    * @throws {SnapshotRefusedError}
    */
-  advance(
-    head: SnapshotHead,
-    changed: readonly (ReadRecord & { readonly changedAt: number })[],
-  ): SnapshotChange[] {
+  advance(head: SnapshotHead, changed: readonly ChangedRecord[]): SnapshotChange[] {
     this.requireLater(head);
     const digest = this.#digest.copy();
     const changes: SnapshotChange[] = [];
-    let count = this.#revisions.size;
-    for (const { kind, id, text, changedAt } of changed) {
-      const before = this.revisionOf({ kind, id });
-      if (before !== undefined) digest.toggle(kind, id, before);
+    let { count } = this.#head;
+    for (const record of changed) {
+      const { kind, id, text, before, changedAt } = record;
+      // Whoever lies about what was before gets another digest.
+      if (before !== 0) digest.toggle(kind, id, before);
       if (text !== undefined) digest.toggle(kind, id, changedAt);
-      if (kind === 'key') count += (text === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-      changes.push(this.#change({ kind, id, text }, changedAt));
+      if (kind === 'key') count += (text === undefined ? 0 : 1) - (before === 0 ? 0 : 1);
+      changes.push(this.#change(record));
     }
     if (count !== head.count || digest.toString() !== head.digest) {
       throw new SnapshotRefusedError('omitted', 'changes');
     }
-    for (const change of changes) this.#note(change);
     this.#digest = digest;
     this.#head = head;
     return changes.toSorted((a, b) => a.revision - b.revision);
@@ -197,7 +177,7 @@ export class SnapshotState {
     }
   }
 
-  #change({ kind, id, text }: ReadRecord, revision: number): SnapshotChange {
+  #change({ kind, id, text, changedAt: revision }: ChangedRecord): SnapshotChange {
     if (kind === 'key' && text === undefined) return { kind, revision, keyId: id, key: undefined };
     if (text === undefined) throw new SnapshotRefusedError('omitted', kind);
     const record = openRecord<KeyRecord | Catalogue>(this.#signer, { kind, id, text });
@@ -207,11 +187,5 @@ export class SnapshotState {
     return kind === 'key'
       ? { kind, revision, keyId: id, key: record.value as KeyRecord }
       : { kind, revision, catalogue: record.value as Catalogue };
-  }
-
-  #note(change: SnapshotChange): void {
-    if (change.kind === 'catalogue') this.#catalogueRevision = change.revision;
-    else if (change.key === undefined) this.#revisions.delete(change.keyId);
-    else this.#revisions.set(change.keyId, change.revision - this.#head.generation);
   }
 }

@@ -110,7 +110,6 @@ export class SnapshotDraft {
   readonly #file: FileHandle;
   readonly #path: string;
   readonly #use: (lines: number) => Promise<void>;
-  #pending: string[] = [];
   #isOpen = true;
   #lines = 0;
 
@@ -120,16 +119,14 @@ export class SnapshotDraft {
     this.#use = use;
   }
 
-  async put(line: Line): Promise<void> {
-    this.#pending.push(formatLine(line));
-    this.#lines += 1;
-    if (this.#pending.length >= sliceLines) await this.#flush();
+  async put(lines: readonly Line[]): Promise<void> {
+    this.#lines += lines.length;
+    await this.#file.appendFile(lines.map(formatLine).join(''));
   }
 
   /** Puts it in the place of what was kept before. */
   async commit(sealed: string): Promise<void> {
-    await this.put({ sealed });
-    await this.#flush();
+    await this.put([{ sealed }]);
     await this.#file.sync();
     await this.#file.close();
     this.#isOpen = false;
@@ -141,12 +138,6 @@ export class SnapshotDraft {
     if (this.#isOpen) await this.#file.close();
     this.#isOpen = false;
     await rm(this.#path, { force: true });
-  }
-
-  async #flush(): Promise<void> {
-    const text = this.#pending.join('');
-    this.#pending = [];
-    await this.#file.appendFile(text);
   }
 }
 

@@ -128,6 +128,7 @@ class Spool implements UsageSpool {
   #shipping: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waitMs = 0;
+  #retryAt = 0;
   #hasTrouble = false;
   #isClosed = false;
 
@@ -170,10 +171,16 @@ class Spool implements UsageSpool {
     const { shipMs = 250 } = this.#options;
     const next = (): void => {
       if (this.#isClosed) return;
-      this.#timer = setTimeout(() => void this.ship().then(next), Math.max(shipMs, this.#waitMs));
+      this.#timer = setTimeout(() => void this.#tick().then(next), shipMs);
       this.#timer.unref();
     };
     next();
+  }
+
+  /** What is written is brought to the disk each time, also while nothing can be taken on. */
+  async #tick(): Promise<void> {
+    if (performance.now() >= this.#retryAt) return this.ship();
+    await this.#sync().catch((error: unknown) => this.#report(error));
   }
 
   open(call: OpenedCall, startedAt: number): number {
@@ -266,18 +273,25 @@ class Spool implements UsageSpool {
 
   async #ship(): Promise<void> {
     try {
-      this.#flushNow();
-      const last = this.#last;
       // A sequence that others know of must never be given again: it is on the disk before it is told.
-      if (this.#synced < last) await this.#segments.sync();
-      this.#synced = last;
+      const last = await this.#sync();
       while (this.#mark < last && (await this.#shipBatch()));
       this.#waitMs = 0;
       this.#report(undefined);
     } catch (error) {
       this.#waitMs = Math.min(longestWaitMs, Math.max(250, this.#waitMs * 2));
+      this.#retryAt = performance.now() + this.#waitMs;
       this.#report(error);
     }
+  }
+
+  /** @returns the last sequence that is on the disk for sure */
+  async #sync(): Promise<number> {
+    this.#flushNow();
+    const last = this.#last;
+    await this.#segments.sync();
+    this.#synced = last;
+    return last;
   }
 
   /** @returns whether there is more to do at once */

@@ -12,6 +12,7 @@ import {
   openHead,
   SnapshotAssembly,
   SnapshotRefusedError,
+  type ChangedRecord,
   type CompleteSnapshot,
   type ReadRecord,
 } from '../snapshot-state.ts';
@@ -19,14 +20,14 @@ import {
 /** More changes than this are not followed one by one: reading everything is cheaper. */
 const mostChanges = 5000;
 /** Keys asked for at once while everything is read: some milliseconds' worth of checking. */
-const scanCount = 500;
+const scanCount = 250;
 
 /**
  * What changed after a revision, with the head that it leads to, all at one moment.
  *
  * KEYS head, log, keys, catalogue; ARGV generation, revision, most entries. Returns the sealed head ('' = none), how the
- * rest is to be read (`changes`; `gap` when the log does not lead on from the revision), then kind, id, revision and text
- * ('' = gone) of each record that changed.
+ * rest is to be read (`changes`; `gap` when the log does not lead on from the revision), then of each record that changed kind,
+ * id, the revision before (0 = none), the revision now, and text ('' = gone).
  */
 const readChanges = redisScript(`
 local head = redis.call('HMGET', KEYS[1], 'sealed', 'generation', 'revision')
@@ -49,6 +50,7 @@ for _, entry in ipairs(entries) do
     if kind == 'key' then text = redis.call('HGET', KEYS[3], id) else text = redis.call('GET', KEYS[4]) end
     result[#result + 1] = kind
     result[#result + 1] = id
+    result[#result + 1] = entry[2][6]
     result[#result + 1] = revision
     places[kind .. id] = #result
     result[#result + 1] = text or ''
@@ -69,7 +71,7 @@ export type Changes =
   | {
       readonly sealed: string;
       readonly head: SnapshotHead;
-      readonly changed: readonly (ReadRecord & { readonly changedAt: number })[];
+      readonly changed: readonly ChangedRecord[];
     }
   | 'gap';
 
@@ -118,12 +120,13 @@ export class SnapshotReader {
       if (isSame) throw new SnapshotRefusedError('forged', 'head');
       return 'gap';
     }
-    const changed = Array.from({ length: fields.length / 4 }, (_, index) => {
-      const [kind, id = '', changedAt, text] = fields.slice(index * 4);
+    const changed = Array.from({ length: fields.length / 5 }, (_, index) => {
+      const [kind, id = '', before, changedAt, text] = fields.slice(index * 5);
       return {
         kind: kind as RecordKind,
         id,
         text: text === '' ? undefined : text,
+        before: Number(before),
         changedAt: Number(changedAt),
       };
     });
@@ -133,41 +136,42 @@ export class SnapshotReader {
   /**
    * Everything, at a revision not before the head's.
    *
-   * @param take - is given each record as it is read; of several with one id the last one counts
+   * @param keep - is given the records as they are read; of several with one id the last one counts
    * @returns `gap` when a new generation has begun meanwhile
    * @throws {SnapshotRefusedError}
    */
   async all(
     head: SnapshotHead,
-    take: (record: ReadRecord) => Promise<void>,
+    keep: (records: readonly ReadRecord[]) => Promise<void>,
   ): Promise<(CompleteSnapshot & { readonly sealed: string }) | 'gap'> {
     const assembly = new SnapshotAssembly(this.#signer);
-    const put = (record: ReadRecord): Promise<void> => {
-      assembly.put(record);
-      return take(record);
+    const take = (records: readonly ReadRecord[]): Promise<void> => {
+      for (const record of records) assembly.put(record);
+      return keep(records);
     };
     // The scan sees each key that was there all the time; what changed meanwhile is read after it.
-    await this.#scan(head.generation, put);
+    await this.#scan(head.generation, take);
     const changes = await this.changes(head);
     if (changes === undefined || changes === 'gap') return 'gap';
-    for (const record of changes.changed) await put(record);
+    await take(changes.changed);
     return { ...assembly.complete(changes.head), sealed: changes.sealed };
   }
 
-  async #scan(generation: number, put: (record: ReadRecord) => Promise<void>): Promise<void> {
+  async #scan(
+    generation: number,
+    take: (records: readonly ReadRecord[]) => Promise<void>,
+  ): Promise<void> {
     const text = await this.#redis.get(snapshotCatalogueKey(generation));
-    if (text !== null) await put({ kind: 'catalogue', id: '', text });
+    if (text !== null) await take([{ kind: 'catalogue', id: '', text }]);
+    const keys = snapshotKeysKey(generation);
     let cursor = '0';
     do {
-      const [next, fields] = await this.#redis.hscan(
-        snapshotKeysKey(generation),
-        cursor,
-        'COUNT',
-        scanCount,
-      );
+      const [next, fields] = await this.#redis.hscan(keys, cursor, 'COUNT', scanCount);
+      const records: ReadRecord[] = [];
       for (let at = 0; at < fields.length; at += 2) {
-        await put({ kind: 'key', id: fields[at] ?? '', text: fields[at + 1] ?? '' });
+        records.push({ kind: 'key', id: fields[at] ?? '', text: fields[at + 1] ?? '' });
       }
+      await take(records);
       cursor = next;
     } while (cursor !== '0');
   }

@@ -176,14 +176,14 @@ class RedisSource implements SnapshotSource {
     let draft = await this.#toDisk(async () => this.#file?.rewrite());
     this.#fileTriedAt = this.#now();
     try {
-      const all = await this.#reader.all(head, async (record) => {
-        if (draft === undefined) return;
-        const current = draft;
+      const all = await this.#reader.all(head, async (records) => {
         const isKept = await this.#toDisk(async () => {
-          await current.put(record);
+          await draft?.put(records);
           return true;
         });
-        if (isKept !== true) draft = undefined;
+        if (isKept === true) return;
+        await this.#toDisk(async () => draft?.discard());
+        draft = undefined;
       });
       if (all === 'gap') return;
       this.#takeIn(all);
@@ -204,9 +204,10 @@ class RedisSource implements SnapshotSource {
     }
   }
 
-  #isFileDue({ size }: SnapshotState): boolean {
+  #isFileDue({ head }: SnapshotState): boolean {
     return (
-      this.#file?.needsRewrite(size) === true && this.#now() - this.#fileTriedAt >= fileRetryMs
+      this.#file?.needsRewrite(head.count) === true &&
+      this.#now() - this.#fileTriedAt >= fileRetryMs
     );
   }
 
@@ -232,18 +233,16 @@ class RedisSource implements SnapshotSource {
     const head = this.#state?.head;
     if (head === undefined) throw new SnapshotUnavailableError('there is no snapshot yet');
     const found = await this.#reader.key(head.generation, hash);
-    const state = this.#state;
-    if (found === undefined || found.head.generation !== state?.head.generation) {
+    if (found === undefined || found.head.generation !== head.generation) {
       throw new SnapshotUnavailableError('a new snapshot is being published');
     }
     const { id, text } = found;
     if (id === undefined || text === undefined) return undefined;
     const record = openRecord<KeyRecord>(this.#signer, { kind: 'key', id, text });
-    // A record from before what is known is held already, or was taken back since.
-    const known = state.revisionOf({ kind: 'key', id });
-    const isNew = record.revision > (known ?? state.head.revision);
-    if (!isNew && record.revision !== known) throw new SnapshotRefusedError('older', `key ${id}`);
-    return record.value.secrets.some((secret) => secret.hash === hash) ? record.value : undefined;
+    if (!record.value.secrets.some((secret) => secret.hash === hash)) return undefined;
+    // It is not among the records, so at their revision there was none: somebody has put it back.
+    if (record.revision <= head.revision) throw new SnapshotRefusedError('older', `key ${id}`);
+    return record.value;
   }
 
   #report(error: unknown, place: 'redis' | 'file'): void {
