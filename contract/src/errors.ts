@@ -183,13 +183,6 @@ export const errorDefinitions = {
     message:
       'The gateway cannot tell at the moment what is left of your limits. Try again shortly.',
   },
-  limiter_unavailable: {
-    status: 503,
-    type: 'internal_server_error',
-    layer: 'limit',
-    message:
-      'The gateway cannot tell at the moment what is left of your limits. Try again shortly.',
-  },
   accounting_unavailable: {
     status: 503,
     type: 'internal_server_error',

@@ -178,7 +178,7 @@ describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Re
     const made = await post(api, '/key/generate', master, {});
     const { key } = (await made.json()) as { key: string };
     expect((await chat(url, key)).status).toBe(200);
-    const kept = join(folder, '.aigateway', 'snapshot');
+    const kept = join(folder, '.aigateway', 'snapshot.jsonl');
     await until(
       () => Promise.resolve(existsSync(kept)),
       (isThere) => isThere,
