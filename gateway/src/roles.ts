@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createMemoryBus } from '@aigateway/contract/memory-bus';
 import { openSecrets, sealSecrets } from '@aigateway/contract/sealed-secrets';
 import { createSealer, type Sealer } from '@aigateway/contract/sealer';
@@ -67,6 +69,7 @@ export async function startRole(role: Role, input: RoleInput): Promise<Running> 
           ...settings.connection,
           onError: (error) => log.logger.warn({ error }, 'Redis'),
         });
+  if (redis !== undefined) await firstAttempt(redis.client);
   const parts: Parts = { input, log, redis, withoutRedis: settings?.withoutRedis ?? 'local' };
   try {
     if (role === 'control-plane') return await startControlRole(parts);
@@ -77,6 +80,25 @@ export async function startRole(role: Role, input: RoleInput): Promise<Running> 
     await redis?.close();
     throw error;
   }
+}
+
+/** How long a start waits for a Redis that does not even refuse. */
+const firstAttemptMs = 5_000;
+
+/**
+ * Resolves once Redis is connected, or has failed to be. Before that it would count as away, and what limits grant without it
+ * stays reckoned for the rest of the minute.
+ */
+async function firstAttempt(client: RedisConnection['client']): Promise<void> {
+  if (client.status === 'ready') return;
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([
+    once(client, 'ready', { signal }),
+    once(client, 'close', { signal }),
+    delay(firstAttemptMs, undefined, { signal }),
+  ]).catch(() => undefined);
+  over.abort();
 }
 
 type Parts = {
