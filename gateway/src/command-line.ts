@@ -2,11 +2,13 @@ import { parseArgs } from 'node:util';
 
 /** What the command line asks for. */
 export type Command = {
-  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help';
+  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help' | 'migrate';
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
   readonly role: Role | undefined;
+  /** Given with the action `migrate`: see `parseMigration`. */
+  readonly migration: string | undefined;
 };
 
 /** What runs in this process: the data plane alone, the management API alone, or both planes on one port. */
@@ -19,6 +21,7 @@ const options = {
   port: { type: 'string', short: 'p' },
   host: { type: 'string' },
   role: { type: 'string' },
+  migrate: { type: 'string' },
   check: { type: 'boolean' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
@@ -31,6 +34,7 @@ export const usage = `Usage: npm start -- [options]
   --port N, -p        main port, 8080 unless set (also PORT)
   --host ADDRESS      address to listen on, 127.0.0.1 in development
   --role ROLE         proxy: models; control-plane: the management API and its store; all: both (also AIGATEWAY_ROLE)
+  --migrate ACTION    of the schema of DATABASE_URL: status, plan, apply, or rollback:N (back to step N); then exit
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -56,11 +60,12 @@ export function readCommand(args: readonly string[]): Command {
     (name) => values[name] === true,
   );
   return {
-    action: action ?? 'start',
+    action: action ?? (values.migrate === undefined ? 'start' : 'migrate'),
     configFile: values.config,
     port: values.port,
     host: values.host,
     role,
+    migration: values.migrate,
   };
 }
 

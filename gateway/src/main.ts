@@ -45,6 +45,9 @@ async function main(args: readonly string[]): Promise<void> {
         '\nIn front of a path: /v1, nothing, /openai/v1, or /openai/deployments/{model}, which names the model.',
       );
       return;
+    case 'migrate':
+      await runMigration(command.migration ?? '');
+      return;
     case 'check':
     case 'start':
       await run(command);
@@ -85,6 +88,16 @@ async function run(command: Command): Promise<void> {
   await serve(role, configuration, environment.file, () =>
     read(startSimulatorOnce, readEnvironment(directory).variables),
   );
+}
+
+async function runMigration(action: string): Promise<void> {
+  const { migrate, parseMigration } = await import('./migrate.ts');
+  try {
+    const { variables } = readEnvironment(process.cwd());
+    for (const line of await migrate(parseMigration(action), variables)) print(line);
+  } catch (error) {
+    fail([error instanceof Error ? error.message : String(error)]);
+  }
 }
 
 /** A developer gets the whole product; in production nobody gets a store that was not asked for. */
