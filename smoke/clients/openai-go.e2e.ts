@@ -7,7 +7,7 @@ import { runCases } from './cases.ts';
 import type { Cases } from './cases.ts';
 import { clientsFolder, describeUnless } from './client-packages.ts';
 import { failures } from './failing-resource.ts';
-import { buildGoProgram, prepareGo } from './go-program.ts';
+import { buildGoProgram, goLimitMs, prepareGo } from './go-program.ts';
 import { canary, startStage } from './harness.ts';
 import type { Stage } from './harness.ts';
 import { environmentFor } from './settings.ts';
@@ -35,7 +35,8 @@ describeUnless(lacking, 'openai for Go', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'aigateway-go-'));
     program = await buildGoProgram(folder);
-  });
+    // The compiler is ended first, so that the failure says what it was.
+  }, goLimitMs + 30_000);
 
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true });

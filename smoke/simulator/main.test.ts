@@ -25,7 +25,7 @@ function run(...options: string[]) {
 describe('the command', () => {
   it('prints where it listens and with which key, and ends on a signal', async () => {
     const { child, output } = run('--port', '0');
-    await expect.poll(output, { timeout: 20_000 }).toContain('control:');
+    await expect.poll(output).toContain('control:');
     const v1 = /v1 +(\S+)/.exec(output())?.[1] ?? '';
     const key = /key (\S+)/.exec(output())?.[1] ?? '';
     expect((await exchange(`${v1}/models`, { headers: { 'api-key': key } })).status).toBe(200);
@@ -43,7 +43,7 @@ describe('the command', () => {
       stdio: 'pipe',
     });
     const { child, output } = run('--port', '0', '--tls-cert', cert, '--tls-key', key);
-    await expect.poll(output, { timeout: 20_000 }).toContain('control:');
+    await expect.poll(output).toContain('control:');
     const health = `${/control: (https:\S+)/.exec(output())?.[1] ?? ''}health`;
     const request = get(health, { ca: readFileSync(cert), agent: false });
     const [answer] = (await once(request, 'response')) as [IncomingMessage];

@@ -107,7 +107,8 @@ function validationIssue(
   };
 }
 
-function codeOf(value: unknown): string | null {
+/** A code or a status in whichever of its two forms it came; null for anything else, of which `Number` may make nothing or throw. */
+export function codeOf(value: unknown): string | null {
   return typeof value === 'number' ? String(value) : textOf(value);
 }
 

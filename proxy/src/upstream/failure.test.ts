@@ -215,6 +215,14 @@ describe('classifyStreamError', () => {
   ])('takes %s for no error', (event) => {
     expect(classifyStreamError(event, context)).toBeNull();
   });
+
+  it.each([{ toString: null, valueOf: null }, [503], true, 'soon', 42, null])(
+    'goes by what else an error says where its status is %j',
+    (status) => {
+      const error = { status, code: 'rate_limit_exceeded' };
+      expect(classifyStreamError({ error }, context)).toMatchObject({ status: 429 });
+    },
+  );
 });
 
 describe('failureOfTransport', () => {

@@ -7,7 +7,13 @@ import {
 import type { DeploymentRecord, FailureClass, JsonObject } from '@aigateway/contract/records';
 import { operationOf, type Capability } from '../operations/capability.ts';
 import { announcedWaitMs } from './announced-wait.ts';
-import { isObject, readErrorBody, readErrorValue, type UpstreamError } from './error-body.ts';
+import {
+  codeOf,
+  isObject,
+  readErrorBody,
+  readErrorValue,
+  type UpstreamError,
+} from './error-body.ts';
 import type { UpstreamAnswerHeaders } from './headers.ts';
 import { redact } from './redact.ts';
 import { readRefusedParameter, type RefusedParameter } from './refused-parameter.ts';
@@ -405,7 +411,7 @@ const throttledCodes = new Set([
 
 /** No status comes with an error inside a stream: codes and types stand for it. */
 function streamErrorStatus(source: unknown, error: UpstreamError): number {
-  const stated = isObject(source) ? source['status'] : undefined;
+  const stated = isObject(source) ? codeOf(source['status']) : null;
   for (const candidate of [stated, error.code]) {
     const status = Number(candidate);
     if (Number.isInteger(status) && status >= 400 && status <= 599) return status;

@@ -68,7 +68,11 @@ afterAll(async () => {
 
 const paths = ['/v1/chat/completions', '/v1/responses', '/v1/completions', '/v1/embeddings'];
 
-const json = fc.jsonValue({ maxDepth: 4 });
+/** Now and then what cannot be made a number or a text. */
+const json = fc.oneof(
+  { weight: 9, arbitrary: fc.jsonValue({ maxDepth: 4 }) },
+  { weight: 1, arbitrary: fc.constant({ toString: null, valueOf: null }) },
+);
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 const orAnything = (value: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 3, arbitrary: value }, { weight: 1, arbitrary: json });
@@ -211,6 +215,20 @@ describe('whatever a caller sends', () => {
   });
 });
 
+const error = fc.record(
+  {
+    message: orAnything(text),
+    code: orAnything(fc.constantFrom('content_filter', 'rate_limit_exceeded', '500')),
+    type: orAnything(text),
+    param: orAnything(text),
+    status: orAnything(fc.integer({ min: 400, max: 599 })),
+    headers: orAnything(fc.record({ 'retry-after': json })),
+    innererror: orAnything(fc.record({ code: json })),
+    detail: orAnything(fc.array(fc.record({ loc: json, msg: json, type: json }))),
+  },
+  { requiredKeys: [] },
+);
+
 const event = fc.oneof(
   fc.record({
     name: fc.constantFrom('', 'error', 'response.created', 'response.completed', 'x'),
@@ -238,11 +256,12 @@ const event = fc.oneof(
         usage: orAnything(
           fc.record({ prompt_tokens: json, completion_tokens: fc.nat() }, { requiredKeys: [] }),
         ),
-        error: json,
+        error: orAnything(error),
       },
       { requiredKeys: [] },
     ),
   }),
+  fc.record({ name: fc.constant('error'), data: error.map((it) => ({ type: 'error', ...it })) }),
   fc
     .constantFrom(
       'response.created',
@@ -261,7 +280,7 @@ const event = fc.oneof(
             type: fc.constant(name),
             response: orAnything(
               fc.record(
-                { output: orAnything(items), usage: json, status: json },
+                { output: orAnything(items), usage: json, status: json, error: orAnything(error) },
                 { requiredKeys: [] },
               ),
             ),
