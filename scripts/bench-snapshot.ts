@@ -25,6 +25,9 @@ const count = Number(process.argv[2] ?? 100_000);
 const secret = { current: 'a root secret of more than 32 bytes' };
 const directory = mkdtempSync(join(tmpdir(), 'aigateway-bench-'));
 const server = await startRedis();
+// A server outlives the program that started it.
+const endServer = (): boolean => process.kill(server.pid, 'SIGKILL');
+process.once('uncaughtExceptionMonitor', endServer);
 const redis = new Redis(server.port);
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -124,6 +127,7 @@ console.log(
 await Promise.all(sources.map((source) => source.close()));
 redis.disconnect();
 await server.stop();
+process.off('uncaughtExceptionMonitor', endServer);
 const away = new Redis(server.port, { retryStrategy: () => 1000 });
 away.on('error', () => undefined);
 const last = createRedisSource({ redis: away, secret, dataDirectory: directory });

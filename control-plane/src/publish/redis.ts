@@ -54,7 +54,13 @@ const batchSize = 500;
 /** Publishers that get ahead of one another within one step. More means that something else writes the head. */
 const maxTries = 50;
 
-type Seen = { readonly sealed: string; readonly head: SnapshotHead | undefined };
+type Seen = {
+  readonly sealed: string;
+  /** None when it is not ours, or older than what this publisher wrote. */
+  readonly head: SnapshotHead | undefined;
+  /** Where what it vouches for lies, also when it is older. */
+  readonly generation: number | undefined;
+};
 
 /** One record to write or remove, as the scripts take it. */
 type Write = {
@@ -134,11 +140,11 @@ class Publisher implements RedisPublisher {
     return result;
   }
 
-  /** The head as it is; none when it is not ours or older than what this publisher wrote. */
   async #seen(): Promise<Seen> {
     const sealed = (await this.#redis.hget(snapshotHeadKey, 'sealed')) ?? '';
     const head = sealed === '' ? undefined : this.#signer.open(sealed);
-    return { sealed, head: head !== undefined && head.revision >= this.#last ? head : undefined };
+    const isCurrent = head !== undefined && head.revision >= this.#last;
+    return { sealed, head: isCurrent ? head : undefined, generation: head?.generation };
   }
 
   async #publish(changes: readonly PublishedChange[]): Promise<number> {
@@ -276,7 +282,7 @@ class Publisher implements RedisPublisher {
           snapshotHeadKey,
           snapshotLogKey,
           ...partsOf(generation),
-          ...partsOf(seen.head?.generation ?? generation),
+          ...partsOf(seen.generation ?? generation),
         ],
         [token, seen.sealed, this.#signer.seal(head), revision, generation],
       );

@@ -1,26 +1,29 @@
-import { createRedisPublisher } from '../../../control-plane/src/publish/redis.ts';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
 import { describeSnapshotConformance } from '../../../contract/test/conformance/snapshot.ts';
+import { createRedisPublisher } from '../../../control-plane/src/publish/redis.ts';
 import { createRedisSource } from '../../src/stores/redis/snapshot-source.ts';
+import { startCluster } from '../servers/redis-cluster.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
 
-let server: RedisServer | undefined;
 const secret = { current: 'a root secret of more than 32 bytes' };
+let single: RedisServer | undefined;
+let cluster: RedisServer | undefined;
 
 beforeAll(async () => {
-  if (hasRedisServer) server = await startRedis();
+  if (!hasRedisServer) return;
+  [single, cluster] = await Promise.all([startRedis(), startCluster()]);
 });
-afterAll(() => server?.stop());
+afterAll(async () => {
+  await Promise.all([single?.stop(), cluster?.stop()]);
+});
 
-describeSnapshotConformance(
-  'through Redis',
-  async () => {
-    const redis = new Redis(server?.port ?? 0);
+function describeThrough(name: string, connect: () => Redis | Cluster): void {
+  const setUp = async () => {
+    const redis = connect();
     await redis.flushall();
-    const options = { redis, secret, renewMs: 0 };
-    const publisher = createRedisPublisher(options);
-    const otherPublisher = createRedisPublisher(options);
+    const publisher = createRedisPublisher({ redis, secret, renewMs: 0 });
+    const otherPublisher = createRedisPublisher({ redis, secret, renewMs: 0 });
     return {
       publisher,
       otherPublisher,
@@ -31,6 +34,12 @@ describeSnapshotConformance(
         redis.disconnect();
       },
     };
-  },
-  { skip: !hasRedisServer, hasSeveralPublishers: true },
+  };
+  describeSnapshotConformance(name, setUp, { skip: !hasRedisServer, hasSeveralPublishers: true });
+}
+
+describeThrough('through Redis', () => new Redis(single?.port ?? 0));
+describeThrough(
+  'through a Redis cluster',
+  () => new Cluster([{ host: '127.0.0.1', port: cluster?.port ?? 0 }]),
 );

@@ -204,6 +204,7 @@ describe.skipIf(!hasRedisServer)('a proxy that reads its snapshot from Redis', (
     );
     await follower.until(() => follower.revision === last);
     expect(follower.keys.size).toBe(2);
+    expect(await redis.exists(name)).toBe(0);
   });
 
   it('keeps what it holds when Redis loses everything, until it is published anew', async () => {

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { usageLeaseKey, usageProducersKey, usageStreamKey } from '@aigateway/contract/channels';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import fc from 'fast-check';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Ledger } from '../../../control-plane/src/store/ledger.ts';
 import { createSqliteStore } from '../../../control-plane/src/store/sqlite/sqlite-store.ts';
 import { createUsageConsumer } from '../../../control-plane/src/usage/consumer.ts';
 import { openUsageSpool, type UsageSpool } from '../../src/stores/file/spool.ts';
 import { createRedisTransport } from '../../src/stores/redis/usage-transport.ts';
+import { startCluster } from '../servers/redis-cluster.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
 import { CountingLedger, openedCall, usageRecord } from '../usage.fixture.ts';
 
@@ -96,6 +97,22 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     expect(await redis.xlen(usageStreamKey(producer))).toBe(0);
     expect(await redis.exists(usageLeaseKey(producer))).toBe(0);
     expect(troubles).toEqual([]);
+  });
+
+  it('goes through a cluster as well', async () => {
+    const nodes = await startCluster();
+    closing.unshift(() => nodes.stop());
+    const cluster = new Cluster([{ host: '127.0.0.1', port: nodes.port }]);
+    closing.push(async () => cluster.disconnect());
+    const transport = createRedisTransport({ redis: cluster });
+    const spool = await openUsageSpool({ directory, transport, shipMs: 3_600_000 });
+    closing.push(() => spool.close());
+    for (const requestId of names(3)) call(spool, requestId);
+    await spool.ship();
+    const consumer = createUsageConsumer({ redis: cluster, ledger, pollMs: 0 });
+    expect(await consumer.take()).toBe(3);
+    await spool.ship();
+    expect(spool.standing().mark).toBe(3);
   });
 
   it('is counted once in a real store, whoever reads it', async () => {

@@ -1,0 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { startRedis, type RedisServer } from './redis-server.ts';
+
+/** A cluster of one server: it refuses what a larger one refuses, such as scripts over several slots. */
+export async function startCluster(): Promise<RedisServer> {
+  const server = await startRedis({
+    args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+  });
+  const client = new Redis(server.port);
+  await client.cluster('ADDSLOTSRANGE', 0, 16_383);
+  // It takes a turn of its own to find that no slot is missing.
+  while (!String(await client.cluster('INFO')).includes('cluster_state:ok')) await delay(20);
+  client.disconnect();
+  return server;
+}
