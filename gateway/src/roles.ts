@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createMemoryBus } from '@aigateway/contract/memory-bus';
+import type { Records } from '@aigateway/contract/records';
 import { openSecrets, sealSecrets } from '@aigateway/contract/sealed-secrets';
 import { createSealer, type Sealer } from '@aigateway/contract/sealer';
 import type { SnapshotPublisher, SnapshotSource } from '@aigateway/contract/snapshot';
@@ -23,6 +24,7 @@ import { createLogger, type Logger } from '@aigateway/proxy/telemetry/logger';
 import type { Role } from './command-line.ts';
 import type { Configuration } from './configuration.ts';
 import { startControl, type Control } from './control.ts';
+import { earlierSpend } from './earlier-spend.ts';
 import { redisSettings } from './redis-settings.ts';
 import { startCompiled, startWith } from './start.ts';
 
@@ -196,6 +198,13 @@ async function startBoth(parts: Parts): Promise<Running> {
     control
       .publish(current)
       .catch((error: unknown) => log.logger.error({ error }, 'publishing everything failed'));
+  if (bus !== undefined && memory !== undefined) {
+    await control.publish(current);
+    // Before the first request: what an earlier process spent is spent.
+    const { keys, settings } = await recordsOf(bus.createSource());
+    const { ledger } = control.store;
+    for (const spend of await earlierSpend(keys, settings, ledger, Date.now())) memory.seed(spend);
+  }
   const transport = createDirectTransport(control.store.ledger);
   const data = await startData(parts, source, transport, {
     management: control.handler,
@@ -210,7 +219,7 @@ async function startBoth(parts: Parts): Promise<Running> {
           ledger: control.store.ledger,
           onTrouble: (error, producer) => log.logger.warn({ error, producer }, 'usage'),
         });
-  await control.publish(current);
+  if (bus === undefined) await republish();
   return {
     ...data,
     async put(next) {
@@ -224,6 +233,15 @@ async function startBoth(parts: Parts): Promise<Running> {
       await redis?.close();
     },
   };
+}
+
+/** What a source holds now. */
+async function recordsOf(source: SnapshotSource): Promise<Records> {
+  const { promise, resolve: hold } = Promise.withResolvers<Records>();
+  void source.start({ replace: hold, change: () => undefined });
+  const records = await promise;
+  await source.close();
+  return records;
 }
 
 /** The management API by itself. */

@@ -103,6 +103,24 @@ describe('a gateway with both planes in one process', () => {
     expect((await chat(again.url, key)).status).toBe(200);
   });
 
+  it('holds a budget over a restart, for what was spent before it', async () => {
+    const folder = newFolder();
+    const running = await start(folder);
+    const key = await newKey(running, { key_alias: 'ci', max_budget: 0.000001 });
+    expect((await chat(running.url, key)).status).toBe(200);
+    expect((await chat(running.url, key)).status).toBe(429);
+    running.gateway.child.kill('SIGTERM');
+    await running.gateway.ended();
+    const again = await start(folder);
+    const refused = await chat(again.url, key);
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toContain('Budget has been exceeded! api_key: ci');
+    const info = await fetch(`${again.url}/key/info?key=${key}`, {
+      headers: { authorization: `Bearer ${again.master}` },
+    });
+    expect((await info.json()) as object).toMatchObject({ info: { key_alias: 'ci' } });
+  });
+
   it('serves models alone where only the proxy is asked for', async () => {
     const { url, master } = await start(newFolder(), ['--role', 'proxy']);
     expect((await chat(url, master)).status).toBe(200);
