@@ -104,6 +104,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   ]);
   if (config.aigateway_settings?.forbid_api_keys === true)
     forbidApiKeys(compiled, credentialRecords, report);
+  checkManagement(environment, report);
   checkWhole(deployments, keys, profile, environment, report);
 
   return {
@@ -341,7 +342,29 @@ function forbidApiKeys(
 }
 
 /** A gateway that serves nobody or nothing is a mistake, except where development provides both by itself. */
-function hasRedis(environment: Environment): boolean {
+/** Settings that bound what the management API gives out: ignored, keys would have more than the operator meant. */
+const managementBounds: ReadonlySet<string> = new Set([
+  'upperbound_key_generate_params',
+  'disable_custom_api_keys',
+  'key_generation_settings',
+  'custom_key_generate',
+]);
+
+function checkManagement(environment: Environment, report: Report): void {
+  if ((environment['AIGATEWAY_ROLE']?.trim() || 'proxy') === 'proxy') return;
+  for (const { path } of report.notices) {
+    const name = path.at(-1);
+    if (typeof name !== 'string' || !managementBounds.has(name)) continue;
+    report.problem(
+      path,
+      'bounds the keys that the management API makes, and is not read in this release',
+      'Remove it and give each key its limits, or run --role proxy.',
+    );
+  }
+}
+
+/** Whether an environment names a Redis. */
+export function hasRedis(environment: Environment): boolean {
   return isSet(environment, 'REDIS_URL') || isSet(environment, 'REDIS_HOST');
 }
 

@@ -35,9 +35,10 @@ import type { Operation } from './records.ts';
 
 const noGuardrails = 'guardrails are not in this release';
 const noAccounts =
-  'user accounts and their management are not in this release; keys are listed in virtual_keys';
-const noStore = 'there is no data base in this release; the file is the only truth';
-const noRedis = 'counters live in this process in this release';
+  'defaults and bounds of keys, users and teams are not read from the file in this release; give them with each key';
+const noStore =
+  'the store is named by DATABASE_URL, and runs where the role is all or control-plane';
+const noRedis = 'Redis is named by REDIS_URL or REDIS_HOST in the environment';
 const noCallbacks =
   'Prometheus metrics are always served on the operations port, other callbacks are not in this release';
 const noAlerting = 'alerting is not in this release; metrics carry what alerts need';
@@ -570,7 +571,7 @@ const litellmSettings = z.object({
   cost_margin_config: refused('costs are counted without a margin'),
   cost_discount_config: inert('costs are counted without the discount'),
   max_end_user_budget_id: inert(
-    'budgets by id live in the management plane, which is not in this release',
+    'budgets by id live in the management API; customers have none by default',
   ),
   default_key_generate_params: inert(noAccounts),
   upperbound_key_generate_params: inert(noAccounts),

@@ -18,11 +18,30 @@ export function createApp(routes: readonly Route[], environment: Environment): E
       );
     }
   }
+  app.get(['/health/liveliness', '/health/liveness'], (_request, response, next) => {
+    if (isMounted(app)) next();
+    else response.json("I'm alive!");
+  });
+  app.get('/health/readiness', (_request, response, next) =>
+    isMounted(app) ? next() : answerReadiness(response, environment),
+  );
   app.use((_request, response, next) => {
     if (isMounted(app)) next();
     else response.status(404).json({ detail: 'Not Found' });
   });
   return app;
+}
+
+/** Ready is who can reach its store, in LiteLLM's words. */
+async function answerReadiness(response: Response, { store }: Environment): Promise<void> {
+  const isReached = await store.entities.get('settings', 'readiness').then(
+    () => true,
+    () => false,
+  );
+  response.status(isReached ? 200 : 503).json({
+    status: isReached ? 'healthy' : 'unhealthy',
+    db: isReached ? 'connected' : 'Not connected',
+  });
 }
 
 function isMounted(app: Express): boolean {

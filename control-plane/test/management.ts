@@ -76,8 +76,8 @@ export async function startManagement(
   const { handler, routes } = createControlPlane({
     store,
     clock: { now: () => clock.ms },
-    masterKeyHash: hashSecret(masterKey),
-    settings: { ...settings, ...options.settings },
+    masterKeyHash: () => hashSecret(masterKey),
+    settings: () => ({ ...settings, ...options.settings }),
     sealer: { seal: (secret) => `sealed:${hashSecret(secret).slice(0, 12)}` },
     spend: {
       reset: async (dimension, id, nanoUsd) => {

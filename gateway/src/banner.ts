@@ -15,7 +15,8 @@ export function banner(configuration: Configuration, { url, proxy }: Running): s
   const [file] = configuration.file.files;
   const { records, server } = compiled;
   const base = `${url}${server.basePath}/v1`;
-  if (server.profile === 'production') return `PVC AI Gateway listens on ${url}`;
+  if (server.profile === 'production' || proxy === undefined)
+    return `PVC AI Gateway listens on ${url}`;
   const chat =
     records.models.find(({ name }) => name === defaultResponsesModel) ?? records.models[0];
   const model = chat === undefined || chat.name.includes('*') ? '<deployment>' : chat.name;
@@ -27,7 +28,7 @@ export function banner(configuration: Configuration, { url, proxy }: Running): s
     `  Base URL   ${base}`,
     `  Key        ${key.place}`,
     `  Models     ${records.models.map(({ name }) => name).join(', ') || 'none'}`,
-    ...(proxy?.opsUrl === undefined ? [] : [`  Metrics    ${proxy?.opsUrl}/metrics`]),
+    ...(proxy.opsUrl === undefined ? [] : [`  Metrics    ${proxy.opsUrl}/metrics`]),
     '',
     ...(simulated
       ? [

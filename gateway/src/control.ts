@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
 import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
-import type { SpendKeeper } from '@aigateway/control-plane/http/call';
+import type { ManagementSettings, SpendKeeper } from '@aigateway/control-plane/http/call';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
 import type { Entities } from '@aigateway/control-plane/store/entities';
 import { createPostgresStore } from '@aigateway/control-plane/store/postgres/postgres-store';
@@ -40,7 +40,6 @@ export type ControlInput = RoleInput & {
  */
 export async function startControl(input: ControlInput): Promise<Control> {
   let { configuration } = input;
-  const { settings, deployments } = configuration.compiled.records;
   const store = await openStore(input);
   const { sealer } = input;
   const publishing = createPublishing({
@@ -54,15 +53,8 @@ export async function startControl(input: ControlInput): Promise<Control> {
   const { handler } = createControlPlane({
     store,
     clock: { now: Date.now },
-    masterKeyHash: masterKeyHash(configuration.compiled),
-    settings: {
-      keyDefaults: {},
-      keyUpperBounds: {},
-      customKeys: true,
-      timezone: settings.timezone,
-      budgetResetTime: settings.budgetResetTime,
-      fileModels: new Set(deployments.map(({ id }) => id)),
-    },
+    masterKeyHash: () => masterKeyHash(configuration.compiled),
+    settings: () => managementSettings(configuration.compiled),
     sealer,
     spend: input.spend,
     onChange: (written) => publishing.publish(written),
@@ -90,6 +82,26 @@ function openStore({ configuration, environment }: RoleInput): Promise<Store> {
   return createSqliteStore({
     path: join(resolve(configuration.compiled.server.dataDir), 'gateway.db'),
   });
+}
+
+const settingsOf = new WeakMap<Compiled, ManagementSettings>();
+
+/** Made once for each configuration. */
+function managementSettings(compiled: Compiled): ManagementSettings {
+  let known = settingsOf.get(compiled);
+  if (known === undefined) {
+    const { settings, deployments } = compiled.records;
+    known = {
+      keyDefaults: {},
+      keyUpperBounds: {},
+      customKeys: true,
+      timezone: settings.timezone,
+      budgetResetTime: settings.budgetResetTime,
+      fileModels: new Set(deployments.map(({ id }) => id)),
+    };
+    settingsOf.set(compiled, known);
+  }
+  return known;
 }
 
 function masterKeyHash({ records }: Compiled): string | undefined {

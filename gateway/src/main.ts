@@ -1,4 +1,5 @@
 import { releaseMemory } from './garbage-collection.ts';
+import { hasRedis } from '@aigateway/contract/compile';
 import { describe } from '@aigateway/contract/describe';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
@@ -63,15 +64,18 @@ async function run(command: Command): Promise<void> {
     return;
   }
   const isCheck = command.action === 'check';
-  const read = (simulatorUrl: (() => Promise<string>) | undefined, variables: Environment) =>
+  // Who follows a control plane, or is one, has its models elsewhere or not at all: none are invented.
+  const isWhole = role === 'all' || (role === 'proxy' && !hasRedis(environment.variables));
+  const simulatorUrl = isWhole ? startSimulatorOnce : undefined;
+  const read = (simulatorAddress: (() => Promise<string>) | undefined, variables: Environment) =>
     readConfiguration({
       command,
       process: { ...environment, variables: { ...variables, AIGATEWAY_ROLE: role } },
-      simulatorUrl,
+      simulatorUrl: simulatorAddress,
     });
   let configuration: Configuration;
   try {
-    configuration = await read(isCheck ? undefined : startSimulatorOnce, environment.variables);
+    configuration = await read(isCheck ? undefined : simulatorUrl, environment.variables);
   } catch (error) {
     if (!(error instanceof ConfigFileError)) throw error;
     fail([error.message]);
@@ -86,7 +90,7 @@ async function run(command: Command): Promise<void> {
   }
   if (isCheck) return;
   await serve(role, configuration, environment.file, () =>
-    read(startSimulatorOnce, readEnvironment(directory).variables),
+    read(simulatorUrl, readEnvironment(directory).variables),
   );
 }
 
@@ -139,9 +143,10 @@ async function serve(
   const secret = { current, ...(previous !== undefined && { previous }) };
   const input = { configuration, environment, secret, version };
   const running = await start(role, input).catch((error: unknown) => {
-    const reason = listenProblem(error as NodeJS.ErrnoException, server);
-    if (reason === undefined) throw error;
-    fail([reason]);
+    // A fault of the program is shown whole; what is wrong with its surroundings is said.
+    const isFault = !(error instanceof Error) || error instanceof TypeError;
+    if (isFault || error instanceof ReferenceError) throw error;
+    fail([listenProblem(error, server) ?? `Cannot start: ${error.message}`]);
     // Part of the gateway may be up already, which would keep the process alive without the rest.
     process.exit(1);
   });

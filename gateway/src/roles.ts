@@ -157,7 +157,11 @@ async function startFollower(parts: Parts): Promise<Running> {
   const data = await startData(parts, source, transport, {});
   return {
     ...data,
-    put: () => Promise.resolve(),
+    put({ compiled }) {
+      if (compiled.records.deployments.length > 0)
+        log.logger.warn({ settings: ['model_list'] }, 'needs a restart: model_list');
+      return Promise.resolve();
+    },
     async stop() {
       await data.stop();
       await redis.close();
@@ -224,7 +228,7 @@ async function startBoth(parts: Parts): Promise<Running> {
     ...data,
     async put(next) {
       current = next;
-      await control.publish(next);
+      await republish();
     },
     async stop() {
       await data.stop();
@@ -269,7 +273,7 @@ async function startControlRole(parts: Parts): Promise<Running> {
     ledger: control.store.ledger,
     onTrouble: (error, producer) => log.logger.warn({ error, producer }, 'usage'),
   });
-  const http = createServer(managementApp(control));
+  const http = createServer(control.handler);
   await new Promise<void>((listening, failed) => {
     http.once('error', failed);
     http.listen(server.port, server.host, listening);
@@ -282,7 +286,7 @@ async function startControlRole(parts: Parts): Promise<Running> {
     logger: log.logger,
     async put(next) {
       current = next;
-      await control.publish(next);
+      await republish();
     },
     async stop() {
       await new Promise<void>((closed) => {
@@ -294,17 +298,6 @@ async function startControlRole(parts: Parts): Promise<Running> {
       await redis.close();
     },
   };
-}
-
-/** What the API does not have is answered as its other refusals are. */
-function managementApp({ handler }: Control) {
-  handler.get(['/health/liveliness', '/health/readiness'], (_request, response) => {
-    response.json({ status: 'healthy' });
-  });
-  handler.use((request, response) => {
-    response.status(404).json({ detail: `Not Found: ${request.method} ${request.path}` });
-  });
-  return handler;
 }
 
 type DataPorts = { limiter?: Limiter; management?: Control['handler'] };

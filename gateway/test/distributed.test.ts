@@ -119,6 +119,7 @@ describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Re
   it('take its models and keys, and share what each key may do', async () => {
     const control = controlPlane();
     const api = await control.url();
+    expect((await fetch(`${api}/health/readiness`)).status).toBe(200);
     const proxies = [start(['--role', 'proxy']), start(['--role', 'proxy'])];
     const urls = await Promise.all(proxies.map((proxy) => proxy.url()));
     await Promise.all(urls.map(ready));

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
@@ -119,6 +119,28 @@ describe('a gateway with both planes in one process', () => {
       headers: { authorization: `Bearer ${again.master}` },
     });
     expect((await info.json()) as object).toMatchObject({ info: { key_alias: 'ci' } });
+  });
+
+  it('takes another master key at once, for both planes, when its configuration is read again', async () => {
+    const folder = newFolder();
+    const write = (key: string) =>
+      writeFileSync(join(folder, '.env'), `LITELLM_MASTER_KEY=${key}\n`);
+    write('sk-the-first-master-key');
+    const gateway = new GatewayProcess(
+      ['--port', '0'],
+      { AIGATEWAY_PROFILE: 'development' },
+      folder,
+    );
+    started.push(gateway);
+    const url = await gateway.url();
+    write('sk-the-second-master-key');
+    await gateway.until(/configuration reloaded/);
+    const statuses = async (key: string) => [
+      (await chat(url, key)).status,
+      (await post(url, '/key/generate', key, {})).status,
+    ];
+    expect(await statuses('sk-the-first-master-key')).toEqual([401, 401]);
+    expect(await statuses('sk-the-second-master-key')).toEqual([200, 200]);
   });
 
   it('serves models alone where only the proxy is asked for', async () => {

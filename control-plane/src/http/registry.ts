@@ -20,8 +20,9 @@ export type Environment = {
   readonly store: Store;
   readonly clock: { now(): number };
   /** Lower-case hex SHA-256 of the master key; undefined = there is none. */
-  readonly masterKeyHash: string | undefined;
-  readonly settings: ManagementSettings;
+  readonly masterKeyHash: () => string | undefined;
+  /** Asked for each request, as is the hash: a configuration may be read again. */
+  readonly settings: () => ManagementSettings;
   readonly sealer: Sealer;
   readonly spend: SpendKeeper;
   /** Told of every write before it is answered, so that what was made works at once. Must not fail for long: it holds the answer up. */
@@ -101,7 +102,12 @@ async function serve(
   const now = clock.now();
   const actor = route.policy.isPublic
     ? anonymousActor
-    : await authenticate(request.headers, environment.masterKeyHash, new View(store.entities), now);
+    : await authenticate(
+        request.headers,
+        environment.masterKeyHash(),
+        new View(store.entities),
+        now,
+      );
   authorize(route, request.path, actor);
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });
@@ -115,7 +121,7 @@ async function serve(
       ledger: store.ledger,
       audit: store.audit,
       now,
-      settings: environment.settings,
+      settings: environment.settings(),
       sealer: environment.sealer,
       spend: environment.spend,
       route: request.path,

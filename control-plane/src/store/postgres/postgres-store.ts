@@ -70,5 +70,5 @@ async function checkSchema(run: Run): Promise<void> {
   const missing = migrations.filter(({ id }) => !made.has(id));
   if (missing.length === 0) return;
   const names = missing.map(({ id, name }) => `${id} (${name})`).join(', ');
-  throw new Error(`the database lacks migrations ${names}: apply them before the start`);
+  throw new Error(`the database lacks migrations ${names}: apply them with --migrate apply`);
 }
