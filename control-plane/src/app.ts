@@ -77,6 +77,8 @@ async function serve(
 const parser = express.json({ limit: largestBody, type: () => true });
 
 function readJson(request: Request, response: Response): Promise<unknown> {
+  // Asked for only now, so that a body which is refused before it is read is never sent.
+  if (request.headers.expect !== undefined) response.writeContinue();
   return new Promise((resolve, reject) => {
     parser(request, response, (error?: unknown) => {
       if (error === undefined) resolve(request.body);

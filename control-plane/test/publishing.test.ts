@@ -198,6 +198,32 @@ describe('publishing', () => {
     expect(await told.promise).toMatchObject([{ kind: 'key', keyId: 'a', key: { blocked: true } }]);
   });
 
+  it('makes up for a start at which nothing could be published', async () => {
+    const told = Promise.withResolvers<string[]>();
+    let tries = 0;
+    publishing = createWith(
+      {
+        revision: () => Promise.resolve(1),
+        publish: () => Promise.resolve(2),
+        republish: async (keys) => {
+          tries += 1;
+          if (tries === 1) throw new Error('away');
+          const ids: string[] = [];
+          for await (const { keyId } of keys) ids.push(keyId);
+          told.resolve(ids);
+          return 2;
+        },
+        close: () => Promise.resolve(),
+      },
+      [1],
+    );
+    await put('key', keyOf('a'));
+    await publishing.publishAll();
+    expect(failures).toHaveLength(1);
+    expect(publishing.behind).toBe(1);
+    expect((await told.promise).sort()).toEqual(['a', 'fixed']);
+  });
+
   it('gives proxies everything where they hold nothing that could be changed', async () => {
     publishing = createWith(await follow());
     await put('key', keyOf('a'));

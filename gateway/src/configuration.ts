@@ -18,8 +18,11 @@ export type Configuration = {
   readonly masterKey: KeptSecret | undefined;
   /** True when nothing upstream is configured and simulated models take its place. */
   readonly simulated: boolean;
-  /** The same configuration with more entries of `model_list`, e.g. those of a store. */
-  readonly compileWith: (models: readonly JsonObject[]) => Compiled;
+  /** The same configuration with more entries of `model_list` and `credential_list`: those of a store. */
+  readonly compileWith: (
+    models: readonly JsonObject[],
+    credentials: readonly JsonObject[],
+  ) => Compiled;
 };
 
 /** What a configuration is made of. */
@@ -101,10 +104,14 @@ function compilesWith(
   raw: ConfigFile['raw'],
   environment: Environment,
 ): Configuration['compileWith'] {
-  const { model_list: listed } = raw;
-  return (models) =>
+  const listed = (list: unknown) => (Array.isArray(list) ? list : []);
+  return (models, credentials) =>
     configure(
-      { ...raw, model_list: [...(Array.isArray(listed) ? listed : []), ...models] },
+      {
+        ...raw,
+        model_list: [...listed(raw['model_list']), ...models],
+        credential_list: [...listed(raw['credential_list']), ...credentials],
+      },
       environment,
     );
 }

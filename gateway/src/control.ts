@@ -42,10 +42,13 @@ export async function startControl(input: ControlInput): Promise<Control> {
   let { configuration } = input;
   const store = await openStore(input);
   const { sealer } = input;
+  const onProblem = (message: string) =>
+    input.onFault(`an entry of the store is not used: ${message}`, undefined);
   const publishing = createPublishing({
     entities: store.entities,
     publisher: input.publisher,
-    catalogue: async () => input.outgoing(await catalogueOf(configuration, store.entities, sealer)),
+    catalogue: async () =>
+      input.outgoing(await catalogueOf(configuration, store.entities, sealer, onProblem)),
     fixedKeys: () => configuration.compiled.records.keys,
     compile: () => ({ modelDefaults: {} }),
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
@@ -109,24 +112,44 @@ function masterKeyHash({ records }: Compiled): string | undefined {
   return master?.secrets[0]?.hash;
 }
 
-/** The configuration's records but its keys, with the models that the store holds besides. */
+/**
+ * The configuration's records but its keys, with the models and credentials that the store holds besides. An entry of the store
+ * that refers to the environment is left out: what the API takes must never name what the process knows.
+ *
+ * @param onProblem - told of what of the store cannot be used
+ */
 async function catalogueOf(
   configuration: Configuration,
   entities: Entities,
   sealer: Sealer,
+  onProblem: (message: string) => void,
 ): Promise<Catalogue> {
   const models: JsonObject[] = [];
   for await (const { document } of entities.all('model')) {
-    models.push({
-      model_name: document.model_name,
-      litellm_params: unsealed(document.litellm_params, sealer),
-      model_info: { ...document.model_info, id: document.model_id, blocked: document.blocked },
-    });
+    const params = unsealed(document.litellm_params, sealer);
+    const info = { ...document.model_info, id: document.model_id, blocked: document.blocked };
+    if (refers(params) || refers(info))
+      onProblem(`model ${document.model_id} refers to a variable`);
+    else models.push({ model_name: document.model_name, litellm_params: params, model_info: info });
   }
-  const { records } =
-    models.length === 0 ? configuration.compiled : configuration.compileWith(models);
+  const credentials: JsonObject[] = [];
+  for await (const { document } of entities.all('credential')) {
+    const values = unsealed(document.credential_values, sealer);
+    if (refers(values)) onProblem(`credential ${document.credential_name} refers to a variable`);
+    else credentials.push({ credential_name: document.credential_name, credential_values: values });
+  }
+  const hasMore = models.length + credentials.length > 0;
+  const { records, problems } = hasMore
+    ? configuration.compileWith(models, credentials)
+    : configuration.compiled;
+  for (const { path, message } of problems) onProblem(`${path.join('.')}: ${message}`);
   const { keys: _keys, schemaVersion: _version, revision: _revision, ...catalogue } = records;
   return catalogue;
+}
+
+function refers(value: JsonValue): boolean {
+  if (typeof value === 'string') return /^(os\.environ|keyvault|oidc)\//.test(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(refers);
 }
 
 /** What cannot be opened stays as it is: an upstream refuses it, and its deployment says so. */

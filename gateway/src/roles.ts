@@ -198,10 +198,7 @@ async function startBoth(parts: Parts): Promise<Running> {
     spend: spendKeeper(memory),
     onFault: (message, cause) => log.logger.error({ error: cause }, message),
   });
-  const republish = (): Promise<void> =>
-    control
-      .publish(current)
-      .catch((error: unknown) => log.logger.error({ error }, 'publishing everything failed'));
+  const republish = (): Promise<void> => control.publish(current);
   if (bus !== undefined && memory !== undefined) {
     await control.publish(current);
     // Before the first request: what an earlier process spent is spent.
@@ -264,10 +261,7 @@ async function startControlRole(parts: Parts): Promise<Running> {
     spend: spendKeeper(undefined),
     onFault: (message, cause) => log.logger.error({ error: cause }, message),
   });
-  const republish = (): Promise<void> =>
-    control
-      .publish(current)
-      .catch((error: unknown) => log.logger.error({ error }, 'publishing everything failed'));
+  const republish = (): Promise<void> => control.publish(current);
   const consumer = createUsageConsumer({
     redis: redis.client,
     ledger: control.store.ledger,
@@ -289,10 +283,11 @@ async function startControlRole(parts: Parts): Promise<Running> {
       await republish();
     },
     async stop() {
-      await new Promise<void>((closed) => {
-        http.close(() => closed());
-        http.closeIdleConnections();
-      });
+      const closed = new Promise<void>((resolveClosed) => http.close(() => resolveClosed()));
+      http.closeIdleConnections();
+      await Promise.race([closed, delay(server.drainMs, undefined, { ref: false })]);
+      http.closeAllConnections();
+      await closed;
       await consumer.close();
       await control.close();
       await redis.close();
@@ -360,6 +355,8 @@ async function startData(
   };
 }
 
+const leastSaltBytes = 32;
+
 /** LiteLLM's salt key seals where it is set; else the root secret. Both planes need the same. */
 function sealerOf({ environment, secret }: RoleInput): Sealer {
   const roots: [string, ...string[]] = [
@@ -367,6 +364,8 @@ function sealerOf({ environment, secret }: RoleInput): Sealer {
     ...(secret.previous === undefined ? [] : [secret.previous]),
   ];
   const salt = environment['LITELLM_SALT_KEY'];
+  if (salt && Buffer.byteLength(salt) < leastSaltBytes)
+    throw new Error(`LITELLM_SALT_KEY: must have at least ${leastSaltBytes} bytes`);
   return createSealer(salt ? [salt, ...roots] : roots);
 }
 

@@ -56,6 +56,8 @@ function controlPlane(folder = newFolder()): GatewayProcess {
             model: 'azure/gpt-4o',
             api_base: simulator.resourceUrl('east'),
             api_key: upstreamKey,
+            extra_headers: { 'x-canary': `${upstreamKey}-in-a-header` },
+            extra_body: { user: `${upstreamKey}-in-a-body` },
             api_version: '2024-10-21',
           },
         },

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { detailError, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put, remove } from '../http/view.ts';
-import { isReference, isSecretParam, sealParams } from '../models/secrets.ts';
+import { checkNoReferences, isSecretParam, keptParams, sealParams } from '../models/secrets.ts';
 import type { CredentialDocument } from '../store/documents.ts';
 import type { newBody, patchBody } from './schema.ts';
 
@@ -19,6 +19,7 @@ export async function createCredential(
     throw detailError(400, { error: 'Credential already exists. Use PATCH to change it.' });
   }
   const at = timestamp(call);
+  checkNoReferences(body.credential_values ?? {}, 'credential_values');
   const values = body.model_id
     ? await valuesOfModel(call, body.model_id)
     : sealParams(body.credential_values ?? {}, call.sealer);
@@ -61,9 +62,11 @@ export async function updateCredential(
       'credential_name',
     );
   }
+  const given = sent.credential_values ?? {};
+  checkNoReferences(given, 'credential_values');
   const values = {
-    ...current.credential_values,
-    ...sealParams(sent.credential_values ?? {}, call.sealer),
+    ...keptParams(current.credential_values, given),
+    ...sealParams(given, call.sealer),
   };
   for (const gone of sent.credential_values_to_delete ?? []) delete values[gone];
   const next: CredentialDocument = {
@@ -140,9 +143,6 @@ function credentialRow(credential: CredentialDocument): JsonObject {
 /** Nothing of a sealed secret is known here, not even its end. */
 function masked(values: JsonObject): JsonObject {
   return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [
-      name,
-      isSecretParam(name) && !isReference(value) ? '****' : value,
-    ]),
+    Object.entries(values).map(([name, value]) => [name, isSecretParam(name) ? '****' : value]),
   );
 }

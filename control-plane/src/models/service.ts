@@ -6,7 +6,7 @@ import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put, remove } from '../http/view.ts';
 import type { ModelDocument } from '../store/documents.ts';
 import type { newBody, patchBody } from './schema.ts';
-import { sealParams, shownParams } from './secrets.ts';
+import { checkNoReferences, keptParams, sealParams, shownParams } from './secrets.ts';
 
 export async function createModel(call: Call, body: z.output<typeof newBody>): Promise<Outcome> {
   const modelId = body.model_info?.id ?? randomUUID();
@@ -21,6 +21,7 @@ export async function createModel(call: Call, body: z.output<typeof newBody>): P
   }
   const at = timestamp(call);
   const params = body.litellm_params as JsonObject;
+  checkNoReferences(params, 'litellm_params');
   const model: ModelDocument = {
     model_id: modelId,
     model_name: body.model_name,
@@ -43,11 +44,13 @@ export async function updateModel(
   sent: z.output<typeof patchBody>,
 ): Promise<Outcome> {
   const current = await requireModel(call, modelId);
-  const params = sealParams((sent.litellm_params ?? {}) as JsonObject, call.sealer);
+  const given = (sent.litellm_params ?? {}) as JsonObject;
+  checkNoReferences(given, 'litellm_params');
+  const params = sealParams(given, call.sealer);
   const next: ModelDocument = {
     ...current,
     model_name: sent.model_name ?? current.model_name,
-    litellm_params: merged(current.litellm_params, params),
+    litellm_params: merged(keptParams(current.litellm_params, given), params),
     model_info: {
       ...merged(current.model_info, (sent.model_info ?? {}) as JsonObject),
       id: modelId,

@@ -236,6 +236,7 @@ describe('the record of a key', () => {
     expect(record.modelLimits).toEqual({
       a: { requestsPerMinute: 5, tokensPerMinute: 90 },
       b: { budgets: [{ maxNanoUsd: 1_000_000_000, window: '1d' }] },
+      c: { budgets: [{ maxNanoUsd: 0 }] },
     });
   });
 

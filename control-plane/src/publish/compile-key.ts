@@ -1,4 +1,5 @@
 import { spelledRoutes } from '@aigateway/contract/compile-keys';
+import { parseDuration } from '@aigateway/contract/duration';
 import type { BudgetLimit, Limits, LimitScope } from '@aigateway/contract/limits';
 import { nanoUsd } from '@aigateway/contract/money';
 import { optional } from '@aigateway/contract/optional';
@@ -188,8 +189,11 @@ function modelLimits(
   for (const [model, budget] of Object.entries(key.model_max_budget)) {
     const { max, window } = modelBudget(budget);
     const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
-    if (maxNanoUsd === undefined) continue;
-    add(model, { budgets: [{ maxNanoUsd, ...optional('window', window) }] });
+    const isReadable =
+      maxNanoUsd !== undefined && (window === undefined || parseDuration(window) !== undefined);
+    // What was meant as a bound and cannot be read is one that lets nothing through.
+    const limit = isReadable ? { maxNanoUsd, ...optional('window', window) } : { maxNanoUsd: 0 };
+    add(model, { budgets: [limit] });
   }
   return limits;
 }

@@ -28,7 +28,7 @@ export type PublishingOptions = {
 
 /** Brings what the store holds to the proxies. */
 export interface Publishing {
-  /** Publishes everything, as at the start. Rejects where that cannot be done now. */
+  /** Publishes everything, as at the start. Where that cannot be done now it is made up for later, like all else. */
   publishAll(): Promise<void>;
   /**
    * Publishes what became of written entities. Resolves when proxies can know it, or when that has failed for now: it is then
@@ -51,16 +51,21 @@ export function createPublishing(options: PublishingOptions): Publishing {
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
+  /** Everything is to be published, changes that wait among it. */
+  let isAllDue = false;
 
   const drain = async (): Promise<void> => {
-    while (waiting.size > 0) {
+    while (isAllDue || waiting.size > 0) {
+      const wasAllDue = isAllDue;
       const batch = [...waiting.values()];
+      isAllDue = false;
       waiting.clear();
       try {
-        await publishChanges(batch);
+        await (wasAllDue ? republish() : publishChanges(batch));
         failures = 0;
       } catch (error) {
         // What was written meanwhile is newer; both are read from the store again.
+        isAllDue ||= wasAllDue;
         for (const one of batch) waiting.set(nameOf(one), one);
         options.onFailure(error);
         if (!closed) {
@@ -238,15 +243,15 @@ export function createPublishing(options: PublishingOptions): Publishing {
 
   return {
     async publishAll() {
-      await running;
-      await republish();
+      isAllDue = true;
+      await start();
     },
     async publish(written) {
       for (const one of written) waiting.set(nameOf(one), one);
       await start();
     },
     get behind() {
-      return waiting.size;
+      return waiting.size + (isAllDue ? 1 : 0);
     },
     close() {
       closed = true;

@@ -19,7 +19,7 @@ describe('models and credentials', () => {
         api_base: 'https://x.openai.azure.com',
         api_key: secret,
         extra_headers: { 'x-secret': secret },
-        client_secret: 'os.environ/AZURE_CLIENT_SECRET',
+        client_secret: secret,
       },
       model_info: { id: 'm1', mode: 'chat' },
     });
@@ -35,17 +35,17 @@ describe('models and credentials', () => {
     const stored = await api.store.entities.get('model', 'm1');
     expect(stored?.document.litellm_params).toMatchObject({
       api_key: expect.stringMatching(/^sealed:/),
-      client_secret: 'os.environ/AZURE_CLIENT_SECRET',
+      client_secret: expect.stringMatching(/^sealed:/),
     });
     await api.post('/credentials', {
       credential_name: 'azure',
-      credential_values: { api_key: secret, api_base: 'https://y', client_secret: 'os.environ/S' },
+      credential_values: { api_key: secret, api_base: 'https://y', client_secret: secret },
     });
     const listed = await api.get('/credentials');
     expect(listed.body.credentials[0].credential_values).toEqual({
       api_key: '****',
       api_base: 'https://y',
-      client_secret: 'os.environ/S',
+      client_secret: '****',
     });
     const kept = [
       await api.store.audit.list({ limit: 100 }),
@@ -54,6 +54,52 @@ describe('models and credentials', () => {
     ];
     expect(JSON.stringify(kept)).not.toContain(secret);
     expect(JSON.stringify(kept[0])).not.toContain('sealed:');
+  });
+
+  it('take no reference to what the process knows, in any parameter', async () => {
+    const model = (params: object) =>
+      api.post('/model/new', {
+        model_name: 'evil',
+        litellm_params: { model: 'azure/x', api_base: 'https://evil.example', ...params },
+      });
+    for (const params of [
+      { api_key: 'os.environ/LITELLM_MASTER_KEY' },
+      { extra_headers: { 'x-s': 'os.environ/AIGATEWAY_SECRET' } },
+      { extra_body: { a: ['os.environ/AIGATEWAY_SECRET'] } },
+      { azure_ad_token: 'oidc/file//etc/passwd' },
+    ]) {
+      const { status, body } = await model(params);
+      expect(status).toBe(400);
+      expect(body.error.message).toContain('for the configuration file');
+    }
+    const update = { model_info: { id: 'm1' }, litellm_params: { api_key: 'os.environ/HOME' } };
+    expect((await api.post('/model/update', update)).status).toBe(400);
+    const credential = { credential_name: 'evil', credential_values: { api_key: 'os.environ/X' } };
+    expect((await api.post('/credentials', credential)).status).toBe(400);
+  });
+
+  it('forget their secrets where their address changes', async () => {
+    const model = {
+      model_name: 'moved',
+      litellm_params: { model: 'azure/x', api_base: 'https://a.example', api_key: secret },
+      model_info: { id: 'moved' },
+    };
+    await api.post('/model/new', model);
+    const moved = { litellm_params: { api_base: 'https://b.example' } };
+    await api.call('PATCH', '/model/moved/update', { body: moved });
+    const stored = await api.store.entities.get('model', 'moved');
+    expect(stored?.document.litellm_params).toEqual({
+      model: 'azure/x',
+      api_base: 'https://b.example',
+    });
+    await api.post('/model/delete', { id: 'moved' });
+    const values = { api_base: 'https://a.example', api_key: secret };
+    await api.post('/credentials', { credential_name: 'moved', credential_values: values });
+    await api.call('PATCH', '/credentials/moved', {
+      body: { credential_values: { api_base: 'https://b.example' } },
+    });
+    const credential = await api.store.entities.get('credential', 'moved');
+    expect(credential?.document.credential_values).toEqual({ api_base: 'https://b.example' });
   });
 
   it('merges on update, refuses unknown ids and those of the file', async () => {
