@@ -6,71 +6,11 @@ import { createPublishing, type Publishing } from '../src/publish/publishing.ts'
 import type { KeyDocument, TeamDocument } from '../src/store/documents.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../src/store/store.ts';
-
-const tracked = {
-  created_at: '2026-11-26T00:00:00.000Z',
-  created_by: 'admin',
-  updated_at: '2026-11-26T00:00:00.000Z',
-  updated_by: 'admin',
-};
-const unlimited = {
-  max_budget: null,
-  soft_budget: null,
-  budget_duration: null,
-  budget_limits: null,
-  rpm_limit: null,
-  tpm_limit: null,
-  max_parallel_requests: null,
-  model_rpm_limit: null,
-  model_tpm_limit: null,
-  model_max_budget: {},
-};
+import { keyDocument, teamDocument } from './conformance/documents.ts';
 
 function keyOf(id: string, changes: Partial<KeyDocument> = {}): KeyDocument {
-  return {
-    ...tracked,
-    ...unlimited,
-    key_id: id,
-    secrets: [{ hash: `hash-of-${id}`, name: 'sk-...', not_after: null }],
-    key_alias: null,
-    user_id: null,
-    team_id: null,
-    organization_id: null,
-    budget_id: null,
-    models: [],
-    aliases: {},
-    allowed_routes: [],
-    key_type: 'default',
-    metadata: {},
-    permissions: {},
-    tags: [],
-    blocked: null,
-    expires: null,
-    max_requests: null,
-    rotation_count: 0,
-    last_rotation_at: null,
-    inert: {},
-    ...changes,
-  };
-}
-
-function teamOf(id: string, changes: Partial<TeamDocument> = {}): TeamDocument {
-  return {
-    ...tracked,
-    ...unlimited,
-    team_id: id,
-    team_alias: null,
-    organization_id: null,
-    members_with_roles: [],
-    team_member_permissions: [],
-    models: [],
-    model_aliases: {},
-    metadata: {},
-    blocked: false,
-    credential: null,
-    inert: {},
-    ...changes,
-  };
+  const secrets = [{ hash: `hash-of-${id}`, name: 'sk-...', not_after: null }];
+  return keyDocument(id, { secrets, ...changes });
 }
 
 const catalogue: Catalogue = {
@@ -158,12 +98,12 @@ describe('publishing', () => {
 
   it('compiles every key under a team anew when the team changes, and no other', async () => {
     publishing = createWith(await follow());
-    await put('team', teamOf('t'));
+    await put('team', teamDocument('t'));
     for (const id of ['a', 'b']) await put('key', keyOf(id, { team_id: 't' }));
     await put('key', keyOf('other'));
     await publishing.publishAll();
     const other = known.get('other');
-    await put('team', teamOf('t', { rpm_limit: 7 }));
+    await put('team', teamDocument('t', { rpm_limit: 7 }));
     await publishing.publish([{ kind: 'team', id: 't' }]);
     for (const id of ['a', 'b']) {
       expect(known.get(id)?.scopes.find(({ kind }) => kind === 'team')?.limits).toEqual({

@@ -167,7 +167,7 @@ async function start(role: Role, input: RoleInput): Promise<Running> {
   const { configuration, environment, ...rest } = input;
   const { compiled } = configuration;
   const isAlone = role === 'proxy' && compiled.records.deployments.length > 0;
-  if (!isAlone || environment['REDIS_URL'] || environment['REDIS_HOST']) {
+  if (!isAlone || hasRedis(environment)) {
     const { startRole } = await import('./roles.ts');
     return startRole(role, input);
   }

@@ -2,79 +2,35 @@ import { describe, expect, it } from 'vitest';
 import type {
   BudgetDocument,
   KeyDocument,
-  LimitFields,
   OrganizationDocument,
   TeamDocument,
   TeamMembershipDocument,
   UserDocument,
 } from '../store/documents.ts';
+import {
+  keyDocument,
+  noLimits,
+  noon,
+  teamDocument,
+  trackedSince,
+} from '../../test/conformance/documents.ts';
 import { compileKey, limitsOf, type KeyRows } from './compile-key.ts';
 
-const tracked = { created_at: '', created_by: '', updated_at: '', updated_by: '' };
-const unlimited: LimitFields = {
-  max_budget: null,
-  soft_budget: null,
-  budget_duration: null,
-  budget_limits: null,
-  rpm_limit: null,
-  tpm_limit: null,
-  max_parallel_requests: null,
-  model_rpm_limit: null,
-  model_tpm_limit: null,
-  model_max_budget: {},
-};
+const tracked = trackedSince(noon);
 
 function keyOf(changes: Partial<KeyDocument> = {}): KeyDocument {
-  return {
-    ...tracked,
-    ...unlimited,
-    key_id: 'k1',
-    secrets: [{ hash: 'aa', name: 'sk-...abcd', not_after: null }],
-    key_alias: null,
-    user_id: null,
-    team_id: null,
-    organization_id: null,
-    budget_id: null,
-    models: [],
-    aliases: {},
-    allowed_routes: [],
-    key_type: 'default',
-    metadata: {},
-    permissions: {},
-    tags: [],
-    blocked: null,
-    expires: null,
-    max_requests: null,
-    rotation_count: 0,
-    last_rotation_at: null,
-    inert: {},
-    ...changes,
-  };
+  const secrets = [{ hash: 'aa', name: 'sk-...abcd', not_after: null }];
+  return keyDocument('k1', { secrets, ...changes });
 }
 
 function teamOf(changes: Partial<TeamDocument> = {}): TeamDocument {
-  return {
-    ...tracked,
-    ...unlimited,
-    team_id: 't1',
-    team_alias: 'search',
-    organization_id: null,
-    members_with_roles: [],
-    team_member_permissions: [],
-    models: [],
-    model_aliases: {},
-    metadata: {},
-    blocked: false,
-    credential: null,
-    inert: {},
-    ...changes,
-  };
+  return teamDocument('t1', { team_alias: 'search', ...changes });
 }
 
 function userOf(changes: Partial<UserDocument> = {}): UserDocument {
   return {
     ...tracked,
-    ...unlimited,
+    ...noLimits,
     user_id: 'u1',
     user_email: 'a@example.com',
     user_alias: null,
@@ -90,7 +46,7 @@ function userOf(changes: Partial<UserDocument> = {}): UserDocument {
 function budgetOf(changes: Partial<BudgetDocument> = {}): BudgetDocument {
   return {
     ...tracked,
-    ...unlimited,
+    ...noLimits,
     budget_id: 'b1',
     budget_reset_at: null,
     inert: {},
@@ -110,7 +66,7 @@ const organization: OrganizationDocument = {
 
 const membership: TeamMembershipDocument = {
   ...tracked,
-  ...unlimited,
+  ...noLimits,
   team_id: 't1',
   user_id: 'u1',
   budget_id: null,
@@ -249,8 +205,8 @@ describe('the record of a key', () => {
 
 describe('limits of a row', () => {
   it('are none where the row has none, and zero where it says zero', () => {
-    expect(limitsOf(unlimited)).toEqual({});
-    expect(limitsOf({ ...unlimited, rpm_limit: 0, max_budget: 0 })).toEqual({
+    expect(limitsOf(noLimits)).toEqual({});
+    expect(limitsOf({ ...noLimits, rpm_limit: 0, max_budget: 0 })).toEqual({
       requestsPerMinute: 0,
       budgets: [{ maxNanoUsd: 0 }],
     });

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { noTokens } from '@aigateway/contract/usage';
 import type { AuditEntry } from '../../src/store/audit.ts';
-import type { KeyDocument, TeamDocument } from '../../src/store/documents.ts';
+import type { KeyDocument, LimitFields, TeamDocument } from '../../src/store/documents.ts';
 
 /** Noon of a Thursday, UTC. */
 export const noon = Date.UTC(2026, 10, 26, 12);
@@ -15,7 +15,7 @@ export function ideographs(length: number): string {
   return Array.from({ length }, () => String.fromCharCode(randomInt(0x4e_00, 0x9f_00))).join('');
 }
 
-const noLimits = {
+export const noLimits: LimitFields = {
   max_budget: null,
   soft_budget: null,
   budget_duration: null,
@@ -28,7 +28,7 @@ const noLimits = {
   model_max_budget: {},
 };
 
-function tracked(createdMs: number) {
+export function trackedSince(createdMs: number) {
   const at = new Date(createdMs).toISOString();
   return { created_at: at, created_by: 'admin', updated_at: at, updated_by: 'admin' };
 }
@@ -39,7 +39,7 @@ export function keyDocument(
   createdMs = noon,
 ): KeyDocument {
   return {
-    ...tracked(createdMs),
+    ...trackedSince(createdMs),
     ...noLimits,
     key_id: id,
     secrets: [],
@@ -67,7 +67,7 @@ export function keyDocument(
 
 export function teamDocument(id: string, members: Partial<TeamDocument> = {}): TeamDocument {
   return {
-    ...tracked(noon),
+    ...trackedSince(noon),
     ...noLimits,
     team_id: id,
     team_alias: null,
