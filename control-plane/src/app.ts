@@ -1,12 +1,12 @@
 import express, { type Express, type Request, type Response } from 'express';
 import { detailError, fieldErrors } from './errors.ts';
 import type { Route } from './http/route.ts';
-import { answer, type Environment } from './http/registry.ts';
+import { answer, type ControlPlanePorts } from './http/registry.ts';
 
 const largestBody = '1mb';
 
 /** The management API as an Express application. Mounted in another one it passes on what it does not have. */
-export function createApp(routes: readonly Route[], environment: Environment): Express {
+export function createApp(routes: readonly Route[], ports: ControlPlanePorts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -14,7 +14,7 @@ export function createApp(routes: readonly Route[], environment: Environment): E
   for (const route of routes) {
     for (const path of route.paths) {
       app[route.method](path, (request: Request, response: Response) =>
-        serve(route, path, request, response, environment),
+        serve(route, path, request, response, ports),
       );
     }
   }
@@ -23,7 +23,7 @@ export function createApp(routes: readonly Route[], environment: Environment): E
     else response.json("I'm alive!");
   });
   app.get('/health/readiness', (_request, response, next) =>
-    isMounted(app) ? next() : answerReadiness(response, environment),
+    isMounted(app) ? next() : answerReadiness(response, ports),
   );
   app.use((_request, response, next) => {
     if (isMounted(app)) next();
@@ -33,7 +33,7 @@ export function createApp(routes: readonly Route[], environment: Environment): E
 }
 
 /** Ready is who can reach its store, in LiteLLM's words. */
-async function answerReadiness(response: Response, { store }: Environment): Promise<void> {
+async function answerReadiness(response: Response, { store }: ControlPlanePorts): Promise<void> {
   const isReached = await store.entities.get('settings', 'readiness').then(
     () => true,
     () => false,
@@ -53,7 +53,7 @@ async function serve(
   path: string,
   request: Request,
   response: Response,
-  environment: Environment,
+  ports: ControlPlanePorts,
 ): Promise<void> {
   const { status, body, headers, contentType } = await answer(
     route,
@@ -64,7 +64,7 @@ async function serve(
       query: request.query,
       readBody: () => readJson(request, response),
     },
-    environment,
+    ports,
   );
   response.status(status).set(headers);
   // Keys and spend: nothing between here and the caller may keep them.

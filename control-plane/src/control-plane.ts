@@ -1,6 +1,6 @@
 import type { Express } from 'express';
 import { createApp } from './app.ts';
-import { checkRoutes, type Environment } from './http/registry.ts';
+import { checkRoutes, type ControlPlanePorts } from './http/registry.ts';
 import type { Route } from './http/route.ts';
 import { routes } from './routes.ts';
 
@@ -13,10 +13,10 @@ export type ControlPlane = {
 /**
  * The management API over a store.
  *
- * @param environment - everything it needs from outside; nothing is opened here, so there is nothing to close
+ * @param ports - everything it needs from outside; nothing is opened here, so there is nothing to close
  * @throws {TypeError} when a route is declared without a policy: it must not come into being
  */
-export function createControlPlane(environment: Environment): ControlPlane {
+export function createControlPlane(ports: ControlPlanePorts): ControlPlane {
   checkRoutes(routes);
-  return { handler: createApp(routes, environment), routes };
+  return { handler: createApp(routes, ports), routes };
 }

@@ -63,7 +63,7 @@ describe('when something is away', () => {
 
   it('answers what was written even when it cannot be published yet', async () => {
     await using api = await startManagement({
-      environment: { onChange: () => Promise.reject(new Error('no Redis')) },
+      ports: { onChange: () => Promise.reject(new Error('no Redis')) },
     });
     expect((await api.post('/key/generate', {})).status).toBe(200);
     expect(api.faults).toHaveLength(1);

@@ -4,7 +4,7 @@ import { hashSecret } from '@aigateway/contract/key';
 import { expect } from 'vitest';
 import { createControlPlane } from '../src/control-plane.ts';
 import type { ManagementSettings } from '../src/http/call.ts';
-import type { Environment, Written } from '../src/http/registry.ts';
+import type { ControlPlanePorts, Written } from '../src/http/registry.ts';
 import type { Route } from '../src/http/route.ts';
 import type { Store } from '../src/store/store.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
@@ -53,7 +53,7 @@ export async function startManagement(
   options: {
     settings?: Partial<ManagementSettings>;
     store?: (store: Store) => Store;
-    environment?: Partial<Environment>;
+    ports?: Partial<ControlPlanePorts>;
   } = {},
 ): Promise<Management> {
   const own = await createSqliteStore({ path: ':memory:' });
@@ -90,7 +90,7 @@ export async function startManagement(
     onFault: (_message, cause) => {
       faults.push(cause);
     },
-    ...options.environment,
+    ...options.ports,
   });
   const server = createServer(handler);
   await new Promise<void>((resolve) => {

@@ -4,6 +4,7 @@ import { describe } from '@aigateway/contract/describe';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { routeList } from '@aigateway/proxy/app';
+import { createLogger } from '@aigateway/proxy/telemetry/logger';
 import manifest from '../package.json' with { type: 'json' };
 import { banner } from './banner.ts';
 import { isRole, readCommand, roles, usage, type Command, type Role } from './command-line.ts';
@@ -11,8 +12,8 @@ import { ConfigFileError } from './config-file.ts';
 import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
 import { readEnvironment, type ProcessEnvironment } from './environment.ts';
 import { reloadOnChange } from './reload.ts';
-import type { RoleInput, Running } from './roles.ts';
-import { resolveSecret, startCompiled } from './start.ts';
+import { startRole, type Running } from './roles.ts';
+import { resolveSecret } from './start.ts';
 
 const { version } = manifest;
 
@@ -141,8 +142,9 @@ async function serve(
       ? undefined
       : resolveSecret(server.previousSecret, environment);
   const secret = { current, ...(previous !== undefined && { previous }) };
-  const input = { configuration, environment, secret, version };
-  const running = await start(role, input).catch((error: unknown) => {
+  const logger = createLogger(server.logLevel);
+  const input = { configuration, environment, secret, version, logger };
+  const running = await startRole(role, input).catch((error: unknown) => {
     // A fault of the program is shown whole; what is wrong with its surroundings is said.
     const isFault = !(error instanceof Error) || error instanceof TypeError;
     if (isFault || error instanceof ReferenceError) throw error;
@@ -150,7 +152,6 @@ async function serve(
     // Part of the gateway may be up already, which would keep the process alive without the rest.
     process.exit(1);
   });
-  const { logger } = running;
   for (const { level, code, path, message } of compiled.notices) {
     if (level === 'warning') logger.warn({ code, setting: path.join('.') }, message);
     else logger.info({ code, setting: path.join('.') }, message);
@@ -160,25 +161,6 @@ async function serve(
     running,
     reloadOnChange(configuration, reread, { running, environment, environmentFile }),
   );
-}
-
-/** What a proxy alone needs not is loaded only where it is used: a start does not pay for it. */
-async function start(role: Role, input: RoleInput): Promise<Running> {
-  const { configuration, environment, ...rest } = input;
-  const { compiled } = configuration;
-  const isAlone = role === 'proxy' && compiled.records.deployments.length > 0;
-  if (!isAlone || hasRedis(environment)) {
-    const { startRole } = await import('./roles.ts');
-    return startRole(role, input);
-  }
-  const proxy = await startCompiled({ ...rest, environment, compiled });
-  return {
-    proxy,
-    url: proxy.url,
-    logger: proxy.logger,
-    put: (next) => Promise.resolve(proxy.update(next.compiled.records)),
-    stop: () => proxy.drain(),
-  };
 }
 
 function stopOnSignal(running: Running, stopWatching: () => void): void {

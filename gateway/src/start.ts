@@ -13,11 +13,6 @@ export type StartInput = {
   readonly version: string;
 };
 
-/** Starts a proxy from a compiled configuration. */
-export function startCompiled(input: StartInput): Promise<Proxy> {
-  return startWith(input.compiled.records, input, {});
-}
-
 /**
  * Starts a proxy with some of its ports chosen.
  *

@@ -3,7 +3,7 @@ import type { Environment } from '@aigateway/contract/environment-config';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startCompiled } from '../src/start.ts';
+import { startWith } from '../src/start.ts';
 
 const key = 'sk-caller-0123456789abcdef';
 
@@ -34,7 +34,11 @@ async function start(more: Environment = {}): Promise<string> {
   const compiled = configure(undefined, environment);
   expect(compiled.problems).toEqual([]);
   const secret = { current: 'test-secret-of-at-least-32-bytes-length' };
-  proxy = await startCompiled({ compiled, environment, secret, version: '0.0.0-test' });
+  proxy = await startWith(
+    compiled.records,
+    { compiled, environment, secret, version: '0.0.0-test' },
+    {},
+  );
   return proxy.url;
 }
 

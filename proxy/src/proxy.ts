@@ -47,6 +47,8 @@ export type ProxyPorts = {
   readonly management?: RequestHandler;
   /** Takes log lines, one or several at a time; standard output unless given. */
   readonly writeLog?: (text: string) => void;
+  /** For lines about the gateway itself, where the process has a logger already. */
+  readonly logger?: Logger;
   /** Variables that credentials refer to by name. */
   readonly environment: { readonly [name: string]: string | undefined };
   /** Root secret of tagged ids, and the previous one during its rotation. */
@@ -91,10 +93,9 @@ export async function startProxy(
 ): Promise<Proxy> {
   const clock = ports.clock ?? { now: Date.now };
   const writeLog = ports.writeLog ?? ((text: string) => void process.stdout.write(text));
-  const logger = createLogger(
-    options.logLevel,
-    ports.writeLog === undefined ? undefined : writeLog,
-  );
+  const logger =
+    ports.logger ??
+    createLogger(options.logLevel, ports.writeLog === undefined ? undefined : writeLog);
   const accessLog = new AccessLog(writeLog);
   let snapshot: Snapshot | undefined;
   let keys = new KeyTable([]);

@@ -16,7 +16,8 @@ import { type Replaced, View } from './view.ts';
 /** What was written, for whoever compiles it. */
 export type Written = { readonly kind: Kind; readonly id: string };
 
-export type Environment = {
+/** What a control plane needs from outside. */
+export type ControlPlanePorts = {
   readonly store: Store;
   readonly clock: { now(): number };
   /** Lower-case hex SHA-256 of the master key; undefined = there is none. */
@@ -76,14 +77,14 @@ export function checkRoutes(routes: readonly Route[]): void {
 export async function answer(
   route: Route,
   request: ApiRequest,
-  environment: Environment,
+  ports: ControlPlanePorts,
 ): Promise<ApiAnswer> {
   const requestId = randomUUID();
   try {
-    return await serve(route, request, environment, requestId);
+    return await serve(route, request, ports, requestId);
   } catch (error) {
     const refusal = refusalOf(error);
-    if (refusal.status >= 500) environment.onFault(`${route.method} ${request.path}`, error);
+    if (refusal.status >= 500) ports.onFault(`${route.method} ${request.path}`, error);
     return {
       status: refusal.status,
       body: refusal.body,
@@ -95,19 +96,14 @@ export async function answer(
 async function serve(
   route: Route,
   request: ApiRequest,
-  environment: Environment,
+  ports: ControlPlanePorts,
   requestId: string,
 ): Promise<ApiAnswer> {
-  const { store, clock } = environment;
+  const { store, clock } = ports;
   const now = clock.now();
   const actor = route.policy.isPublic
     ? anonymousActor
-    : await authenticate(
-        request.headers,
-        environment.masterKeyHash(),
-        new View(store.entities),
-        now,
-      );
+    : await authenticate(request.headers, ports.masterKeyHash(), new View(store.entities), now);
   authorize(route, request.path, actor);
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });
@@ -121,9 +117,9 @@ async function serve(
       ledger: store.ledger,
       audit: store.audit,
       now,
-      settings: environment.settings(),
-      sealer: environment.sealer,
-      spend: environment.spend,
+      settings: ports.settings(),
+      sealer: ports.sealer,
+      spend: ports.spend,
       route: request.path,
       ifMatch: header(request.headers, 'if-match', 256),
       idempotencyId:
@@ -138,7 +134,7 @@ async function serve(
     return { outcome, replaced: await view.write(outcome.changes ?? []) };
   };
   const { outcome, replaced } = await repeatOnConflict(decide);
-  if (replaced.length > 0) await publish(replaced, environment);
+  if (replaced.length > 0) await publish(replaced, ports);
   if (route.effect !== 'read') {
     await store.audit.append(
       auditEntry(route.effect, request, requestId, actor, now, outcome, replaced),
@@ -158,11 +154,11 @@ async function serve(
 }
 
 /** What is written is written: a fault here is the log's, whoever is told catches up from the store. */
-async function publish(replaced: readonly Replaced[], environment: Environment): Promise<void> {
+async function publish(replaced: readonly Replaced[], ports: ControlPlanePorts): Promise<void> {
   try {
-    await environment.onChange(replaced.map(({ kind, id }) => ({ kind, id })));
+    await ports.onChange(replaced.map(({ kind, id }) => ({ kind, id })));
   } catch (error) {
-    environment.onFault('a change was written and could not be published', error);
+    ports.onFault('a change was written and could not be published', error);
   }
 }
 

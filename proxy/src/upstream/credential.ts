@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { Environment } from '@aigateway/contract/environment-config';
 import type { CredentialRecord, DialectName, SecretReference } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
@@ -8,7 +9,6 @@ import {
   resolveSecret,
   type EntraMethod,
   type EntraTokenRequest,
-  type Environment,
 } from './entra-token.ts';
 import type { Header } from './headers.ts';
 import { SecretHeader } from './secret-header.ts';

@@ -1,3 +1,4 @@
+import type { Environment } from '@aigateway/contract/environment-config';
 import type { CredentialMethod, SecretReference } from '@aigateway/contract/records';
 import type * as IdentityLibrary from '@azure/identity';
 import type { AccessToken as AzureToken, TokenCredential } from '@azure/identity';
@@ -16,8 +17,6 @@ export type EntraMethod = Extract<
       | 'developer';
   }
 >;
-
-export type Environment = { readonly [name: string]: string | undefined };
 
 export type EntraTokenRequest = {
   method: EntraMethod;

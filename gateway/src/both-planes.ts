@@ -1,0 +1,70 @@
+import type { Records } from '@aigateway/contract/records';
+import type { SnapshotSource } from '@aigateway/contract/snapshot';
+import { createDirectTransport } from '@aigateway/control-plane/usage/direct';
+import { createMemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
+import { createLocalBus, createSharedBus } from './bus.ts';
+import { startDataPlane } from './data-plane.ts';
+import { earlierSpend } from './earlier-spend.ts';
+import { startPlane } from './plane.ts';
+import type { RoleInput, Running } from './roles.ts';
+import { sealerOf } from './sealer.ts';
+import type { SharedRedis } from './shared-redis.ts';
+
+/**
+ * Both planes on one port.
+ *
+ * @param redis - what they meet in, so that further proxies can follow; undefined = this process's memory
+ */
+export async function startBothPlanes(
+  input: RoleInput,
+  redis: SharedRedis | undefined,
+): Promise<Running> {
+  const { logger } = input;
+  let { settings } = input.configuration.compiled.records;
+  const sealer = sealerOf(input);
+  const bus = redis === undefined ? createLocalBus() : createSharedBus(redis, input, sealer);
+  const limiter =
+    redis === undefined
+      ? createMemoryLimiter({ clock: { now: Date.now }, calendar: () => settings })
+      : undefined;
+  const plane = await startPlane({ ...input, bus, sealer, limiter });
+  const { ledger } = plane.store;
+  if (limiter !== undefined) {
+    // Before the first request: what an earlier process spent is spent.
+    const { keys } = await recordsOf(bus.createSource());
+    for (const spend of await earlierSpend(keys, settings, ledger, Date.now())) limiter.seed(spend);
+  }
+  const data = await startDataPlane(
+    {
+      ...input,
+      sealer,
+      redis,
+      source: bus.createSource(),
+      transport: createDirectTransport(ledger),
+    },
+    { management: plane.handler, ...(limiter !== undefined && { limiter }) },
+  );
+  return {
+    proxy: data.proxy,
+    url: data.proxy.url,
+    logger,
+    async put(next) {
+      ({ settings } = next.compiled.records);
+      await plane.put(next);
+    },
+    async stop() {
+      await data.stop();
+      await plane.close();
+      await redis?.close();
+    },
+  };
+}
+
+/** What a source holds now. */
+async function recordsOf(source: SnapshotSource): Promise<Records> {
+  const { promise, resolve } = Promise.withResolvers<Records>();
+  void source.start({ replace: resolve, change: () => undefined });
+  const records = await promise;
+  await source.close();
+  return records;
+}

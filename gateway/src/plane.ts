@@ -1,0 +1,52 @@
+import type { Sealer } from '@aigateway/contract/sealer';
+import type { MemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
+import type { Bus } from './bus.ts';
+import type { Configuration } from './configuration.ts';
+import { startControl, type Control } from './control.ts';
+import type { RoleInput } from './roles.ts';
+import { spendKeeper } from './spend-keeper.ts';
+
+/** A control plane that tells proxies what it holds and counts what they used, without the server in front of it. */
+export type Plane = Pick<Control, 'store' | 'handler' | 'close'> & {
+  /** Puts a configuration that was read again in force. */
+  put(configuration: Configuration): Promise<void>;
+};
+
+export type PlaneInput = RoleInput & {
+  readonly bus: Bus;
+  readonly sealer: Sealer;
+  /** Counts spend, where this process is all that does; its counts are set back with those of the store. */
+  readonly limiter: MemoryLimiter | undefined;
+};
+
+/**
+ * Starts a control plane. What it holds is published once it is there, or is tried again where that fails.
+ *
+ * @throws {StoreUnavailableError} when the store cannot be reached
+ */
+export async function startPlane(input: PlaneInput): Promise<Plane> {
+  const { bus, limiter, logger } = input;
+  let current = input.configuration;
+  const control = await startControl({
+    ...input,
+    publisher: bus.createPublisher(() => void republish()),
+    outgoing: (catalogue) => bus.outgoing(catalogue),
+    spend: spendKeeper(limiter),
+    onFault: (message, cause) => logger.error({ error: cause }, message),
+  });
+  const republish = (): Promise<void> => control.publish(current);
+  await republish();
+  const usage = bus.consumeUsage(control.store.ledger);
+  return {
+    store: control.store,
+    handler: control.handler,
+    async put(next) {
+      current = next;
+      await republish();
+    },
+    async close() {
+      await usage.close();
+      await control.close();
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SettingsRecord } from '@aigateway/contract/records';
+import type { SnapshotSource } from '@aigateway/contract/snapshot';
+import type { Limiter } from '@aigateway/proxy/ports';
+import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
+import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
+import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
+import { redisSettings } from './redis-settings.ts';
+import type { RoleInput } from './roles.ts';
+
+/** Tells when the windows of budgets begin. */
+export type Calendar = () => Pick<SettingsRecord, 'timezone' | 'budgetResetTime'>;
+
+/** The Redis that processes share. */
+export type SharedRedis = {
+  readonly client: RedisConnection['client'];
+  /** Counts limits for all of them. Closed by whoever made it. */
+  createLimiter(calendar: Calendar): Limiter & { close(): Promise<void> };
+  /** What a control plane publishes there. */
+  createSource(): SnapshotSource;
+  close(): Promise<void>;
+};
+
+/** How long a start waits for a Redis that does not even refuse. */
+const firstAttemptMs = 5_000;
+
+/**
+ * Connects to the Redis that the environment names. Resolves once it is connected, or has failed to be: before that it would
+ * count as away, and what limits grant without it stays reckoned for the rest of the minute.
+ *
+ * @throws {Error} for settings that cannot be used
+ */
+export async function connectSharedRedis(input: RoleInput): Promise<SharedRedis> {
+  const { environment, logger } = input;
+  const settings = redisSettings(environment);
+  if (settings === undefined) throw new Error('REDIS_URL is not set');
+  const connection = await connectRedis({
+    ...settings.connection,
+    onError: (error) => logger.warn({ error }, 'Redis'),
+  });
+  await firstAttempt(connection.client);
+  return {
+    client: connection.client,
+    createLimiter: (calendar) =>
+      createRedisLimiter({
+        redis: connection.client,
+        withoutRedis: settings.withoutRedis,
+        calendar,
+        onEvent: (event) => logger.warn(event, 'limits'),
+      }),
+    createSource: () =>
+      createRedisSource({
+        redis: connection.client,
+        secret: input.secret,
+        dataDirectory: resolve(input.configuration.compiled.server.dataDir),
+        onEvent: (event) => logger.warn(event, 'snapshot'),
+      }),
+    close: () => connection.close(),
+  };
+}
+
+async function firstAttempt(client: RedisConnection['client']): Promise<void> {
+  if (client.status === 'ready') return;
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([
+    once(client, 'ready', { signal }),
+    once(client, 'close', { signal }),
+    delay(firstAttemptMs, undefined, { signal }),
+  ]).catch(() => undefined);
+  over.abort();
+}

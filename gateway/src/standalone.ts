@@ -1,0 +1,38 @@
+import type { RoleInput, Running } from './roles.ts';
+import type { SharedRedis } from './shared-redis.ts';
+import { startWith } from './start.ts';
+
+/**
+ * A proxy with a configuration of its own and no control plane.
+ *
+ * @param redis - counts its limits together with those of other proxies; undefined = it counts them by itself
+ */
+export async function startStandalone(
+  input: RoleInput,
+  redis: SharedRedis | undefined,
+): Promise<Running> {
+  const { compiled } = input.configuration;
+  let { settings } = compiled.records;
+  const limiter = redis?.createLimiter(() => settings);
+  const proxy = await startWith(
+    compiled.records,
+    { ...input, compiled },
+    { logger: input.logger, ...(limiter !== undefined && { limiter }) },
+  );
+  return {
+    proxy,
+    url: proxy.url,
+    logger: input.logger,
+    put(next) {
+      const { records } = next.compiled;
+      settings = records.settings;
+      proxy.update(records);
+      return Promise.resolve();
+    },
+    async stop() {
+      await proxy.drain();
+      await limiter?.close();
+      await redis?.close();
+    },
+  };
+}
