@@ -11,6 +11,7 @@ import { manageRoutes } from './manage/routes.ts';
 import { modelRoutes } from './models/routes.ts';
 import { organizationRoutes } from './organizations/routes.ts';
 import { spendRoutes } from './spend/routes.ts';
+import { tagRoutes } from './tags/routes.ts';
 import { teamRoutes } from './teams/routes.ts';
 import { userRoutes } from './users/routes.ts';
 
@@ -54,6 +55,7 @@ export const routes: readonly Route[] = [
   ...manageRoutes,
   ...modelRoutes,
   ...credentialRoutes,
+  ...tagRoutes,
   ...auditRoutes,
   ...spendRoutes,
   openApiRoute,

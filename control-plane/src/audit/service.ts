@@ -14,6 +14,7 @@ const tables: { readonly [kind: string]: string } = {
   organization_membership: 'LiteLLM_OrganizationMembership',
   budget: 'LiteLLM_BudgetTable',
   customer: 'LiteLLM_EndUserTable',
+  tag: 'LiteLLM_TagTable',
   model: 'LiteLLM_ProxyModelTable',
   credential: 'LiteLLM_CredentialsTable',
   settings: 'LiteLLM_Config',

@@ -68,13 +68,14 @@ export async function deleteBudget(call: Call, budgetId: string): Promise<Outcom
   const users = await Promise.all([
     call.view.count('key', { budget_id: budgetId }),
     call.view.count('customer', { budget_id: budgetId }),
+    call.view.count('tag', { budget_id: budgetId }),
     call.view.count('organization', { budget_id: budgetId }),
     call.view.count('team_membership', { budget_id: budgetId }),
   ]);
   if (users.some((used) => used > 0)) {
     throw detailError(400, {
       error:
-        'The budget is in use by a key, customer, organization or team member. Deleting it would leave them without a limit.',
+        'The budget is in use by a key, customer, tag, organization or team member. Deleting it would leave them without a limit.',
     });
   }
   return { answer: budgetRow(call, budget), changes: [remove('budget', budgetId)] };
@@ -98,6 +99,25 @@ export async function holdersBudget(
   const isChanged = Object.keys(sent).some((name) => name in noLimits);
   if (!isChanged) return { budgetId, changes: [] };
   return { budgetId, changes: [put('budget', budgetId, changedBudget(call, current, sent))] };
+}
+
+/** The budgets of several holders, as they stand and as this call is about to write them. */
+export async function budgetsOf(
+  call: Call,
+  holders: readonly { readonly budget_id: string | null }[],
+  written: readonly Change[] = [],
+): Promise<(holder: { readonly budget_id: string | null }) => BudgetDocument | undefined> {
+  const budgets = new Map(
+    await call.view.getMany(
+      'budget',
+      holders.flatMap(({ budget_id }) => budget_id ?? []),
+    ),
+  );
+  for (const change of written) {
+    if (change.kind === 'budget' && change.document !== undefined)
+      budgets.set(change.id, change.document);
+  }
+  return ({ budget_id }) => budgets.get(budget_id ?? '');
 }
 
 export function newBudget(call: Call, budgetId: string, sent: object): BudgetDocument {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import type { z } from 'zod';
-import { budgetRow, holdersBudget } from '../budgets/service.ts';
+import { budgetRow, budgetsOf, holdersBudget } from '../budgets/service.ts';
 import { proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';
@@ -129,19 +129,7 @@ async function customerRows(
   customers: readonly CustomerDocument[],
   written: readonly Change[] = [],
 ): Promise<JsonObject[]> {
-  const stored = await call.view.getMany(
-    'budget',
-    customers.flatMap(({ budget_id }) => budget_id ?? []),
-  );
-  const fresh = new Map(
-    written.flatMap((change) =>
-      change.kind === 'budget' && change.document !== undefined
-        ? [[change.id, change.document] as const]
-        : [],
-    ),
-  );
-  const budgetOf = ({ budget_id }: CustomerDocument) =>
-    fresh.get(budget_id ?? '') ?? stored.get(budget_id ?? '');
+  const budgetOf = await budgetsOf(call, customers, written);
   const spent = await spentBy(
     call,
     'customer',

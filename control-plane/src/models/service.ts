@@ -101,7 +101,8 @@ async function checkCredential(call: Call, { litellm_params }: ModelDocument): P
   }
 }
 
-async function requireModel(call: Call, modelId: string): Promise<ModelDocument> {
+/** @throws ApiError 400 for one that is not there, or that the file owns */
+export async function requireModel(call: Call, modelId: string): Promise<ModelDocument> {
   if (call.settings.fileModels.has(modelId)) {
     throw detailError(400, {
       error: `Model ${modelId} stands in the configuration file and is changed there.`,

@@ -148,6 +148,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       }
       case 'organization_membership':
       case 'customer':
+      case 'tag':
       case 'model':
       case 'credential':
       case 'settings':

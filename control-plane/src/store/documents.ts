@@ -144,6 +144,15 @@ export type CustomerDocument = Tracked & {
   inert: JsonObject;
 };
 
+/** A tag of requests that has a description, limits or deployments of its own. The id is the name. */
+export type TagDocument = Tracked & {
+  name: string;
+  description: string | null;
+  /** Ids of the deployments that it was put on. */
+  models: readonly string[];
+  budget_id: string | null;
+};
+
 export type BudgetDocument = Tracked &
   LimitFields & {
     budget_id: string;
@@ -179,6 +188,7 @@ export type Documents = {
   organization: OrganizationDocument;
   organization_membership: OrganizationMembershipDocument;
   customer: CustomerDocument;
+  tag: TagDocument;
   budget: BudgetDocument;
   model: ModelDocument;
   credential: CredentialDocument;

@@ -83,6 +83,9 @@ export const indexes = {
   customer: {
     budget_id: { unique: false, values: (row: Documents['customer']) => [row.budget_id] },
   },
+  tag: {
+    budget_id: { unique: false, values: (row: Documents['tag']) => [row.budget_id] },
+  },
   budget: {},
   model: {
     model_name: { unique: false, values: (row: Documents['model']) => [row.model_name] },
