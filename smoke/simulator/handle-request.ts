@@ -86,7 +86,7 @@ export async function handleRequest(
     }
     response.destroy();
   } finally {
-    recorder.end(recorded);
+    recorder.end(recorded, simulation.clock.now());
   }
 }
 

@@ -47,13 +47,15 @@ export type RecordedRequest = {
   usage?: Usage;
   aborted: boolean;
   finished: boolean;
+  /** When it was answered or lost, by the simulator's clock; absent while it is not. */
+  endedAt?: number;
 };
 
 /** Remembers what passed. */
 export interface Recorder {
   begin(request: Pick<RecordedRequest, 'at' | 'method' | 'url' | 'headers'>): RecordedRequest;
   /** Counts a request once it is answered or lost. */
-  end(request: RecordedRequest): void;
+  end(request: RecordedRequest, at: number): void;
   counters(): Counters;
   requests(): readonly RecordedRequest[];
   reset(): void;
@@ -88,9 +90,10 @@ export function createRecorder(remembered: number): Recorder {
       if (kept.length > remembered * 2) kept = kept.slice(-remembered);
       return recorded;
     },
-    end: (request) => {
+    end: (request, at) => {
       if (request.finished) return;
       request.finished = true;
+      request.endedAt = at;
       inFlight -= 1;
       const key = `${request.resource ?? '-'}/${request.deployment ?? '-'}/${request.operation ?? '-'}`;
       let counter = by.get(key);
