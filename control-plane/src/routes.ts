@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { openApiDocument } from './http/openapi.ts';
 import { jsonObject } from './http/fields.ts';
 import { policies, route, type Route } from './http/route.ts';
+import { accessGroupRoutes } from './access-groups/routes.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { budgetRoutes } from './budgets/routes.ts';
 import { credentialRoutes } from './credentials/routes.ts';
@@ -55,6 +56,7 @@ export const routes: readonly Route[] = [
   ...manageRoutes,
   ...modelRoutes,
   ...credentialRoutes,
+  ...accessGroupRoutes,
   ...tagRoutes,
   ...auditRoutes,
   ...spendRoutes,

@@ -42,7 +42,7 @@ const settings: ManagementSettings = {
   customKeys: true,
   timezone: 'UTC',
   budgetResetTime: '00:00',
-  fileModels: new Set(),
+  fileModels: new Map(),
 };
 
 /**

@@ -6,7 +6,7 @@ import { createPublishing, type Publishing } from '../src/publish/publishing.ts'
 import type { KeyDocument, TeamDocument } from '../src/store/documents.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../src/store/store.ts';
-import { keyDocument, teamDocument } from './conformance/documents.ts';
+import { keyDocument, noon, teamDocument, trackedSince } from './conformance/documents.ts';
 
 function keyOf(id: string, changes: Partial<KeyDocument> = {}): KeyDocument {
   const secrets = [{ hash: `hash-of-${id}`, name: 'sk-...', not_after: null }];
@@ -110,6 +110,37 @@ describe('publishing', () => {
         requestsPerMinute: 7,
       });
     }
+    expect(known.get('other')).toBe(other);
+  });
+
+  it('compiles anew the keys that have an access group, or whose team has it', async () => {
+    publishing = createWith(await follow());
+    const group = (...models: string[]) =>
+      store.entities.write([
+        {
+          kind: 'access_group',
+          id: 'g',
+          document: {
+            ...trackedSince(noon),
+            access_group_id: 'g',
+            access_group_name: 'g',
+            description: null,
+            access_model_names: models,
+            inert: {},
+          },
+        },
+      ]);
+    await group('m1');
+    await put('team', teamDocument('t', { access_group_ids: ['g'] }));
+    await put('key', keyOf('own', { access_group_ids: ['g'] }));
+    await put('key', keyOf('of-team', { team_id: 't' }));
+    await put('key', keyOf('other'));
+    await publishing.publishAll();
+    const other = known.get('other');
+    await group('m1', 'm2');
+    await publishing.publish([{ kind: 'access_group', id: 'g' }]);
+    expect(known.get('own')?.models).toEqual(['m1', 'm2']);
+    expect(known.get('of-team')?.models).toEqual(['m1', 'm2']);
     expect(known.get('other')).toBe(other);
   });
 

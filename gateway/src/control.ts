@@ -93,14 +93,20 @@ const settingsOf = new WeakMap<Compiled, ManagementSettings>();
 function managementSettings(compiled: Compiled): ManagementSettings {
   let known = settingsOf.get(compiled);
   if (known === undefined) {
-    const { settings, deployments } = compiled.records;
+    const { settings, deployments, models } = compiled.records;
+    const accessGroups = new Map(models.map((model) => [model.name, model.accessGroups]));
     known = {
       keyDefaults: {},
       keyUpperBounds: {},
       customKeys: true,
       timezone: settings.timezone,
       budgetResetTime: settings.budgetResetTime,
-      fileModels: new Set(deployments.map(({ id }) => id)),
+      fileModels: new Map(
+        deployments.map(({ id, model }) => [
+          id,
+          { name: model, accessGroups: accessGroups.get(model) ?? [] },
+        ]),
+      ),
     };
     settingsOf.set(compiled, known);
   }

@@ -16,6 +16,7 @@ const tables: { readonly [kind: string]: string } = {
   customer: 'LiteLLM_EndUserTable',
   tag: 'LiteLLM_TagTable',
   model: 'LiteLLM_ProxyModelTable',
+  access_group: 'LiteLLM_AccessGroupTable',
   credential: 'LiteLLM_CredentialsTable',
   settings: 'LiteLLM_Config',
   spend: 'LiteLLM_SpendLogs',

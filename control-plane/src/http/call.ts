@@ -24,9 +24,12 @@ export type ManagementSettings = {
   readonly customKeys: boolean;
   readonly timezone: string;
   readonly budgetResetTime: string;
-  /** Ids of models that a file owns: known, and read-only here. */
-  readonly fileModels: ReadonlySet<string>;
+  /** Models that a file owns, by id: known, and read-only here. */
+  readonly fileModels: ReadonlyMap<string, FileModel>;
 };
+
+/** A deployment of the configuration file. */
+export type FileModel = { readonly name: string; readonly accessGroups: readonly string[] };
 
 /** Everything a rule may know of the request it decides. */
 export type Call = {

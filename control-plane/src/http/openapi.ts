@@ -48,7 +48,9 @@ function operation(route: Route, path: string): object {
     responses: {
       [String(route.status ?? 200)]: {
         description: 'Done',
-        content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
+        ...(route.status !== 204 && {
+          content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
+        }),
       },
       default: { description: 'Refused', content: { 'application/json': { schema: errorSchema } } },
     },

@@ -1,3 +1,4 @@
+import { modelsOf } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
 import { routesCover } from '../auth/allowed-routes.ts';
 import {
@@ -38,7 +39,10 @@ export function confine(call: Call, key: KeyDocument): KeyDocument {
   for (const limit of cappedLimits) next[limit] ??= own[limit];
   if (key.max_budget === null) next.budget_duration = own.budget_duration;
   next.expires ??= own.expires;
-  if (next.models.length === 0) next.models = own.models;
+  if (next.models.length === 0 && (next.access_group_ids ?? []).length === 0) {
+    next.models = own.models;
+    next.access_group_ids = own.access_group_ids ?? [];
+  }
   if (next.allowed_routes.length === 0) next.allowed_routes = own.allowed_routes;
   return next;
 }
@@ -64,6 +68,11 @@ export async function checkGrant(
   }
   if (after.budget_id !== before.budget_id) {
     throw forbiddenField('budget_id', 'administrators set it');
+  }
+  const groups = after.access_group_ids ?? [];
+  const known = [before.access_group_ids ?? [], actor.key?.access_group_ids ?? []];
+  if (!known.some((list) => same(list, groups))) {
+    throw forbiddenField('access_group_ids', 'administrators set it');
   }
   if (Boolean(after.blocked) !== Boolean(before.blocked)) {
     throw forbiddenField('blocked', 'those above the key block and unblock it');
@@ -100,17 +109,21 @@ async function checkOwners(call: Call, before: KeyDocument, after: KeyDocument):
 }
 
 async function checkModels(call: Call, before: KeyDocument, after: KeyDocument): Promise<void> {
-  if (same(before.models, after.models) && before.team_id === after.team_id) return;
+  const isSame =
+    same(before.models, after.models) &&
+    same(before.access_group_ids ?? [], after.access_group_ids ?? []);
+  if (isSame && before.team_id === after.team_id) return;
   const { actor, view } = call;
   const team = after.team_id === null ? undefined : await view.get('team', after.team_id);
-  const wanted = after.models.filter((model) => model !== 'all-team-models');
-  const holder = team?.models ?? actor.user?.models ?? [];
+  const models = await modelsOf(call, after);
+  const wanted = models.filter((model) => model !== 'all-team-models');
+  const holder = team === undefined ? (actor.user?.models ?? []) : await modelsOf(call, team);
   if (!modelsCover(holder, wanted)) {
     throw forbiddenField('models', 'there are models in it that the owner may not use');
   }
-  const own = actor.key?.models ?? [];
-  const isWide = own.length > 0 && after.models.length === 0;
-  if (isWide || !modelsCover(own, after.models)) {
+  const own = actor.key === undefined ? [] : await modelsOf(call, actor.key);
+  const isWide = own.length > 0 && models.length === 0;
+  if (isWide || !modelsCover(own, models)) {
     throw forbiddenField('models', 'there are models in it that your key may not use');
   }
 }

@@ -93,7 +93,7 @@ function keyRow(
     key_rotation_at: null,
     auto_rotate: kept['auto_rotate'] ?? false,
     rotation_interval: kept['rotation_interval'] ?? null,
-    access_group_ids: kept['access_group_ids'] ?? [],
+    access_group_ids: [...(key.access_group_ids ?? [])],
     policies: [],
     object_permission: kept['object_permission'] ?? null,
     object_permission_id: null,

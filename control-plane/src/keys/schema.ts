@@ -22,6 +22,9 @@ const keyFields = {
   budget_id: id.nullish().describe('Limits of this budget count where the key has none'),
   duration: text.nullish().describe('Life of the key from now on; null or -1: without end'),
   models: texts.nullish().describe('Empty: every model'),
+  access_group_ids: texts
+    .nullish()
+    .describe('Groups whose models count as if they stood in models'),
   aliases: z.record(text, text).nullish(),
   spend: usd.nullish().describe('Administrators only'),
   metadata: jsonObject.nullish().describe('Replaced as a whole'),
@@ -37,7 +40,6 @@ const keyFields = {
   router_settings: inert(jsonObject.nullish()),
   allowed_cache_controls: inert(texts.nullish()),
   object_permission: inert(jsonObject.nullish()),
-  access_group_ids: inert(texts.nullish()),
   auto_rotate: inert(z.boolean().nullish()),
   rotation_interval: inert(text.nullish()),
   send_invite_email: inert(z.boolean().nullish()),

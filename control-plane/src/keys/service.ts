@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { durationMs } from '@aigateway/contract/duration';
 import { hashSecret } from '@aigateway/contract/key';
 import type { z } from 'zod';
+import { requireAccessGroups } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
 import {
   type Access,
@@ -43,6 +44,7 @@ const blank = {
   organization_id: null,
   budget_id: null,
   models: [],
+  access_group_ids: [],
   aliases: {},
   allowed_routes: [],
   metadata: {},
@@ -429,6 +431,7 @@ async function checkReferences(call: Call, key: KeyDocument): Promise<void> {
   if (key.budget_id !== null && (await call.view.get('budget', key.budget_id)) === undefined) {
     throw proxyError(400, 'bad_request_error', 'The budget does not exist.', 'budget_id');
   }
+  await requireAccessGroups(call, key.access_group_ids ?? []);
 }
 
 async function checkUnique(call: Call, key: KeyDocument, { stored }: NewSecret): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type {
+  AccessGroupDocument,
   BudgetDocument,
   KeyDocument,
   OrganizationDocument,
@@ -76,7 +77,7 @@ const membership: TeamMembershipDocument = {
 
 function compiled(rows: Partial<KeyRows>, options = {}) {
   return compileKey(
-    { key: keyOf(), budgets: new Map(), ...rows },
+    { key: keyOf(), budgets: new Map(), accessGroups: new Map(), ...rows },
     { modelDefaults: {}, ...options },
   );
 }
@@ -120,6 +121,46 @@ describe('the record of a key', () => {
     expect(compiled({ key: keyOf({ user_id: 'u1' }), user: userOf() }).ownerId).toBe('u1');
     const both = keyOf({ user_id: 'u1', team_id: 't1' });
     expect(compiled({ key: both, user: userOf(), team: teamOf() }).ownerId).toBe('t1');
+  });
+
+  it('has the models of its access groups, and never every model for want of them', () => {
+    const group = (id: string, models: string[]): AccessGroupDocument => ({
+      ...tracked,
+      access_group_id: id,
+      access_group_name: id,
+      description: null,
+      access_model_names: models,
+      inert: {},
+    });
+    const accessGroups = new Map([
+      ['g1', group('g1', ['m1', 'm2'])],
+      ['g2', group('g2', [])],
+      ['g3', group('g3', ['all-proxy-models'])],
+    ]);
+    const models = (key: Partial<KeyDocument>, team?: Partial<TeamDocument>) => {
+      const record = compiled({
+        key: keyOf({ ...key, ...(team && { team_id: 't1' }) }),
+        ...(team && { team: teamOf(team) }),
+        accessGroups,
+      });
+      return [record.models, record.modelsAbove];
+    };
+    expect(models({ models: ['m0'], access_group_ids: ['g1'] })).toEqual([
+      ['m0', 'm1', 'm2'],
+      undefined,
+    ]);
+    expect(models({ access_group_ids: ['g2'] })).toEqual([['no-default-models'], undefined]);
+    expect(models({ access_group_ids: ['gone'] })).toEqual([['no-default-models'], undefined]);
+    expect(models({ access_group_ids: ['g3'] })).toEqual([[], undefined]);
+    expect(models({}, { access_group_ids: ['g1'] })).toEqual([['m1', 'm2'], [['m1', 'm2']]]);
+    expect(models({ access_group_ids: ['g1'] }, { models: ['m1'] })).toEqual([
+      ['m1', 'm2'],
+      [['m1']],
+    ]);
+    expect(models({}, { access_group_ids: ['gone'] })).toEqual([
+      ['no-default-models'],
+      [['no-default-models']],
+    ]);
   });
 
   it('stands under every holder of limits above it, the widest first', () => {

@@ -4,7 +4,9 @@ import type { BudgetLimit, Limits, LimitScope } from '@aigateway/contract/limits
 import { nanoUsd } from '@aigateway/contract/money';
 import { optional } from '@aigateway/contract/optional';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { modelsWithGroups } from '../access-groups/models.ts';
 import type {
+  AccessGroupDocument,
   BudgetDocument,
   KeyDocument,
   LimitFields,
@@ -23,6 +25,8 @@ export type KeyRows = {
   readonly organization?: OrganizationDocument | undefined;
   /** Those that the rows name, by id. */
   readonly budgets: ReadonlyMap<string, BudgetDocument>;
+  /** Those that key and team name, by id. */
+  readonly accessGroups: ReadonlyMap<string, AccessGroupDocument>;
 };
 
 export type CompileKeyOptions = {
@@ -57,7 +61,7 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
     ...optional('teamId', teamId),
     ...optional('userId', userId),
     ...optional('organizationId', organizationId),
-    models: ownModels(key, team),
+    models: ownModels(rows),
     ...optional('modelsAbove', modelsAbove(rows)),
     aliases: aliases(key, team),
     routes: spelledRoutes(key.allowed_routes),
@@ -78,18 +82,19 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
 }
 
 /** LiteLLM's words for "everything" and "the team's": without an entry of its own a key has its team's list. */
-function ownModels({ models }: KeyDocument, team: TeamDocument | undefined): readonly string[] {
+function ownModels({ key, team, accessGroups }: KeyRows): readonly string[] {
+  const models = modelsWithGroups(key, accessGroups);
   if (models.includes('all-proxy-models')) return [];
-  if (models.length === 0 || models.includes('all-team-models')) return team?.models ?? [];
-  return models;
+  if (models.length > 0 && !models.includes('all-team-models')) return models;
+  return team === undefined ? [] : modelsWithGroups(team, accessGroups);
 }
 
 /** Lists above the key that narrow its own; a user's counts for keys without a team, as in LiteLLM. */
 function modelsAbove(rows: KeyRows): (readonly string[])[] | undefined {
-  const { key, team, user, membership, organization } = rows;
+  const { key, team, user, membership, organization, accessGroups } = rows;
   const lists = [
     organization?.models ?? [],
-    team?.models ?? [],
+    team === undefined ? [] : modelsWithGroups(team, accessGroups),
     membership?.allowed_models ?? [],
     key.team_id === null ? (user?.models ?? []) : [],
   ].filter((list) => list.length > 0 && !list.includes('all-proxy-models'));

@@ -146,6 +146,11 @@ export function createPublishing(options: PublishingOptions): Publishing {
         ]);
         return [...(await keyIdsBy('budget_id', id)), ...under.flat()];
       }
+      case 'access_group': {
+        const teams = await idsOf('team', 'access_group_id', id);
+        const ofTeams = await Promise.all(teams.map((team) => keyIdsBy('team_id', team)));
+        return [...(await keyIdsBy('access_group_id', id)), ...ofTeams.flat()];
+      }
       case 'organization_membership':
       case 'customer':
       case 'tag':
@@ -211,6 +216,10 @@ export function createPublishing(options: PublishingOptions): Publishing {
         ...[...organizations.values()].map((row) => row.budget_id),
       ]),
     );
+    const accessGroups = await load(
+      'access_group',
+      idsIn([...documents, ...teams.values()].flatMap((row) => row.access_group_ids ?? [])),
+    );
     const compile = options.compile();
     return documents.map((key) => {
       const team = key.team_id === null ? undefined : teams.get(key.team_id);
@@ -224,6 +233,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
           organization:
             organizationId === undefined ? undefined : organizations.get(organizationId),
           budgets,
+          accessGroups,
         },
         compile,
       );

@@ -51,6 +51,8 @@ export type KeyDocument = Tracked &
     organization_id: string | null;
     budget_id: string | null;
     models: readonly string[];
+    /** Whose models count as if they stood in `models`. Absent = none. */
+    access_group_ids?: readonly string[];
     aliases: { [asked: string]: string };
     allowed_routes: readonly string[];
     key_type: 'llm_api' | 'management' | 'read_only' | 'default';
@@ -99,6 +101,8 @@ export type TeamDocument = Tracked &
     members_with_roles: readonly TeamMember[];
     team_member_permissions: readonly string[];
     models: readonly string[];
+    /** Whose models count as if they stood in `models`. Absent = none. */
+    access_group_ids?: readonly string[];
     model_aliases: { [asked: string]: string };
     metadata: JsonObject;
     blocked: boolean;
@@ -169,6 +173,15 @@ export type ModelDocument = Tracked & {
   blocked: boolean;
 };
 
+/** Models under one name, which keys and teams are given as one. */
+export type AccessGroupDocument = Tracked & {
+  access_group_id: string;
+  access_group_name: string;
+  description: string | null;
+  access_model_names: readonly string[];
+  inert: JsonObject;
+};
+
 export type CredentialDocument = Tracked & {
   credential_name: string;
   /** Sealed. */
@@ -191,6 +204,7 @@ export type Documents = {
   tag: TagDocument;
   budget: BudgetDocument;
   model: ModelDocument;
+  access_group: AccessGroupDocument;
   credential: CredentialDocument;
   settings: SettingsDocument;
 };

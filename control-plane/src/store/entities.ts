@@ -40,6 +40,10 @@ export const indexes = {
     team_id: { unique: false, values: (key: Documents['key']) => [key.team_id] },
     organization_id: { unique: false, values: (key: Documents['key']) => [key.organization_id] },
     budget_id: { unique: false, values: (key: Documents['key']) => [key.budget_id] },
+    access_group_id: {
+      unique: false,
+      values: (key: Documents['key']) => key.access_group_ids ?? [],
+    },
     created_by: { unique: false, values: (key: Documents['key']) => [key.created_by] },
   },
   user: {
@@ -53,6 +57,10 @@ export const indexes = {
   team: {
     team_alias: { unique: false, values: (team: Documents['team']) => [team.team_alias] },
     organization_id: { unique: false, values: (team: Documents['team']) => [team.organization_id] },
+    access_group_id: {
+      unique: false,
+      values: (team: Documents['team']) => team.access_group_ids ?? [],
+    },
     member: {
       unique: false,
       values: (team: Documents['team']) => team.members_with_roles.map(({ user_id }) => user_id),
@@ -89,6 +97,12 @@ export const indexes = {
   budget: {},
   model: {
     model_name: { unique: false, values: (row: Documents['model']) => [row.model_name] },
+  },
+  access_group: {
+    access_group_name: {
+      unique: true,
+      values: (row: Documents['access_group']) => [row.access_group_name],
+    },
   },
   credential: {},
   settings: {},

@@ -41,7 +41,7 @@ export async function teamRows(call: Call, teams: readonly TeamDocument[]): Prom
       model_spend: {},
       model_max_budget: team.model_max_budget,
       router_settings: kept['router_settings'] ?? null,
-      access_group_ids: kept['access_group_ids'] ?? [],
+      access_group_ids: [...(team.access_group_ids ?? [])],
       default_team_member_models: kept['default_team_member_models'] ?? [],
       policies: [],
       litellm_model_table:

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '@aigateway/contract/records';
 import type { z } from 'zod';
+import { requireAccessGroups } from '../access-groups/models.ts';
 import { isAdmin, masterUserId, seesAll } from '../auth/actor.ts';
 import {
   forbiddenField,
@@ -34,6 +35,7 @@ const blank = {
   team_alias: null,
   organization_id: null,
   models: [],
+  access_group_ids: [],
   model_aliases: {},
   metadata: {},
   blocked: false,
@@ -132,6 +134,7 @@ async function changedTeam(
   checkWindows(team);
   checkPermissions(team.team_member_permissions);
   await checkOrganization(call, current, team);
+  await checkAccessGroups(call, current, team);
 
   const shared = current.metadata['team_member_budget_id'];
   const { budgetId, changes } = await holdersBudget(
@@ -153,6 +156,17 @@ function memberBudgetOf(sent: TeamFields): object {
     tpm_limit: sent.team_member_tpm_limit,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+async function checkAccessGroups(
+  call: Call,
+  current: TeamDocument,
+  team: TeamDocument,
+): Promise<void> {
+  const groups = team.access_group_ids ?? [];
+  if (JSON.stringify(groups) === JSON.stringify(current.access_group_ids ?? [])) return;
+  if (!isAdmin(call.actor)) throw forbiddenField('access_group_ids', 'administrators set it');
+  await requireAccessGroups(call, groups);
 }
 
 /** A team stays within the models and limits of its organization. */

@@ -4,7 +4,9 @@ import { makeUser, type Management, startManagement } from '../management.ts';
 
 let api: Management;
 beforeAll(async () => {
-  api = await startManagement({ settings: { fileModels: new Set(['from-file']) } });
+  api = await startManagement({
+    settings: { fileModels: new Map([['from-file', { name: 'filed', accessGroups: [] }]]) },
+  });
 });
 afterAll(() => api[Symbol.asyncDispose]());
 
