@@ -225,7 +225,7 @@ function namedMethod(
 
 function workloadIdentity(
   fields: CredentialFields,
-  { environment }: CredentialContext,
+  { environment }: Pick<CredentialContext, 'environment'>,
 ): CredentialMethod {
   return {
     kind: 'workload-identity',
@@ -322,7 +322,10 @@ function hasIdentity(environment: Environment): boolean {
  * there of a federated token, a managed identity endpoint, a client secret and a certificate; else, as on a plain virtual
  * machine, the managed identity of the machine (in development, the developer's own sign-in).
  */
-function ambientIdentity(context: CredentialContext, fields: CredentialFields): CredentialMethod {
+export function ambientIdentity(
+  context: Pick<CredentialContext, 'environment' | 'fileVariables' | 'profile'>,
+  fields: CredentialFields,
+): CredentialMethod {
   const { environment } = context;
   const tenantId = fields.tenant_id ?? set(environment, 'AZURE_TENANT_ID');
   const clientId = fields.client_id ?? set(environment, 'AZURE_CLIENT_ID');
@@ -384,8 +387,12 @@ export function credentialRecord(
 
 /** How a credential signs in, in words; holds no secret. */
 export function describeMethod(method: CredentialMethod): string {
-  const of = (secret: SecretReference) =>
-    secret.kind === 'env' ? ` (${secret.name})` : ' (from the file)';
+  const of = (secret: SecretReference) => {
+    if (secret.kind === 'env') return ` (${secret.name})`;
+    return secret.kind === 'vault'
+      ? ` (${secret.name} of ${new URL(secret.vault).host})`
+      : ' (from the file)';
+  };
   switch (method.kind) {
     case 'api-key':
       return `API key${of(method.key)}`;
@@ -415,13 +422,16 @@ function usable(
   return secret?.kind === 'env' ? reference(secret.name, context) : secret;
 }
 
-function environmentSecret(name: string, context: CredentialContext): SecretReference | undefined {
+function environmentSecret(
+  name: string,
+  context: Pick<CredentialContext, 'environment' | 'fileVariables'>,
+): SecretReference | undefined {
   return isSet(context.environment, name) ? reference(name, context) : undefined;
 }
 
 function reference(
   name: string,
-  { environment, fileVariables }: CredentialContext,
+  { environment, fileVariables }: Pick<CredentialContext, 'environment' | 'fileVariables'>,
 ): SecretReference {
   return fileVariables.has(name)
     ? { kind: 'inline', value: environment[name] ?? '' }

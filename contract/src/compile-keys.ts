@@ -262,7 +262,7 @@ function resolve(
   path: ConfigPath,
   { environment, report }: KeyContext,
 ): string | undefined {
-  if (secret.kind !== 'env') return secret.value;
+  if (secret.kind !== 'env') return 'value' in secret ? secret.value : undefined;
   const value = environment[secret.name]?.trim();
   if (value) return value;
   const { message, hint } = unsetVariable(secret.name, environment);

@@ -26,7 +26,13 @@ import {
   schemaVersion,
 } from './records.ts';
 import { serverSettings, type ServerSettings } from './server-settings.ts';
-import { credentialMethod, credentialRecord, namesUnsetCredential } from './compile-credential.ts';
+import {
+  ambientIdentity,
+  credentialMethod,
+  credentialRecord,
+  namesUnsetCredential,
+} from './compile-credential.ts';
+import { vaultOrigin } from './key-vault.ts';
 
 /** A configuration ready to run, or everything that keeps it from running. */
 export type Compiled = {
@@ -55,7 +61,15 @@ export function compile(parsed: ParsedConfig): Compiled {
   const { config, environment, positions } = parsed;
   const report = createReport(parsed.report);
   const profile = profileOf(environment, report);
-  const server = withSecrets(serverSettings(config, profile), environment, report);
+  const server: ServerSettings = {
+    ...serverSettings(config, profile),
+    ...rootSecrets(environment, report),
+    vaultIdentity: ambientIdentity(
+      { environment, fileVariables: parsed.fileVariables, profile },
+      {},
+    ),
+    apiKeyVaults: apiKeyVaults(config, report),
+  };
   checkAmbientName(environment, report);
   const credentials = namedCredentials(config, positions, report);
   const context: DeploymentContext = {
@@ -137,12 +151,23 @@ function profileOf(environment: Environment, report: Report): ServerSettings['pr
   return 'production';
 }
 
+function apiKeyVaults(config: Config, report: Report): string[] {
+  return (config.aigateway_settings?.api_key_vaults ?? []).flatMap((written, index) => {
+    const origin = vaultOrigin(written);
+    if (origin !== undefined) return [origin];
+    report.problem(
+      ['aigateway_settings', 'api_key_vaults', index],
+      'is neither the name nor the address of a Key Vault',
+    );
+    return [];
+  });
+}
+
 /** The root secrets, by reference. A short one is as good as none. */
-function withSecrets(
-  server: ServerSettings,
+function rootSecrets(
   environment: Environment,
   report: Report,
-): ServerSettings {
+): Pick<ServerSettings, 'secret' | 'previousSecret'> {
   const least = 32;
   const secret = (name: string) => {
     if (!isSet(environment, name)) return undefined;
@@ -156,7 +181,6 @@ function withSecrets(
     return { kind: 'env' as const, name };
   };
   return {
-    ...server,
     ...optional('secret', secret('AIGATEWAY_SECRET')),
     ...optional('previousSecret', secret('AIGATEWAY_SECRET_PREVIOUS')),
   };

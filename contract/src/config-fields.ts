@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isTimeZone, parseDuration, parseResetTime } from './duration.ts';
+import { isVaultReference, parseVaultReference, vaultReferenceForm } from './key-vault.ts';
 import { nanoUsd, picoUsd } from './money.ts';
 import type { JsonObject, JsonValue, SecretReference } from './records.ts';
 
@@ -59,10 +60,21 @@ export function secret(): z.ZodType<SecretReference, unknown> {
     const name = environmentReference(input);
     if (name !== undefined) return name === '' ? undefined : { kind: 'env', name };
     if (typeof input === 'number') return { kind: 'inline', value: String(input) };
-    return typeof input === 'string' && input.trim() !== ''
+    // Where no vault is asked, the reference itself would become the secret.
+    return typeof input === 'string' && input.trim() !== '' && !isVaultReference(input.trim())
       ? { kind: 'inline', value: input.trim() }
       : undefined;
   });
+}
+
+/** A secret that is sent upstream, which may also stand in a Key Vault. */
+export function upstreamSecret(): z.ZodType<SecretReference, unknown> {
+  const other = secret();
+  return kind(`a secret, best as os.environ/NAME or ${vaultReferenceForm}`, (input) =>
+    typeof input === 'string' && isVaultReference(input.trim())
+      ? parseVaultReference(input.trim())
+      : other.safeParse(input).data,
+  );
 }
 
 export function flag(): z.ZodType<boolean, unknown> {

@@ -21,6 +21,7 @@ import {
   time,
   timeOfDay,
   timeZone,
+  upstreamSecret,
   usd,
   usdPerToken,
 } from './config-fields.ts';
@@ -117,7 +118,7 @@ const upstreamFields = {
     'Address of the Azure resource or of another OpenAI-compatible server, in any form that the portal shows it',
   ),
   base_url: effective(text(), 'Another name of `api_base`'),
-  api_key: effective(secret(), 'API key of the resource'),
+  api_key: effective(upstreamSecret(), 'API key of the resource'),
   api_version: effective(
     text(),
     'Dated api-version (deployments path), or `v1`, `latest`, `preview` (the `/openai/v1` path)',
@@ -126,7 +127,7 @@ const upstreamFields = {
   azure_ad_token: effective(secret(), 'Entra token as it is; for tests, since it is never renewed'),
   tenant_id: effective(text(), 'Entra tenant', '`AZURE_TENANT_ID`'),
   client_id: effective(text(), 'Application or user-assigned identity', '`AZURE_CLIENT_ID`'),
-  client_secret: effective(secret(), 'Secret of the application'),
+  client_secret: effective(upstreamSecret(), 'Secret of the application'),
   certificate_path: effective(text(), 'PEM file with certificate and key of the application'),
   federated_token_file: effective(
     text(),
@@ -614,6 +615,21 @@ const litellmSettings = z.object({
 
 const passThroughReason = 'pass-through endpoints are not in this release; their paths answer 404';
 
+const keyManagement = z.object({
+  hosted_keys: effective(
+    texts(),
+    'Variables that stand for secrets of the vault',
+    'those that the environment does not hold',
+  ),
+  access_mode: effective(
+    oneOf('read_only', 'write_only', 'read_and_write'),
+    '`write_only`: nothing is read from the vault',
+    'read_only',
+  ),
+  store_virtual_keys: inert('keys are stored as hashes, never in a vault'),
+  prefix_for_stored_virtual_keys: inert('keys are stored as hashes, never in a vault'),
+});
+
 const generalSettings = z.object({
   master_key: effective(
     secret(),
@@ -704,12 +720,14 @@ const generalSettings = z.object({
   admission_queue_timeout_seconds: inert('the wait queue is not in this release'),
   public_routes: inert('no path of the models is open to callers without a key'),
   use_x_forwarded_for: inert('use aigateway_settings.trusted_hops'),
-  key_management_system: inert(
-    'secrets come from the environment, as the platform puts them there',
+  key_management_system: effective(
+    text(),
+    '`azure_key_vault`: credentials named `os.environ/NAME` are secrets of the vault in `AZURE_KEY_VAULT_URI`; other systems have no effect',
+    'the environment',
   ),
-  key_management_settings: inert(
-    'secrets come from the environment, as the platform puts them there',
-  ),
+  key_management_settings: keyManagement
+    .optional()
+    .meta({ status: 'effective', description: 'Which secrets are in the vault' }),
   max_response_size_mb: inert('answers are passed on as they come'),
   token_rate_limit_type: refused('limits count input and output together', ['total']),
   allowed_ips: refused(
@@ -955,6 +973,11 @@ export const aigatewaySettings = z.object({
     texts(),
     'Hosts that upstreams may have, with `*.` at the start',
     'any',
+  ),
+  api_key_vaults: effective(
+    texts(),
+    'Key Vaults that models and credentials given over the API may refer to, by name or address. Who may add a model can have every secret there sent to an upstream of their choice',
+    'none',
   ),
   total_timeout: effective(
     time(anyTime),

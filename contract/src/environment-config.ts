@@ -105,6 +105,10 @@ export const variables: readonly VariableDescription[] = [
     description: 'Names the way to authenticate of deployments that leave it open',
   },
   { name: 'AZURE_SCOPE', description: 'Entra scope' },
+  {
+    name: 'AZURE_KEY_VAULT_URI',
+    description: 'Address of the Key Vault of `key_management_system`',
+  },
   { name: 'LITELLM_LOG', description: 'Level of the log, as LiteLLM names it' },
 ];
 

@@ -9,6 +9,7 @@ import {
   showFound,
 } from './config-problems.ts';
 import { type Environment, isSet, unsetVariable, withEnvironment } from './environment-config.ts';
+import { type VaultLookup, vaultLookup } from './key-management.ts';
 import { nearestName } from './names.ts';
 
 /** A configuration as read: valid parts only, with what is to be said about the rest in `report`. */
@@ -37,6 +38,10 @@ const secretKeys: ReadonlySet<string> = new Set([
   'previous_key',
   'proxy',
 ]);
+
+/** Credentials that `key_management_system` looks up in its vault. */
+const vaultedReference =
+  /^(model_list\[\d+\]\.litellm_params|credential_list\[\d+\]\.credential_values)\.(api_key|client_secret)$/;
 
 /**
  * Values that decide which credential goes to whom. Unlike other settings they are never left out when their variable is not
@@ -80,7 +85,10 @@ export function parseConfig(raw: unknown, environment: Environment = {}): Parsed
   const { raw: overlaid, modelSource } = withEnvironment(isMap(file) ? file : {}, merged, report);
   const unset = new Map<string, string>();
   const sources = new Map<string, string>();
-  const resolved = resolveReferences(overlaid, [], { own, all: merged, unset, sources }) as Raw;
+  const general = overlaid['general_settings'];
+  const vaulted = vaultLookup(general, merged, report);
+  const variables = { own, all: merged, vaulted, unset, sources };
+  const resolved = resolveReferences(overlaid, [], variables) as Raw;
   refuseDefaultGuardrails(resolved['guardrails'], report);
   walk(configSchema, resolved, [], report);
 
@@ -131,7 +139,11 @@ function fileEnvironment(value: unknown, environment: Environment): { [name: str
 }
 
 type Sources = { unset: Map<string, string>; sources: Map<string, string> };
-type Variables = Sources & { own: Environment; all: Environment };
+type Variables = Sources & {
+  own: Environment;
+  all: Environment;
+  vaulted: VaultLookup | undefined;
+};
 
 /**
  * Replaces `os.environ/NAME` by its value, except in secrets; leaves out what is null or unset. What holds nothing of the kind
@@ -169,6 +181,8 @@ function resolveReferences(
   if (name === undefined) return value;
   const { own, all, unset, sources } = variables;
   const where = formatPath(path);
+  const inVault = vaultedReference.test(where) ? variables.vaulted?.(name) : undefined;
+  if (inVault !== undefined) return inVault;
   sources.set(where, name);
   // Variables that only the file sets are in no process's environment: their values stand for themselves.
   const isSecret = secretKeys.has(String(path.at(-1)));

@@ -1,3 +1,4 @@
+import type { VaultReference } from './key-vault.ts';
 import type { LimitScope, Limits } from './limits.ts';
 
 /** Version of the record shapes below; a proxy reads its own and the neighbouring one. */
@@ -28,6 +29,7 @@ export type DialectName = 'classic' | 'v1' | 'openai';
  * becomes of it where it must (`sealed-secrets.ts`). */
 export type SecretReference =
   | { kind: 'env'; name: string }
+  | VaultReference
   | { kind: 'inline'; value: string }
   | { kind: 'sealed'; value: string };
 

@@ -44,7 +44,8 @@ function withTexts(records: Catalogue, map: (text: string) => string): Catalogue
   return { ...records, deployments };
 }
 
-function mapTexts(value: JsonValue, map: (text: string) => string): JsonValue {
+/** Another value of the same form, each text of it mapped. */
+export function mapTexts(value: JsonValue, map: (text: string) => string): JsonValue {
   if (typeof value === 'string') return map(value);
   if (Array.isArray(value)) return value.map((item) => mapTexts(item, map));
   if (typeof value !== 'object' || value === null) return value;

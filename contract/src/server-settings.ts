@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import type { SecretReference } from './records.ts';
+import type { CredentialMethod, SecretReference } from './records.ts';
 
 /** Settings of one process, as against the records, which all processes share. */
 export type ServerSettings = {
@@ -42,6 +42,10 @@ export type ServerSettings = {
   /** Root secret and the one before it, while both are accepted. */
   secret?: SecretReference;
   previousSecret?: SecretReference;
+  /** How this process signs in to Key Vaults. */
+  vaultIdentity: CredentialMethod;
+  /** Origins of the vaults that what is given over the API may refer to. */
+  apiKeyVaults: readonly string[];
 };
 
 /** What of it the gateway takes once, at its start, by the name of the setting. */
@@ -82,7 +86,10 @@ export function settingsForRestart(running: ServerSettings, next: ServerSettings
 const MiB = 1_048_576;
 
 /** Settings of the process with their defaults, which the reference page states as well. */
-export function serverSettings(config: Config, profile: ServerSettings['profile']): ServerSettings {
+export function serverSettings(
+  config: Config,
+  profile: ServerSettings['profile'],
+): Omit<ServerSettings, 'vaultIdentity' | 'apiKeyVaults'> {
   const ours = config.aigateway_settings ?? {};
   const general = config.general_settings ?? {};
   const host = ours.host ?? (profile === 'production' ? '0.0.0.0' : '127.0.0.1');

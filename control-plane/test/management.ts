@@ -40,6 +40,7 @@ const settings: ManagementSettings = {
   keyDefaults: {},
   keyUpperBounds: {},
   customKeys: true,
+  keyVaults: ['https://given-free.vault.azure.net'],
   timezone: 'UTC',
   budgetResetTime: '00:00',
   fileModels: new Map(),

@@ -1,10 +1,12 @@
 import { join, resolve } from 'node:path';
 import type { Compiled } from '@aigateway/contract/compile';
-import type { JsonObject, JsonValue } from '@aigateway/contract/records';
+import type { JsonObject } from '@aigateway/contract/records';
+import { mapTexts } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
 import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
 import type { ManagementSettings, SpendKeeper } from '@aigateway/control-plane/http/call';
+import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
 import type { Entities } from '@aigateway/control-plane/store/entities';
 import { createPostgresStore } from '@aigateway/control-plane/store/postgres/postgres-store';
@@ -99,6 +101,7 @@ function managementSettings(compiled: Compiled): ManagementSettings {
       keyDefaults: {},
       keyUpperBounds: {},
       customKeys: true,
+      keyVaults: compiled.server.apiKeyVaults,
       timezone: settings.timezone,
       budgetResetTime: settings.budgetResetTime,
       fileModels: new Map(
@@ -130,18 +133,20 @@ async function catalogueOf(
   sealer: Sealer,
   onProblem: (message: string) => void,
 ): Promise<Catalogue> {
+  const vaults = configuration.compiled.server.apiKeyVaults;
   const models: JsonObject[] = [];
   for await (const { document } of entities.all('model')) {
     const params = unsealed(document.litellm_params, sealer);
     const info = { ...document.model_info, id: document.model_id, blocked: document.blocked };
-    if (refers(params) || refers(info))
-      onProblem(`model ${document.model_id} refers to a variable`);
+    if (hasForeignReference(params, vaults) || hasForeignReference(info, []))
+      onProblem(`model ${document.model_id} refers to what only the file may`);
     else models.push({ model_name: document.model_name, litellm_params: params, model_info: info });
   }
   const credentials: JsonObject[] = [];
   for await (const { document } of entities.all('credential')) {
     const values = unsealed(document.credential_values, sealer);
-    if (refers(values)) onProblem(`credential ${document.credential_name} refers to a variable`);
+    if (hasForeignReference(values, vaults))
+      onProblem(`credential ${document.credential_name} refers to what only the file may`);
     else credentials.push({ credential_name: document.credential_name, credential_values: values });
   }
   const hasMore = models.length + credentials.length > 0;
@@ -153,19 +158,9 @@ async function catalogueOf(
   return catalogue;
 }
 
-function refers(value: JsonValue): boolean {
-  if (typeof value === 'string') return /^(os\.environ|keyvault|oidc)\//.test(value);
-  return typeof value === 'object' && value !== null && Object.values(value).some(refers);
-}
-
 /** What cannot be opened stays as it is: an upstream refuses it, and its deployment says so. */
-function unsealed(value: JsonValue, sealer: Sealer): JsonValue {
-  if (typeof value === 'string') {
-    return sealer.isSealed(value) ? (sealer.unseal(value) ?? value) : value;
-  }
-  if (Array.isArray(value)) return value.map((item) => unsealed(item, sealer));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [name, unsealed(member, sealer)]),
-  );
+function unsealed(value: JsonObject, sealer: Sealer): JsonObject {
+  return mapTexts(value, (text) =>
+    sealer.isSealed(text) ? (sealer.unseal(text) ?? text) : text,
+  ) as JsonObject;
 }

@@ -72,6 +72,7 @@ function proxyOptions(
       keepAliveMs: 60_000,
       connectTimeoutMs: server.connectTimeoutMs,
     },
+    vaultIdentity: server.vaultIdentity,
     heartbeatTickMs,
     keepAliveMs: server.keepAliveTimeoutMs,
     maxConnections: server.maxConnections,
@@ -91,6 +92,7 @@ export function resolveSecret(
   reference: SecretReference,
   environment: StartInput['environment'],
 ): string {
+  if (reference.kind === 'vault') throw new Error('a setting of the process is in no Key Vault');
   if (reference.kind !== 'env') return reference.value;
   const value = environment[reference.name];
   if (value === undefined || value === '')

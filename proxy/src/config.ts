@@ -1,3 +1,4 @@
+import type { CredentialMethod } from '@aigateway/contract/records';
 import type { PipelineOptions } from './pipeline/gateway.ts';
 import type { LogLevel } from './telemetry/logger.ts';
 import type { TransportOptions } from './upstream/transport.ts';
@@ -15,6 +16,8 @@ export type ProxyOptions = {
   readonly opsPortIsFlexible: boolean;
   readonly pipeline: PipelineOptions;
   readonly transport: TransportOptions;
+  /** How the process signs in to Key Vaults; absent = it cannot. */
+  readonly vaultIdentity?: CredentialMethod;
   readonly heartbeatTickMs: number;
   /** Longer than the load balancer's, so that it is never we who close a connection it is about to use. */
   readonly keepAliveMs: number;

@@ -127,6 +127,8 @@ export async function startProxy(
   const credentials = createCredentials({
     clock,
     environment: ports.environment,
+    vaultIdentity: options.vaultIdentity,
+    caCertificates: options.transport.caCertificates,
     onEvent: (event) => logger.warn(event, 'upstream credential'),
   });
   const gateway: Gateway = {

@@ -7,6 +7,7 @@ import type { JsonObject } from './json.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 import type { Resource } from './resources.ts';
+import type { Vault } from './vault.ts';
 
 /** Everything a running simulator holds. Replaced piece by piece on reset. */
 export type Simulation = {
@@ -20,6 +21,7 @@ export type Simulation = {
   ids: Ids;
   resources: Map<string, Resource>;
   identity: IdentityService;
+  vault: Vault | undefined;
   faults: FaultBook;
   recorder: Recorder;
 };

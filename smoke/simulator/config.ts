@@ -147,11 +147,24 @@ const identityServiceSchema = z.strictObject({
   ]),
 });
 
+const vaultSchema = z.strictObject({
+  tenant: z.string().default(DEFAULT_TENANT).describe('Entra tenant of the vault'),
+  readers: z
+    .array(z.string())
+    .optional()
+    .describe('Client ids that may read secrets; default: all identities'),
+  secrets: z
+    .record(z.string().regex(/^[0-9a-zA-Z-]{1,127}$/), z.string())
+    .default({})
+    .describe('Names and first values'),
+});
+
 /** The whole configuration; every field has a default but the resources. */
 export const simulatorConfigSchema = z
   .strictObject({
     resources: z.array(resourceSchema).min(1),
     identity: identityServiceSchema.prefault({}),
+    vault: vaultSchema.optional().describe('A Key Vault at the paths below /secrets'),
     rateLimitWording: wordingSchema.default('classic').describe('Text of a 429'),
     maxCustomHeaders: z.int().min(0).default(10).describe('More custom headers answer 431'),
     chunkDelayMs: z.number().min(0).default(0).describe('Pause before every stream event'),

@@ -40,6 +40,11 @@ function run(simulation: Simulation, request: ControlRequest): Reply {
       return jsonReply(200, recorder.counters());
     case 'GET requests':
       return jsonReply(200, recorder.requests());
+    case 'PUT secrets':
+      if (simulation.vault === undefined || id === undefined || typeof body !== 'string')
+        throw new Error('needs a vault, the name of a secret in the path, and a JSON text');
+      simulation.vault.set(id, body);
+      return jsonReply(200, { status: 'ok' });
     case 'GET faults':
       return jsonReply(200, faults.list());
     case 'POST faults':

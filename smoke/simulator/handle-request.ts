@@ -119,6 +119,19 @@ async function answer(
     recorded.operation = 'token';
     return struckToken(simulation, identity);
   }
+  if (simulation.vault !== undefined && /^\/secrets(\/|$)/.test(incoming.url.pathname)) {
+    recorded.operation = 'secret';
+    const fault = simulation.faults.next({ ...noDeployment, operation: 'secret' });
+    return simulation.vault.answer(
+      {
+        method: incoming.method,
+        path: incoming.url.pathname,
+        apiVersion: incoming.url.searchParams.get('api-version'),
+        authorization: incoming.headers['authorization'],
+      },
+      fault,
+    );
+  }
   const destination = findResource(
     simulation.resources,
     incoming.headers['host'] ?? '',
@@ -175,10 +188,11 @@ function serve(
   });
 }
 
+const noDeployment = { resource: '-', deployment: undefined };
+
 function struckToken(simulation: Simulation, reply: Reply): Disturbed {
   const fault = simulation.faults.next({
-    resource: '-',
-    deployment: undefined,
+    ...noDeployment,
     operation: 'token',
   });
   return disturb(reply, fault, {

@@ -8,6 +8,7 @@ import { seededIds } from './ids.ts';
 import { seededRandom } from './random.ts';
 import { createRecorder } from './recorder.ts';
 import { createResources } from './resources.ts';
+import { createVault } from './vault.ts';
 
 /** Chances have a sequence of their own, so that they do not depend on how many ids were given out. */
 const FAULT_SEED_OFFSET = 1;
@@ -25,6 +26,7 @@ export type SimulationParts = {
 export function createSimulation({ config, clock, seed, origin }: SimulationParts): Simulation {
   const adjustable = adjustableClock(clock);
   const random = seededRandom(seed);
+  const identity = createIdentityService(config.identity, adjustable, origin);
   return {
     seed,
     origin,
@@ -33,7 +35,8 @@ export function createSimulation({ config, clock, seed, origin }: SimulationPart
     random,
     ids: seededIds(random),
     resources: createResources(config, adjustable),
-    identity: createIdentityService(config.identity, adjustable, origin),
+    identity,
+    vault: createVault(config.vault, { identity, clock: adjustable, origin }),
     faults: createFaultBook(seededRandom(seed + FAULT_SEED_OFFSET)),
     recorder: createRecorder(config.recordedRequests),
   };
@@ -46,7 +49,9 @@ export function resetSimulation(simulation: Simulation): void {
   simulation.random = seededRandom(seed);
   simulation.ids = seededIds(simulation.random);
   simulation.resources = createResources(config, clock);
-  simulation.identity = createIdentityService(config.identity, clock, origin);
+  const identity = createIdentityService(config.identity, clock, origin);
+  simulation.identity = identity;
+  simulation.vault = createVault(config.vault, { identity, clock, origin });
   simulation.faults = createFaultBook(seededRandom(seed + FAULT_SEED_OFFSET));
   simulation.recorder.reset();
 }

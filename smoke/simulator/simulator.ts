@@ -13,6 +13,7 @@ import { handleRequest } from './handle-request.ts';
 import type { IdentityService } from './identity.ts';
 import type { Counters, RecordedRequest } from './recorder.ts';
 import { createSimulation, resetSimulation } from './simulation.ts';
+import type { Vault } from './vault.ts';
 
 /** How to start a simulator; everything has a default. */
 export type SimulatorOptions = {
@@ -48,6 +49,12 @@ export type Simulator = {
   counters(): Counters;
   /** The last requests, oldest first. */
   requests(): readonly RecordedRequest[];
+  /** Replaces the keys of a resource, as regenerating one does. @throws {Error} for an unknown resource */
+  setKeys(resource: string, keys: readonly string[]): void;
+  /** Gives a secret of the vault a new version. @throws {Error} without a vault */
+  setSecret(name: string, value: string): void;
+  /** Disables the newest version of a secret, or deletes it whole. @throws {Error} for an unknown one */
+  removeSecret(name: string, how: 'disabled' | 'deleted'): void;
   /** Back to the beginning: stores, quotas, faults, counters, clock and ids. */
   reset(): void;
   /** Stops at once, ending open connections. */
@@ -101,6 +108,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       simulation.clock.advance(ms);
     },
     issueToken: async (claims) => await simulation.identity.issue(claims),
+    setKeys: (name, keys) => {
+      const resource = simulation.resources.get(name);
+      if (resource === undefined) throw new Error(`no resource ${name}`);
+      resource.config = { ...resource.config, keys: [...keys] };
+    },
+    setSecret: (name, value) => {
+      vaultOf(simulation).set(name, value);
+    },
+    removeSecret: (name, how) => {
+      vaultOf(simulation).remove(name, how);
+    },
     counters: () => simulation.recorder.counters(),
     requests: () => simulation.recorder.requests(),
     reset: () => {
@@ -113,4 +131,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       await closed;
     },
   };
+}
+
+function vaultOf({ vault }: Simulation): Vault {
+  if (vault === undefined) throw new Error('no vault is configured');
+  return vault;
 }

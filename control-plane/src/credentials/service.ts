@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { detailError, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put, remove } from '../http/view.ts';
-import { checkNoReferences, isSecretParam, keptParams, sealParams } from '../models/secrets.ts';
+import { checkReferences, isSecretParam, keptParams, sealParams } from '../models/secrets.ts';
 import type { CredentialDocument } from '../store/documents.ts';
 import type { newBody, patchBody } from './schema.ts';
 
@@ -19,7 +19,7 @@ export async function createCredential(
     throw detailError(400, { error: 'Credential already exists. Use PATCH to change it.' });
   }
   const at = timestamp(call);
-  checkNoReferences(body.credential_values ?? {}, 'credential_values');
+  checkReferences(body.credential_values ?? {}, 'credential_values', call.settings.keyVaults);
   const values = body.model_id
     ? await valuesOfModel(call, body.model_id)
     : sealParams(body.credential_values ?? {}, call.sealer);
@@ -63,7 +63,7 @@ export async function updateCredential(
     );
   }
   const given = sent.credential_values ?? {};
-  checkNoReferences(given, 'credential_values');
+  checkReferences(given, 'credential_values', call.settings.keyVaults);
   const values = {
     ...keptParams(current.credential_values, given),
     ...sealParams(given, call.sealer),

@@ -26,6 +26,8 @@ export type ManagementSettings = {
   readonly budgetResetTime: string;
   /** Models that a file owns, by id: known, and read-only here. */
   readonly fileModels: ReadonlyMap<string, FileModel>;
+  /** Origins of the Key Vaults that models and credentials may refer to. */
+  readonly keyVaults: readonly string[];
 };
 
 /** A deployment of the configuration file. */

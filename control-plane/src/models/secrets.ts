@@ -1,3 +1,4 @@
+import { parseVaultReference } from '@aigateway/contract/key-vault';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { proxyError } from '../errors.ts';
 import type { Sealer } from '../http/call.ts';
@@ -20,23 +21,43 @@ const secretParams = new Set([
 
 const reference = /^(os\.environ|keyvault|oidc)\//;
 
+/** Parameters that may be a secret of a Key Vault. */
+const vaultParams = new Set(['api_key', 'client_secret']);
+
 /**
- * References are for the configuration file: over the API they would hand any variable of the process, its master key and root
- * secret among them, to an address that the same request names.
+ * Refuses references that are for the configuration file: over the API they would hand any variable of the process, its master key
+ * and root secret among them, to an address that the same request names. Secrets of the vaults that the operator gave free for that
+ * may be referred to.
  *
- * @throws ApiError 400 for a reference anywhere in the value
+ * @throws ApiError 400 naming what is not taken
  */
-export function checkNoReferences(value: JsonValue, param: string): void {
-  if (typeof value === 'string' && reference.test(value)) {
-    throw proxyError(
-      400,
-      'bad_request_error',
-      'References to variables and vaults are for the configuration file. Give the value itself, which is kept sealed, or put the entry into the file.',
-      param,
-    );
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const member of Object.values(value)) checkNoReferences(member, param);
+export function checkReferences(
+  params: JsonObject,
+  param: string,
+  vaults: readonly string[],
+): void {
+  if (!hasForeignReference(params, vaults)) return;
+  throw proxyError(
+    400,
+    'bad_request_error',
+    'References are for the configuration file, but for api_key and client_secret as keyvault/VAULT/NAME, with a vault that aigateway_settings.api_key_vaults names. Give the value itself, which is kept sealed, or put the entry into the file.',
+    param,
+  );
+}
+
+/** Whether parameters refer to something of the process, or to a vault that is not among those given free. */
+export function hasForeignReference(params: JsonObject, vaults: readonly string[]): boolean {
+  return Object.entries(params).some(([name, value]) => {
+    if (!refers(value)) return false;
+    const found = typeof value === 'string' ? parseVaultReference(value) : undefined;
+    return found === undefined || !vaultParams.has(name) || !vaults.includes(found.vault);
+  });
+}
+
+/** Whether a value is a reference, or holds one. */
+function refers(value: JsonValue): boolean {
+  if (typeof value === 'string') return reference.test(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(refers);
 }
 
 /** Tells whether the value of a parameter must never be shown. */

@@ -6,7 +6,7 @@ import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put, remove } from '../http/view.ts';
 import type { ModelDocument } from '../store/documents.ts';
 import type { newBody, patchBody } from './schema.ts';
-import { checkNoReferences, keptParams, sealParams, shownParams } from './secrets.ts';
+import { checkReferences, keptParams, sealParams, shownParams } from './secrets.ts';
 
 export async function createModel(call: Call, body: z.output<typeof newBody>): Promise<Outcome> {
   const modelId = body.model_info?.id ?? randomUUID();
@@ -21,7 +21,7 @@ export async function createModel(call: Call, body: z.output<typeof newBody>): P
   }
   const at = timestamp(call);
   const params = body.litellm_params as JsonObject;
-  checkNoReferences(params, 'litellm_params');
+  checkReferences(params, 'litellm_params', call.settings.keyVaults);
   const model: ModelDocument = {
     model_id: modelId,
     model_name: body.model_name,
@@ -45,7 +45,7 @@ export async function updateModel(
 ): Promise<Outcome> {
   const current = await requireModel(call, modelId);
   const given = (sent.litellm_params ?? {}) as JsonObject;
-  checkNoReferences(given, 'litellm_params');
+  checkReferences(given, 'litellm_params', call.settings.keyVaults);
   const params = sealParams(given, call.sealer);
   const next: ModelDocument = {
     ...current,

@@ -30,6 +30,30 @@ export function azureCloudOf(origin: string): AzureCloud {
   return sovereignClouds.find(({ suffix }) => hostname.endsWith(suffix)) ?? publicCloud;
 }
 
+const vaultClouds: readonly (AzureCloud & { suffix: string })[] = [
+  {
+    suffix: '.vault.usgovcloudapi.net',
+    authorityHost: 'https://login.microsoftonline.us',
+    scope: 'https://vault.usgovcloudapi.net/.default',
+  },
+  {
+    suffix: '.vault.azure.cn',
+    authorityHost: 'https://login.chinacloudapi.cn',
+    scope: 'https://vault.azure.cn/.default',
+  },
+];
+
+/** The same for Key Vaults: what their tokens are for, and who issues them. */
+export function vaultCloudOf(vault: string): AzureCloud {
+  const { hostname } = new URL(vault);
+  return (
+    vaultClouds.find(({ suffix }) => hostname.endsWith(suffix)) ?? {
+      authorityHost: publicCloud.authorityHost,
+      scope: 'https://vault.azure.net/.default',
+    }
+  );
+}
+
 /** Whether an authority belongs to Microsoft: only then can it be looked up among the known ones. */
 export function isKnownAuthority(authorityHost: string): boolean {
   const { hostname } = new URL(authorityHost);

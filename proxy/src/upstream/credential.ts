@@ -1,6 +1,11 @@
 import { hash } from 'node:crypto';
 import type { Environment } from '@aigateway/contract/environment-config';
-import type { CredentialRecord, DialectName, SecretReference } from '@aigateway/contract/records';
+import type {
+  CredentialMethod,
+  CredentialRecord,
+  DialectName,
+  SecretReference,
+} from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import { azureCloudOf } from './azure-cloud.ts';
@@ -12,7 +17,10 @@ import {
 } from './entra-token.ts';
 import type { Header } from './headers.ts';
 import { SecretHeader } from './secret-header.ts';
-import { TokenSource, type FetchToken, type TokenEvent } from './token-source.ts';
+import type { FreshEvent, FreshValue } from './fresh-value.ts';
+import { TokenSource, type FetchToken } from './token-source.ts';
+import { createVaultClient } from './vault-client.ts';
+import { VaultSecrets, type GetVaultSecret } from './vault-secrets.ts';
 
 /** How one upstream is authenticated to. */
 export interface Credential {
@@ -42,15 +50,22 @@ export interface Credentials {
   close(): void;
 }
 
-export type CredentialEvent = TokenEvent & { credential: string };
+/** What became of a credential's token, or of a secret of a vault. */
+export type CredentialEvent = FreshEvent & ({ credential: string } | { secret: string });
 
 export type CredentialsOptions = {
   clock: Clock;
   /** Where secret references of kind `env` and identity settings such as `AZURE_TENANT_ID` are looked up. */
   environment: Environment;
   onEvent: (event: CredentialEvent) => void;
+  /** How this process signs in to Key Vaults, where secrets may be. */
+  vaultIdentity?: CredentialMethod | undefined;
+  /** Authorities that vaults' certificates may be from besides the usual ones, PEM. */
+  caCertificates?: readonly string[] | undefined;
   /** Stands in for Entra ID; the default asks it through Microsoft's library. */
   fetchTokens?: (request: EntraTokenRequest) => FetchToken;
+  /** Stands in for Key Vaults; the default asks them through Microsoft's library. */
+  getSecret?: GetVaultSecret;
 };
 
 /** The credentials of one record, by origin. */
@@ -64,6 +79,14 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   const { environment, fetchTokens = createEntraTokenFetcher } = options;
   let bound = new WeakMap<CredentialRecord, Bound>();
   const sources = new Map<string, TokenSource>();
+  const vaults = new VaultSecrets({
+    clock: options.clock,
+    environment,
+    identity: options.vaultIdentity,
+    onEvent: options.onEvent,
+    fetchTokens,
+    getSecret: options.getSecret ?? createVaultClient(options.caCertificates),
+  });
 
   const sourceOf = (record: CredentialRecord, method: EntraMethod, origin: string): TokenSource => {
     const cloud = azureCloudOf(origin);
@@ -73,6 +96,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       authorityHost:
         record.authorityHost ?? configuredAuthority(method, environment) ?? cloud.authorityHost,
       environment,
+      vault: (reference) => vaults.get(reference),
     };
     const key = sourceKey(request);
     let source = sources.get(key);
@@ -85,6 +109,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return source;
   };
 
+  const ofSecret = (name: string, prefix: string, reference: SecretReference): Credential =>
+    reference.kind === 'vault'
+      ? vaultCredential(name, prefix, vaults.get(reference))
+      : staticCredential(name, prefix, reference, environment);
+
   const create = (record: CredentialRecord, origin: string, dialect: DialectName): Credential => {
     const { method } = record;
     switch (method.kind) {
@@ -92,10 +121,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
         return { header: () => null, renew: async () => {}, renewable: false };
       case 'api-key':
         return dialect === 'openai'
-          ? staticCredential('authorization', 'Bearer ', method.key, environment)
-          : staticCredential('api-key', '', method.key, environment);
+          ? ofSecret('authorization', 'Bearer ', method.key)
+          : ofSecret('api-key', '', method.key);
       case 'token':
-        return staticCredential('authorization', 'Bearer ', method.token, environment);
+        return ofSecret('authorization', 'Bearer ', method.token);
       case 'managed-identity':
       case 'workload-identity':
       case 'client-secret':
@@ -130,12 +159,14 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     get,
 
     async warm() {
-      await Promise.allSettled(Array.from(sources.values(), async (source) => source.header()));
+      const tokens = Array.from(sources.values(), async (source) => source.header());
+      await Promise.allSettled([...tokens, vaults.warm()]);
     },
 
     close() {
       bound = new WeakMap();
       sources.clear();
+      vaults.close();
     },
   };
 }
@@ -143,7 +174,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 function staticCredential(
   name: string,
   prefix: string,
-  reference: SecretReference,
+  reference: Exclude<SecretReference, { kind: 'vault' }>,
   environment: Environment,
 ): Credential {
   let header: SecretHeader | undefined;
@@ -160,6 +191,27 @@ function staticCredential(
     },
     renew: async () => {},
     renewable: false,
+  };
+}
+
+/** A key in a vault. A refusal has its newest version looked for: another key may have taken its place. */
+function vaultCredential(name: string, prefix: string, source: FreshValue<string>): Credential {
+  let secret: string | undefined;
+  let ready: SecretHeader | undefined;
+  const headerOf = (value: string): SecretHeader => {
+    if (ready === undefined || value !== secret) {
+      secret = value;
+      ready = new SecretHeader(name, prefix + value);
+    }
+    return ready;
+  };
+  return {
+    header() {
+      const value = source.value();
+      return value instanceof Promise ? orUnavailable(value.then(headerOf)) : headerOf(value);
+    },
+    renew: () => source.renew(),
+    renewable: true,
   };
 }
 
@@ -202,8 +254,9 @@ function sourceKey({ method, scope, authorityHost, environment }: EntraTokenRequ
   return JSON.stringify([fields, scope, authorityHost, variables]);
 }
 
-/** By value: what a variable holds can change under its name. */
+/** By value: what a variable holds can change under its name. What a vault holds is looked up under its own. */
 function secretKey(secret: SecretReference, environment: Environment): string {
+  if (secret.kind === 'vault') return `${secret.vault}/${secret.name}`;
   const value = secret.kind === 'env' ? environment[secret.name] : secret.value;
   return hash('sha256', value ?? '');
 }

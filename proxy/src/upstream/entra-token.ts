@@ -1,8 +1,10 @@
 import type { Environment } from '@aigateway/contract/environment-config';
+import type { VaultReference } from '@aigateway/contract/key-vault';
 import type { CredentialMethod, SecretReference } from '@aigateway/contract/records';
 import type * as IdentityLibrary from '@azure/identity';
 import type { AccessToken as AzureToken, TokenCredential } from '@azure/identity';
 import { isKnownAuthority } from './azure-cloud.ts';
+import type { FreshValue } from './fresh-value.ts';
 import type { AccessToken, FetchToken } from './token-source.ts';
 
 /** The ways to authenticate that end in a token of Entra ID. */
@@ -23,7 +25,12 @@ export type EntraTokenRequest = {
   scope: string;
   authorityHost: string;
   environment: Environment;
+  /** Where secrets of vaults come from; needed only by applications whose secret is there. */
+  vault?: VaultLookup;
 };
+
+/** What is known of a secret in a vault, and a look for a newer version. */
+export type VaultLookup = (reference: VaultReference) => FreshValue<string>;
 
 /** Longest that callers wait for an issuer. */
 const issuerTimeoutMs = 30_000;
@@ -47,15 +54,40 @@ export function createEntraTokenFetcher(request: EntraTokenRequest): FetchToken 
   return async (previous) => {
     try {
       const library = await loadIdentityLibrary(request.environment);
-      const credential = credentialOf(library, request);
-      const signal = AbortSignal.timeout(issuerTimeoutMs);
-      const token = await orAborted(getToken(credential, request.scope, previous, signal), signal);
-      if (token === null) throw new Error('the issuer gave no token');
-      return fromAzure(token);
+      const get = async (): Promise<AccessToken> => {
+        const credential = credentialOf(library, request, await applicationSecret(request));
+        const signal = AbortSignal.timeout(issuerTimeoutMs);
+        const fetched = getToken(credential, request.scope, previous, signal);
+        const token = await orAborted(fetched, signal);
+        if (token === null) throw new Error('the issuer gave no token');
+        return fromAzure(token);
+      };
+      return await get().catch(async (error: unknown) => {
+        // The secret may have been replaced since it was looked up.
+        if (!(await hasNewSecret(request))) throw error;
+        return get();
+      });
     } catch (error) {
       throw new Error(`no ${request.method.kind} token: ${wordsOf(error)}`);
     }
   };
+}
+
+/** What proves the application; undefined for methods without a secret. */
+async function applicationSecret(request: EntraTokenRequest): Promise<string | undefined> {
+  const { method, environment, vault } = request;
+  if (method.kind !== 'client-secret') return undefined;
+  if (method.secret.kind !== 'vault') return resolveSecret(method.secret, environment);
+  if (vault === undefined) throw new Error('its secret is in a Key Vault that is not asked');
+  return vault(method.secret).value();
+}
+
+async function hasNewSecret({ method, vault }: EntraTokenRequest): Promise<boolean> {
+  if (method.kind !== 'client-secret' || method.secret.kind !== 'vault' || !vault) return false;
+  const secret = vault(method.secret);
+  const before = await secret.value();
+  await secret.renew();
+  return (await secret.value()) !== before;
 }
 
 async function loadIdentityLibrary(environment: Environment): Promise<typeof IdentityLibrary> {
@@ -79,6 +111,7 @@ function keepDirect(hosts: readonly (string | undefined)[]): void {
 function credentialOf(
   library: typeof IdentityLibrary,
   request: EntraTokenRequest,
+  secret: string | undefined,
 ): TokenCredential {
   const { method, authorityHost, environment } = request;
   const retryOptions = { maxRetries: issuerRetries };
@@ -106,7 +139,7 @@ function credentialOf(
       return new library.ClientSecretCredential(
         method.tenantId,
         method.clientId,
-        resolveSecret(method.secret, environment),
+        secret ?? '',
         options,
       );
     case 'client-certificate':
@@ -127,7 +160,10 @@ function credentialOf(
 }
 
 /** The value that a reference names. @throws Error when the environment does not hold it */
-export function resolveSecret(reference: SecretReference, environment: Environment): string {
+export function resolveSecret(
+  reference: Exclude<SecretReference, VaultReference>,
+  environment: Environment,
+): string {
   if (reference.kind === 'env') return required(environment, reference.name);
   if (reference.kind === 'inline') return reference.value;
   throw new Error('it is sealed with another root secret');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { FreshEvent } from './fresh-value.ts';
 import type { Header } from './headers.ts';
-import { TokenSource, type AccessToken, type TokenEvent } from './token-source.ts';
+import { TokenSource, type AccessToken } from './token-source.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -11,7 +12,7 @@ function setUp(lifeMs = 60 * minute, refreshAfterMs?: number) {
   let issued = 0;
   let outage: Error | undefined;
   const previous: (string | undefined)[] = [];
-  const events: TokenEvent[] = [];
+  const events: FreshEvent[] = [];
   const source = new TokenSource(
     { now: () => now },
     async (old) => {
