@@ -51,6 +51,11 @@ export function usageLeaseKey(producer: string): string {
   return `${prefix}:usage:{${producer}}:lease`;
 }
 
+/** The usage record of a background response that was charged by estimate. String, 31 days, or until it is corrected. */
+export function estimateKey(id: string): string {
+  return `${prefix}:estimate:${id}`;
+}
+
 /** What is counted for a holder of limits. A budget's window, `total` for one that never resets, is part of its name. */
 export type LimitCounter = 'requests' | 'tokens' | 'parallel' | `budget:${string}`;
 

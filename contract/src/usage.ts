@@ -87,6 +87,11 @@ export type UsageRecord = {
   unpriced: boolean;
   serviceTier?: string | undefined;
   attempts: readonly AttemptRecord[];
+  /**
+   * Set on a correction: this is no request, but what an earlier record, charged by estimate, turned out to be. Tokens and cost
+   * are the differences to it, below zero too, all else is that record's. However many have the same id here, the first counts.
+   */
+  corrects?: string | undefined;
 };
 
 /** One usage record with the place that makes it countable once. */

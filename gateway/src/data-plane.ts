@@ -1,9 +1,10 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { openSecrets } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import type { UsageTransport } from '@aigateway/contract/usage';
 import type { Proxy, ProxyPorts } from '@aigateway/proxy/proxy';
+import { openEstimates } from '@aigateway/proxy/stores/file/estimates';
 import { openUsageSpool } from '@aigateway/proxy/stores/file/spool';
 import type { RoleInput } from './roles.ts';
 import type { SharedRedis } from './shared-redis.ts';
@@ -36,8 +37,9 @@ export async function startDataPlane(
   let { settings } = compiled.records;
   const shared = input.redis?.createLimiter(() => settings);
   const limiter = shared ?? ports.limiter;
+  const directory = resolve(compiled.server.dataDir);
   const usage = await openUsageSpool({
-    directory: resolve(compiled.server.dataDir),
+    directory,
     transport,
     onTrouble: (error) => {
       if (error !== undefined) logger.warn({ error }, 'usage waits on the disk');
@@ -51,6 +53,10 @@ export async function startDataPlane(
       ...(limiter !== undefined && { limiter }),
       logger,
       usage,
+      // The spool has its directory to itself.
+      estimates:
+        input.redis?.createEstimates() ??
+        (await openEstimates(join(directory, 'usage'), { now: Date.now })),
       findKey: (hash) => source.findKey(hash),
     },
   );

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SettingsRecord } from '@aigateway/contract/records';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
-import type { Limiter } from '@aigateway/proxy/ports';
+import type { Estimates, Limiter } from '@aigateway/proxy/ports';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
+import { createRedisEstimates } from '@aigateway/proxy/stores/redis/estimates';
 import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
 import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
 import { redisSettings } from './redis-settings.ts';
@@ -18,6 +19,8 @@ export type SharedRedis = {
   readonly client: RedisConnection['client'];
   /** Counts limits for all of them. Closed by whoever made it. */
   createLimiter(calendar: Calendar): Limiter & { close(): Promise<void> };
+  /** Holds for all of them what background responses were charged by. */
+  createEstimates(): Estimates;
   /** What a control plane publishes there. */
   createSource(): SnapshotSource;
   close(): Promise<void>;
@@ -50,6 +53,7 @@ export async function connectSharedRedis(input: RoleInput): Promise<SharedRedis>
         calendar,
         onEvent: (event) => logger.warn(event, 'limits'),
       }),
+    createEstimates: () => createRedisEstimates(connection.client),
     createSource: () =>
       createRedisSource({
         redis: connection.client,

@@ -17,7 +17,11 @@ export async function startStandalone(
   const proxy = await startWith(
     compiled.records,
     { ...input, compiled },
-    { logger: input.logger, ...(limiter !== undefined && { limiter }) },
+    {
+      logger: input.logger,
+      ...(limiter !== undefined && { limiter }),
+      ...(redis !== undefined && { estimates: redis.createEstimates() }),
+    },
   );
   return {
     proxy,

@@ -26,6 +26,10 @@ export class KeyTable {
     return this.#byHash.get(hash);
   }
 
+  findById(keyId: string): KeyRecord | undefined {
+    return this.#byId.get(keyId);
+  }
+
   /** Takes the place of the record with the same id; secrets that it no longer names stop working. */
   put(key: KeyRecord): void {
     this.delete(key.keyId);

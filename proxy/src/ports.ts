@@ -44,10 +44,24 @@ export type Refusal = {
   retryAfterMs: number;
 };
 
+/** What a call that ended earlier was charged too little, or too much. */
+export type SpendCorrection = {
+  scopes: readonly LimitScope[];
+  /** Nano-USD to be charged on top; below zero = charged too much. */
+  moreNanoUsd: number;
+  /** When the call began, in milliseconds since the epoch. */
+  startedAt: number;
+};
+
 /** Admission. All scopes grant or none does. */
 export interface Limiter {
   /** Answers at once whenever it can: a promise only when the grant needs a round trip. */
   reserve(request: LimitRequest): Reservation | Refusal | Promise<Reservation | Refusal>;
+  /**
+   * Sets budgets right. As with settling, what was charged too much goes back to the window it was taken from, or is lost with it;
+   * what is charged on top is charged now.
+   */
+  correct(correction: SpendCorrection): Promise<void>;
 }
 
 /** Who a request is accounted to. A `KeyRecord` is one. */
@@ -76,10 +90,27 @@ export type OpenedCall = {
     | undefined;
 };
 
-/** Where usage records go. `open` is called for every admitted request, `settle` exactly once for each. */
+/** The account of a record that belongs to no admitted request: a correction. */
+export const noAccount = 0;
+
+/**
+ * Records of calls that were charged by estimate and whose real usage is yet to be known, by an id that names what they made.
+ * Each is kept for {@link estimateLifeMs}.
+ */
+export interface Estimates {
+  hold(id: string, record: UsageRecord): Promise<void>;
+  find(id: string): Promise<UsageRecord | undefined>;
+  /** @returns whether it was there: true for one of all that ask */
+  drop(id: string): Promise<boolean>;
+}
+
+/** Azure keeps a stored response for 30 days. */
+export const estimateLifeMs = 31 * 86_400_000;
+
+/** Where usage records go. `open` is called for every admitted request, `settle` exactly once for each, and for each correction. */
 export interface UsageSink {
   /**
-   * @returns the account to settle
+   * @returns the account to settle, above {@link noAccount}
    * @throws GatewayError `accounting_unavailable` when nothing more can be taken in
    */
   open(call: OpenedCall, startedAt: number): number;

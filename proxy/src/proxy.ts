@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { RequestHandler } from 'express';
 import type { KeyRecord, Records } from '@aigateway/contract/records';
 import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
+import { Corrections } from './accounting/corrections.ts';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
 import { createApp } from './app.ts';
@@ -19,13 +20,14 @@ import { createOpsServer, type Readiness } from './ops.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { Heartbeat } from './pipeline/heartbeat.ts';
 import { handle } from './pipeline/pipeline.ts';
-import type { Clock, Limiter, UsageSink } from './ports.ts';
+import type { Clock, Estimates, Limiter, UsageSink } from './ports.ts';
 import { IdTagger } from './routing/affinity.ts';
 import { Deployments } from './routing/deployments.ts';
 import { standing } from './routing/health.ts';
 import { Prober } from './pipeline/probes.ts';
 import { KeyTable } from './key-table.ts';
 import { checkSchema, Snapshot } from './snapshot.ts';
+import { MemoryEstimates } from './stores/memory/estimates.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
 import { createMemoryUsageSink } from './stores/memory/usage-sink.ts';
 import { AccessLog } from './telemetry/access-log.ts';
@@ -41,6 +43,7 @@ export type ProxyPorts = {
   readonly random?: () => number;
   readonly limiter?: Limiter;
   readonly usage?: UsageSink;
+  readonly estimates?: Estimates;
   /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
   readonly findKey?: (hash: string) => Promise<KeyRecord | undefined>;
   /** Answers paths that the proxy does not have, and passes on those that nobody has: the management API of an embedded control plane. */
@@ -102,10 +105,14 @@ export async function startProxy(
   const limiter =
     ports.limiter ?? createMemoryLimiter({ clock, calendar: () => snapshot?.records.settings });
   const outputMeans = new OutputMeans();
-  const meter = new Meter({
-    clock,
-    sink: ports.usage ?? createMemoryUsageSink({}),
-    means: outputMeans,
+  const sink = ports.usage ?? createMemoryUsageSink({});
+  const meter = new Meter({ clock, sink, means: outputMeans });
+  const corrections = new Corrections({
+    estimates: ports.estimates ?? new MemoryEstimates(clock),
+    sink,
+    limiter,
+    onRecord: (record) => accessLog.corrected(clock.now(), record),
+    onTrouble: (error) => logger.warn({ error }, 'a background response stays charged by estimate'),
   });
   const deployments = new Deployments(clock);
   const transport = createTransport(options.transport);
@@ -146,6 +153,7 @@ export async function startProxy(
     deployments,
     limiter,
     meter,
+    corrections,
     outputMeans,
     transport,
     credentials,
@@ -217,7 +225,7 @@ export async function startProxy(
     clearInterval(closing);
     server.closeAllConnections();
     await closed;
-    await Promise.race([meter.whenIdle(), delay(1000)]);
+    await Promise.race([meter.whenIdle().then(() => corrections.whenIdle()), delay(1000)]);
     await transport.close();
     credentials.close();
     accessLog.flush();

@@ -28,6 +28,10 @@ export class Snapshot {
     return this.#keys.find(hash);
   }
 
+  keyById(keyId: string): KeyRecord | undefined {
+    return this.#keys.findById(keyId);
+  }
+
   credential(id: string): CredentialRecord | undefined {
     return this.#credentials.get(id);
   }

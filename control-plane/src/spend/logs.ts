@@ -202,6 +202,7 @@ async function logRows(call: Call, records: readonly UsageRecord[]): Promise<Jso
         attempted_retries: Math.max(0, record.attempts.length - 1),
         outcome: record.outcome,
         status_code: record.status,
+        is_correction: record.corrects !== undefined,
       },
     };
   });

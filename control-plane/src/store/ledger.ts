@@ -85,6 +85,9 @@ export interface Ledger {
    * and are passed over; records, sums and mark change together or not at all. One that does not follow the mark is not taken, nor is
    * any after it: what lies between would never be counted. The mark that comes back is then below the last sequence given.
    *
+   * A correction is no request: it adds its differences to the sums of the hour and day of what it corrects, and only if none with
+   * the same `corrects` was counted before, by whichever producer.
+   *
    * @returns the producer's mark: every event up to it is counted
    * @throws {RangeError} for an amount or a time that is none; no event was taken
    */

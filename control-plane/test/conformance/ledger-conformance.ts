@@ -175,6 +175,42 @@ export function describeLedger(name: string, create: CreateStore): void {
       expect(await ledger().spend({ dimension: 'key', ids: ['no-amount'] })).toEqual(new Map());
     });
 
+    it('counts one correction of an estimate, whoever gives it, in whatever order', async () => {
+      const record = usageRecord({ keyId: 'background', requestId: 'b-1', costNanoUsd: 9_000 });
+      const correction: UsageRecord = {
+        ...record,
+        tokens: { ...noTokens, input: 2, output: -4 },
+        costNanoUsd: -5_000,
+        corrects: 'background-1',
+      };
+      const upwards = { ...correction, costNanoUsd: 7, corrects: 'background-2' };
+      // It may overtake what it corrects, which came by another producer.
+      const first = [
+        { sequence: 1, record: correction },
+        { sequence: 2, record: correction },
+      ];
+      expect(await ledger().append('corrects-1', first)).toBe(2);
+      expect(await ledger().append('corrected', [{ sequence: 1, record }])).toBe(1);
+      const second = [
+        { sequence: 1, record: correction },
+        { sequence: 2, record: upwards },
+      ];
+      expect(await ledger().append('corrects-2', second)).toBe(2);
+
+      const asked = { dimension: 'key' as const, ids: ['background'] };
+      expect(await ledger().spend(asked)).toEqual(new Map([['background', 4_007]]));
+      const [day] = await ledger().activity({ ...asked, fromDay: today, toDay: today });
+      const { tokens } = record;
+      expect(day?.sums).toMatchObject({
+        requests: 1,
+        failed: 0,
+        inputTokens: tokens.input + 4,
+        outputTokens: tokens.output - 8,
+        costNanoUsd: 4_007,
+      });
+      expect(await logsOf(ledger(), { requestId: 'b-1' })).toHaveLength(3);
+    });
+
     it('takes any text that a caller put into a request', async () => {
       const texts = [
         '\0',

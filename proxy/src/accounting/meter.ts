@@ -7,6 +7,7 @@ import {
   type UsageRecord,
   type UsageSource,
 } from '@aigateway/contract/usage';
+import type { BackgroundResponse } from './corrections.ts';
 import type { Clock, OpenedCall, Reservation, UsageSink } from '../ports.ts';
 
 /** Takes in the output of answers, for later estimates. */
@@ -47,6 +48,8 @@ export type RequestEnd = {
   /** When the first output was there, in milliseconds since the epoch. */
   firstOutputAt?: number | undefined;
   attempts: readonly AttemptRecord[];
+  /** Set where usage was not known yet of a response that is generated in the background, or where it has become known. */
+  background?: BackgroundResponse | undefined;
 };
 
 export type MeterCounts = {

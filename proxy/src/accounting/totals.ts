@@ -13,10 +13,12 @@ export function noUsage(): UsageTotals {
   return { requests: 0, failures: 0, tokens: { ...noTokens }, costNanoUsd: 0 };
 }
 
-/** Adds a record to the totals, which it changes. */
+/** Adds a record to the totals, which it changes. A correction is no request. */
 export function addUsage(totals: UsageTotals, record: UsageRecord): void {
-  totals.requests += 1;
-  if (record.outcome !== 'completed') totals.failures += 1;
+  if (record.corrects === undefined) {
+    totals.requests += 1;
+    if (record.outcome !== 'completed') totals.failures += 1;
+  }
   totals.costNanoUsd += record.costNanoUsd;
   const { tokens } = totals;
   tokens.input += record.tokens.input;

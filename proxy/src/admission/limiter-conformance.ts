@@ -262,6 +262,31 @@ export function describeLimiter(
     );
 
     it(
+      'sets right later what a call was charged, whoever charged it',
+      withLimiter(async (limiter, clock) => {
+        const key = scope('api_key', { budgets: [{ maxNanoUsd: 100, window: '1h' }] });
+        const correct = (moreNanoUsd: number, startedAt: number) =>
+          limiter.correct({ scopes: [key, key], moreNanoUsd, startedAt });
+        granted(await reserve(limiter, [key], 0, 90)).settle({ tokens: 0, costNanoUsd: 90 });
+        await correct(-80, noon);
+        expect(refused(await reserve(limiter, [key], 0, 91)).remaining).toBe(90);
+        await correct(5, noon);
+        expect(refused(await reserve(limiter, [key], 0, 91)).remaining).toBe(85);
+        // Never below nothing.
+        await correct(-1000, noon);
+        granted(await reserve(limiter, [key], 0, 100)).settle({ tokens: 0, costNanoUsd: 100 });
+        refused(await reserve(limiter, [key], 0, 1));
+
+        clock.advance(3_600_000);
+        granted(await reserve(limiter, [key], 0, 40)).settle({ tokens: 0, costNanoUsd: 40 });
+        await correct(-30, noon);
+        expect(refused(await reserve(limiter, [key], 0, 61)).remaining).toBe(60);
+        await correct(10, noon);
+        expect(refused(await reserve(limiter, [key], 0, 61)).remaining).toBe(50);
+      }),
+    );
+
+    it(
       'never resets a budget without a window',
       withLimiter(async (limiter, clock) => {
         const key = scope('api_key', { budgets: [{ maxNanoUsd: 10 }] });

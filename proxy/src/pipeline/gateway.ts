@@ -1,3 +1,4 @@
+import type { Corrections } from '../accounting/corrections.ts';
 import type { Meter } from '../accounting/meter.ts';
 import type { OutputMeans } from '../admission/estimate.ts';
 import type { Clock, Limiter } from '../ports.ts';
@@ -39,6 +40,7 @@ export type Gateway = {
   readonly deployments: Deployments;
   readonly limiter: Limiter;
   readonly meter: Meter;
+  readonly corrections: Corrections;
   readonly outputMeans: OutputMeans;
   readonly transport: Transport;
   readonly credentials: Credentials;

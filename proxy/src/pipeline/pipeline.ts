@@ -7,6 +7,7 @@ import { GatewayError } from '../errors.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { authenticate, authenticateNewer, type Caller } from './authenticate.ts';
 import { authorize, authorizeRoute, type Grant } from './authorize.ts';
+import { accountBackground } from './background.ts';
 import { clientAddress } from './client-address.ts';
 import type { Gateway } from './gateway.ts';
 import { limit } from './limit.ts';
@@ -129,6 +130,7 @@ async function serve(
   });
   const record = admission.settle(end);
   if (record === undefined) return;
+  if (end.background !== undefined) accountBackground(end.background, record, grant, gateway);
   gateway.metrics.settled(call.match.endpoint.name, model.group, record);
   gateway.accessLog.settled(
     call.match.endpoint.name,

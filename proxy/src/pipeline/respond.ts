@@ -1,16 +1,10 @@
-import { lookUp, priceOf } from '@aigateway/contract/prices';
 import type { JsonObject } from '@aigateway/contract/records';
-import {
-  noTokens,
-  type AttemptRecord,
-  type Outcome,
-  type TokenCounts,
-} from '@aigateway/contract/usage';
-import { costNanoUsd } from '../accounting/cost.ts';
+import { noTokens, type AttemptRecord, type Outcome } from '@aigateway/contract/usage';
+import { estimateId, type BackgroundResponse } from '../accounting/corrections.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { Tail } from '../accounting/tail.ts';
 import { estimateUsage } from '../accounting/usage-reader.ts';
-import { usageFromTail, type TailUsage } from '../accounting/usage-tail.ts';
+import { usageFromTail } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
 import { eventObject } from '../operations/operation.ts';
@@ -19,18 +13,18 @@ import type { ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
 import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
 import type { TransportError } from '../upstream/transport.ts';
+import { answerCost } from './answer-cost.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
-import { memberValue } from './body.ts';
+import { endedResponse, isBackground } from './background.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
-import type { Call } from './read.ts';
 import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
-import { spilledTo, spilloverPrices } from './spillover.ts';
+import { spilledTo } from './spillover.ts';
 import { responseRewrite } from './state.ts';
 
 export type Answered = Extract<AttemptResult, { kind: 'stream' | 'whole' }>;
@@ -67,10 +61,11 @@ async function respondWhole(
 ): Promise<Delivered> {
   const { grant, gateway, reply } = input;
   const used = usedBy(input, result.body, result.body.length, false);
+  const background = backgroundIn(input, used, result.body, () => parseAnswer(result.body));
   const firstOutputAt = gateway.clock.now();
   const ended = (outcome: Outcome, status: number): Delivered => ({
     kind: 'delivered',
-    end: requestEnd(input, used, outcome, status, firstOutputAt),
+    end: requestEnd(input, used, outcome, status, firstOutputAt, background),
   });
   const closed = whenClosed(reply);
   let body: Buffer | string;
@@ -189,9 +184,11 @@ async function respondStream(
   const finished = await closed;
   const used = usedBy(input, tail.bytes(), tail.seenBytes, result.events);
   const outcome = interrupted ? 'interrupted' : finished ? 'completed' : 'aborted';
+  const created = () => responseIn(firstData(result.held));
+  const background = backgroundIn(input, used, tail.bytes(), created);
   return {
     kind: 'delivered',
-    end: requestEnd(input, used, outcome, reply.status, firstOutputAt),
+    end: requestEnd(input, used, outcome, reply.status, firstOutputAt, background),
   };
 }
 
@@ -214,6 +211,9 @@ function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: bo
   const { grant, prepared, admitted } = input;
   if (!grant.call.match.endpoint.metered) return nothingUsed;
   const seen = usageFromTail(tail, prepared.upstream.name);
+  const { record } = input.state;
+  const other = spilledTo(input.result.headers, record);
+  const { deployments } = grant.snapshot.records;
   if (seen === undefined) {
     const { estimate } = admitted;
     // What passed of a background response is its envelope: it is generated after this request has ended.
@@ -222,43 +222,17 @@ function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: bo
       : estimateUsage({ inputTokens: estimate.input, outputBytes: seenBytes, stream });
     return {
       usage: { tokens, source: 'estimated' },
-      costNanoUsd: costOf(tokens, input, undefined),
+      costNanoUsd: answerCost(tokens, record, other, undefined, deployments),
       serviceTier: undefined,
       servedModel: undefined,
     };
   }
   return {
     usage: { tokens: seen.tokens, source: 'measured' },
-    costNanoUsd: costOf(seen.tokens, input, seen),
+    costNanoUsd: answerCost(seen.tokens, record, other, seen, deployments),
     serviceTier: seen.serviceTier,
     servedModel: seen.model,
   };
-}
-
-function isBackground({ body, scan, operation }: Call): boolean {
-  return operation.name === 'responses' && memberValue(body, scan, 'background') === true;
-}
-
-/**
- * By the deployment's prices; where its name says nothing (a wildcard), by those of the model that Azure says it was. What
- * Azure itself passed on is not paid by provisioned capacity: then the other deployment's count, else the model's.
- *
- * @returns undefined where no price is known
- */
-function costOf(
-  tokens: TokenCounts,
-  { grant, result, state: { record } }: RespondInput,
-  seen: TailUsage | undefined,
-): number | undefined {
-  const other = spilledTo(result.headers, record);
-  const listed =
-    other === undefined
-      ? record.prices
-      : (spilloverPrices(grant.snapshot.records.deployments, record, other) ??
-        (seen?.model === undefined ? undefined : lookUp(seen.model)?.prices) ??
-        record.prices);
-  const price = priceOf(listed, seen?.model);
-  return price === undefined ? undefined : costNanoUsd(tokens, price, seen?.serviceTier);
 }
 
 function answerStream(
@@ -288,13 +262,44 @@ function begunAnswer(input: RespondInput, held: readonly Buffer[]): JsonObject {
   const { grant, prepared, state, gateway } = input;
   const unbegun = unbegunAnswer(grant);
   if (prepared.bridge !== undefined || grant.call.operation.name !== 'responses') return unbegun;
-  const lines = Buffer.concat(held).toString().split('\n');
-  const data = lines.find((line) => line.startsWith('data:'))?.slice('data:'.length) ?? '';
+  const data = firstData(held);
   const rewrite = responseRewrite(grant.call, grant.key.ownerId, state.record, gateway.tagger);
-  const response = eventObject({ event: '', data: rewrite?.apply(data) ?? data })?.['response'];
-  if (typeof response !== 'object' || response === null || Array.isArray(response)) return unbegun;
+  const response = responseIn(rewrite?.apply(data) ?? data);
+  if (response === undefined) return unbegun;
   const isAlias = grant.snapshot.records.settings.responseModel === 'alias';
   return isAlias ? { ...response, model: grant.asked } : response;
+}
+
+/** The data of the first event of a stream. */
+function firstData(held: readonly Buffer[]): string {
+  const lines = Buffer.concat(held).toString().split('\n');
+  return lines.find((line) => line.startsWith('data:'))?.slice('data:'.length) ?? '';
+}
+
+function responseIn(data: string): JsonObject | undefined {
+  const response = eventObject({ event: '', data })?.['response'];
+  if (typeof response !== 'object' || response === null || Array.isArray(response))
+    return undefined;
+  return response;
+}
+
+/**
+ * A background response whose usage is known only now, or not yet.
+ *
+ * @param created - the answer to the request that created one
+ */
+function backgroundIn(
+  { grant: { call }, state: { record } }: RespondInput,
+  { usage }: Used,
+  tail: Buffer,
+  created: () => JsonObject | undefined,
+): BackgroundResponse | undefined {
+  if (call.match.endpoint.kind === 'stored') return endedResponse(call, record, tail);
+  if (usage?.source !== 'estimated' || !isBackground(call)) return undefined;
+  const id = created()?.['id'];
+  return typeof id === 'string'
+    ? { id: estimateId(record.resource.id, id), seen: undefined }
+    : undefined;
 }
 
 /** An answer of which the caller knows no more than what it asked for. */
@@ -312,6 +317,7 @@ function requestEnd(
   outcome: Outcome,
   status: number,
   firstOutputAt: number,
+  background: BackgroundResponse | undefined,
 ): RequestEnd {
   return {
     outcome,
@@ -326,6 +332,7 @@ function requestEnd(
     upstreamOperation: prepared.upstream.name,
     firstOutputAt,
     attempts,
+    background,
   };
 }
 

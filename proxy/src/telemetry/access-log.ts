@@ -57,6 +57,35 @@ export class AccessLog {
     );
   }
 
+  /** What an earlier call was charged by estimate has been set right: amounts are the differences. */
+  corrected(now: number, record: UsageRecord): void {
+    const { tokens } = record;
+    const fields = {
+      level: 'info',
+      time: timeText(now),
+      event: 'correction',
+      requestId: record.requestId,
+      corrects: record.corrects,
+      keyId: record.keyId,
+      ownerId: record.ownerId,
+      model: record.model,
+      inputTokens: tokens.input,
+      outputTokens: tokens.output,
+      cachedTokens: tokens.cachedInput,
+      reasoningTokens: tokens.reasoning,
+      costNanoUsd: record.costNanoUsd,
+      unpriced: record.unpriced || undefined,
+      teamId: record.teamId,
+      userId: record.userId,
+      organizationId: record.organizationId,
+      customerId: record.customerId,
+      deploymentId: record.deploymentId,
+      servedModel: record.servedModel,
+      tags: record.tags.length === 0 ? undefined : record.tags,
+    };
+    this.#line(JSON.stringify(fields));
+  }
+
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -58,12 +58,14 @@ describe.skipIf(!hasRedisServer)('with a redis-server', () => {
 /** Each request goes to the next one; what is due by then has been looked after. */
 function takingTurns(limiters: readonly RedisLimiter[]): Limiter {
   let turn = 0;
+  const next = async (): Promise<RedisLimiter> => {
+    for (const limiter of limiters) await limiter.tend();
+    const limiter = limiters[(turn += 1) % limiters.length];
+    if (limiter === undefined) throw new Error('no limiters');
+    return limiter;
+  };
   return {
-    reserve: async (request) => {
-      for (const limiter of limiters) await limiter.tend();
-      const limiter = limiters[(turn += 1) % limiters.length];
-      if (limiter === undefined) throw new Error('no limiters');
-      return limiter.reserve(request);
-    },
+    reserve: async (request) => (await next()).reserve(request),
+    correct: async (correction) => (await next()).correct(correction),
   };
 }

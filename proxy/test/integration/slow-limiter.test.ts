@@ -17,6 +17,7 @@ function slowLimiter() {
       await answered.promise;
       return inner.reserve(request);
     },
+    correct: (correction) => inner.correct(correction),
   };
   return { limiter, asked: asked.promise, answer: answered.resolve };
 }

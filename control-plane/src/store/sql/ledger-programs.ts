@@ -138,8 +138,10 @@ export function ledgerPrograms(dialect: Dialect) {
         return { missingDays: given.flatMap(({ day }) => (known.has(day) ? [] : [day])) };
       }
 
-      for (const [day, ofDay] of days) yield* insertRecords(day, producer, ofDay);
-      const { hourly, daily } = sumUsage(fresh.map(({ record }) => record));
+      const counted = yield* withoutRepeatedCorrections(fresh);
+      for (const [day, ofDay] of Map.groupBy(counted, ({ record }) => dayOf(record.startedAt)))
+        yield* insertRecords(day, producer, ofDay);
+      const { hourly, daily } = sumUsage(counted.map(({ record }) => record));
       yield* addSums('usage_hour', hourKey, hourly);
       yield* addSums('usage_daily', dailyKey, daily);
       yield* query(sql`update usage_mark set sequence = ${mark} where producer = ${producer}`);
@@ -228,6 +230,24 @@ export function ledgerPrograms(dialect: Dialect) {
       return rows;
     },
   };
+
+  /** Without the corrections of what was corrected before, by this producer or another. */
+  function* withoutRepeatedCorrections(
+    events: readonly LedgerEvent[],
+  ): Program<readonly LedgerEvent[]> {
+    const given = new Set(events.flatMap(({ record }) => record.corrects ?? []));
+    if (given.size === 0) return events;
+    const ids = [...given].toSorted().map((id) => ({ id: toColumn(id) }));
+    const added = yield* query<{ id: string }>(sql`
+      insert into usage_correction (id) select id from ${dialect.rows(ids, { id: 'text' })}
+      where true
+      order by id
+      on conflict (id) do nothing returning id`);
+    const fresh = new Set(added.map(({ id }) => id));
+    return events.filter(
+      ({ record: { corrects } }) => corrects === undefined || fresh.delete(toColumn(corrects)),
+    );
+  }
 
   function* insertRecords(
     day: string,

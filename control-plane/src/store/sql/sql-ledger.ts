@@ -90,10 +90,11 @@ function placeOf(after: string): RecordPage['after'] {
 
 /** What is no number here would spoil sums for good. */
 function checkEvent({ sequence, record }: LedgerEvent): void {
-  const { startedAt, tokens, costNanoUsd } = record;
-  const amounts = { sequence, startedAt, costNanoUsd, ...tokens };
-  for (const [name, amount] of Object.entries(amounts)) {
-    if (!Number.isSafeInteger(amount) || amount < 0) {
+  const { startedAt, tokens, costNanoUsd, corrects } = record;
+  const used = { costNanoUsd, ...tokens };
+  for (const [name, amount] of Object.entries({ sequence, startedAt, ...used })) {
+    const least = corrects !== undefined && name in used ? -Infinity : 0;
+    if (!Number.isSafeInteger(amount) || amount < least) {
       throw new RangeError(`${name} of usage record ${sequence} is no whole number`);
     }
   }

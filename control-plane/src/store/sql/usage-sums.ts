@@ -74,12 +74,14 @@ function add<Row extends object>(
   rows: Map<string, Row & LedgerSums>,
   name: string,
   row: Row,
-  { outcome, tokens, costNanoUsd }: UsageRecord,
+  { corrects, outcome, tokens, costNanoUsd }: UsageRecord,
 ): void {
   let sums = rows.get(name);
   if (!sums) rows.set(name, (sums = { ...row, ...noSums }));
-  sums.requests += 1;
-  sums.failed += outcome === 'completed' ? 0 : 1;
+  if (corrects === undefined) {
+    sums.requests += 1;
+    sums.failed += outcome === 'completed' ? 0 : 1;
+  }
   sums.inputTokens += tokens.input;
   sums.cachedInputTokens += tokens.cachedInput;
   sums.cacheWriteTokens += tokens.cacheWrite;

@@ -14,6 +14,7 @@ import type {
   RateStanding,
   Refusal,
   Reservation,
+  SpendCorrection,
   Spent,
 } from '../../ports.ts';
 import { later } from '../refusals.ts';
@@ -196,6 +197,22 @@ class InProcessLimiter implements MemoryLimiter {
     if (refusal !== undefined) return refusal;
     reservation.grant();
     return reservation;
+  }
+
+  correct({ scopes, moreNanoUsd, startedAt }: SpendCorrection): Promise<void> {
+    const nowMs = this.nowMs();
+    const counters = new Set<BudgetCounter>();
+    for (const scope of scopes) {
+      for (const { window } of scope.limits.budgets ?? []) {
+        const state = this.#stateOf(scope, nowMs, Math.floor(nowMs / minuteMs));
+        counters.add(this.#budgetOf(state, window, nowMs));
+      }
+    }
+    for (const counter of counters) {
+      if (moreNanoUsd > 0 || counter.startMs <= startedAt)
+        counter.used = Math.max(0, counter.used + moreNanoUsd);
+    }
+    return Promise.resolve();
   }
 
   snapshot(): ScopeStanding[] {

@@ -134,6 +134,22 @@ end
 return answer
 `;
 
+/**
+ * Takes an amount off what is granted of a budget, whoever it was granted to, if it was spent in the window that lasts.
+ *
+ * KEYS counter; ARGV amount, when it was spent, time unless that is Redis's own. Returns the time.
+ */
+export const refundScript = `
+local time = redis.call('TIME')
+local now = tonumber(ARGV[3]) or time[1] * 1000 + math.floor(time[2] / 1000)
+local stored = redis.call('HMGET', KEYS[1], 'start', 'end', 'used')
+local start, ends, used = tonumber(stored[1] or ''), tonumber(stored[2] or ''), tonumber(stored[3] or '')
+if used and now < ends and tonumber(ARGV[2]) >= start then
+  redis.call('HSET', KEYS[1], 'used', string.format('%.0f', math.max(0, used - ARGV[1])))
+end
+return {now}
+`;
+
 /** Says that a proxy is alive, and counts those that have said so of late. */
 export const heartbeatScript = `
 local time = redis.call('TIME')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { liveProxiesKey } from '@aigateway/contract/channels';
+import { limitKey, liveProxiesKey } from '@aigateway/contract/channels';
 import {
   isLimited,
   parallelRetryMs,
@@ -16,11 +16,12 @@ import type {
   RateStanding,
   Refusal,
   Reservation,
+  SpendCorrection,
   Spent,
 } from '../../ports.ts';
 import type { BudgetCalendar } from '../memory/limiter.ts';
 import { later } from '../refusals.ts';
-import { heartbeatScript, leaseScript } from './lease-script.ts';
+import { heartbeatScript, leaseScript, refundScript } from './lease-script.ts';
 import { minuteOf, type Meter } from './meter.ts';
 import {
   ScopeLease,
@@ -95,6 +96,7 @@ const offsetLifeMs = 10_000;
 /** The two scripts, as ioredis puts them on a client. */
 type Scripts = {
   aigatewayLease(keyCount: number, ...args: (string | number)[]): Promise<LeaseAnswer>;
+  aigatewayRefund(keyCount: number, ...args: (string | number)[]): Promise<[number]>;
   aigatewayHeartbeat(
     keyCount: number,
     ...args: (string | number)[]
@@ -130,6 +132,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
   constructor(options: RedisLimiterOptions) {
     const { redis } = options;
     redis.defineCommand('aigatewayLease', { lua: leaseScript });
+    redis.defineCommand('aigatewayRefund', { lua: refundScript });
     redis.defineCommand('aigatewayHeartbeat', { lua: heartbeatScript });
     this.#redis = redis as unknown as Scripts;
     this.#isCluster = redis.isCluster;
@@ -198,6 +201,33 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       return this.#reserveAsking(request.scopes, tokens, cost, nowMs);
     }
     return this.#take(request.scopes, tokens, cost, nowMs);
+  }
+
+  /**
+   * What is charged on top is this proxy's spend. What goes back may be another's, so it comes off what all together were granted.
+   *
+   * @throws when Redis does not answer
+   */
+  async correct({ scopes, moreNanoUsd, startedAt }: SpendCorrection): Promise<void> {
+    const more = whole(Math.abs(moreNanoUsd));
+    const nowMs = this.nowMs();
+    const corrected = new Set<Meter>();
+    for (const scope of scopes) {
+      for (const { window } of scope.limits.budgets ?? []) {
+        const lease = this.#leaseOf(scope, nowMs);
+        const meter = lease.budget(window);
+        if (corrected.has(meter)) continue;
+        corrected.add(meter);
+        if (moreNanoUsd > 0) {
+          meter.charge(more, nowMs);
+          if (!lease.isTended) this.watch(lease);
+          continue;
+        }
+        const clock = this.#options.timeOf === 'clock' ? this.#clock.now() : '';
+        const key = limitKey(lease.kind, lease.id, meter.counter);
+        await this.#call(() => this.#redis.aigatewayRefund(1, key, more, startedAt, clock));
+      }
+    }
   }
 
   /** Everything that is needed is there: takes it. */
