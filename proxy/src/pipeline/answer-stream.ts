@@ -1,6 +1,7 @@
 import type { JsonObject, Operation } from '@aigateway/contract/records';
 import type { SseEvent, StreamBridge } from '../bridge/bridge.ts';
-import { eventObject, type OperationFacts } from '../operations/operation.ts';
+import { eventObject } from '../operations/operation.ts';
+import { callerErrorEvent, type ErrorEventContext } from './error-event.ts';
 import { EventFilter } from '../stream/event-filter.ts';
 import { formatSseEvent, SseParser } from '../stream/sse.ts';
 
@@ -42,8 +43,10 @@ export type AnswerStreamOptions = {
   readonly model: string | undefined;
   /** The text that ends a stream for the caller with an error; for the upstream's own, in the form that all clients understand. */
   readonly errorEvent: (error: JsonObject) => string;
+  readonly errors: ErrorEventContext;
 };
 
+const blankLine = Buffer.from('\n\n');
 const done = Buffer.from('data: [DONE]\n\n');
 
 /** Streams of chat and text completions. */
@@ -55,7 +58,7 @@ class ChatStream implements AnswerStream {
   constructor(options: AnswerStreamOptions) {
     this.#options = options;
     this.#filter = new EventFilter(
-      options.model === undefined ? mayHaveNoChoices : always,
+      options.model === undefined ? mayMatterInChat : always,
       (event) => this.#rewrite(event),
     );
   }
@@ -84,6 +87,10 @@ class ChatStream implements AnswerStream {
 
   #rewrite(event: SseEvent): string | undefined {
     const { model } = this.#options;
+    if (event.data.includes('error')) {
+      const error = callerErrorEvent(event, this.#options.errors);
+      if (error !== undefined) return formatSseEvent(error);
+    }
     if (model === undefined && !noChoices.test(event.data)) return undefined;
     const chunk = eventObject(event);
     if (chunk === undefined) return undefined;
@@ -102,8 +109,26 @@ const always = (): boolean => true;
 
 /** An empty list is rare in a stream, and so is its bracket: one search for it is far quicker than one for the member's name. */
 const emptyList = Buffer.from('[]');
-const mayHaveNoChoices = (block: Buffer): boolean => block.includes(emptyList);
+const mayMatterInChat = (block: Buffer): boolean =>
+  block.includes(emptyList) || mayHoldError(block);
 const noChoices = /"choices"\s*:\s*\[\s*\]/;
+
+/** How Azure's chunks begin that hold a piece of an answer: those are not looked through for an error. */
+const pieceOfAnswer = Buffer.from('data: {"choices":[{');
+const errorWord = Buffer.from('error"');
+
+/** Whether any event of a block may be an error: a member, or what its `object` or `event` says it is. */
+function mayHoldError(block: Buffer): boolean {
+  for (let at = 0; at < block.length;) {
+    const blank = block.indexOf(blankLine, at);
+    const end = blank === -1 ? block.length : blank;
+    const headEnd = Math.min(at + pieceOfAnswer.length, block.length);
+    const isPiece = pieceOfAnswer.compare(block, at, headEnd) === 0;
+    if (!isPiece && block.subarray(at, end).includes(errorWord)) return true;
+    at = end + blankLine.length;
+  }
+  return false;
+}
 
 const doneAtEnd = /(?:^|\n)data: ?\[DONE\]\s*$/;
 const finishReason = /"finish_reason"\s*:\s*"/g;
@@ -130,19 +155,19 @@ class ResponsesStream implements AnswerStream {
     return this.#filter.end();
   }
 
-  #rewrite(event: SseEvent): string | undefined {
-    const type = event.event;
+  #rewrite(given: SseEvent): string | undefined {
+    const type = given.event;
+    const isError = type === 'response.failed' || type === 'error';
+    const event = (isError ? callerErrorEvent(given, this.#options.errors) : undefined) ?? given;
     if (type === 'response.completed' || type === 'response.incomplete') this.ending = 'complete';
-    else if (type === 'response.failed' || type === 'error') this.ending = 'failed';
+    else if (isError) this.ending = 'failed';
     const error = type === 'error' ? errorOf(event) : undefined;
     if (error !== undefined) return this.#options.errorEvent(error);
     let data = this.#options.rewriteData?.(event.data) ?? event.data;
     if (this.#options.model !== undefined) data = withModel(data, this.#options.model);
-    return data === event.data ? undefined : formatSseEvent({ event: type, data });
+    return data === given.data ? undefined : formatSseEvent({ event: type, data });
   }
 }
-
-const blankLine = Buffer.from('\n\n');
 
 /** Events that carry pieces of text and nothing else; nearly all events of a stream are of these kinds. */
 const pieceOfText =
@@ -178,14 +203,14 @@ function withModel(data: string, model: string): string {
 /** A stream of one operation made from the stream of another. */
 class BridgedStream implements AnswerStream {
   readonly #bridge: StreamBridge;
-  readonly #upstream: OperationFacts;
+  readonly #errors: ErrorEventContext;
   readonly #parser: SseParser;
   #text = '';
   ending: StreamEnding = 'cut';
 
-  constructor(bridge: StreamBridge, upstream: OperationFacts) {
+  constructor(bridge: StreamBridge, errors: ErrorEventContext) {
     this.#bridge = bridge;
-    this.#upstream = upstream;
+    this.#errors = errors;
     this.#parser = new SseParser((event) => this.#event(event));
   }
 
@@ -203,9 +228,9 @@ class BridgedStream implements AnswerStream {
   }
 
   #event(event: SseEvent): void {
-    if (mayBeError.test(event.data) && this.#upstream.meaning(event) === 'error')
-      this.ending = 'failed';
-    this.#text += this.#bridge.push(event);
+    const error = mayBeError.test(event.data) ? callerErrorEvent(event, this.#errors) : undefined;
+    if (error !== undefined) this.ending = 'failed';
+    this.#text += this.#bridge.push(error ?? event);
   }
 
   #take(): string | undefined {
@@ -228,7 +253,6 @@ export function nativeStream(operation: Operation, options: AnswerStreamOptions)
   return operation === 'responses' ? new ResponsesStream(options) : new ChatStream(options);
 }
 
-/** @param upstream - the operation that the upstream speaks */
-export function bridgedStream(bridge: StreamBridge, upstream: OperationFacts): AnswerStream {
-  return new BridgedStream(bridge, upstream);
+export function bridgedStream(bridge: StreamBridge, errors: ErrorEventContext): AnswerStream {
+  return new BridgedStream(bridge, errors);
 }

@@ -9,13 +9,14 @@ import { rateLimitHeaders } from '../admission/refusal.ts';
 import { GatewayError } from '../errors.ts';
 import { eventObject } from '../operations/operation.ts';
 import { litellmModelOf, type DeploymentState } from '../routing/deployments.ts';
-import type { ResolvedModel } from '../routing/models.ts';
+import { upstreamName, type ResolvedModel } from '../routing/models.ts';
 import { toCallerError, type UpstreamFailure } from '../upstream/failure.ts';
 import { callerHeaders, type UpstreamAnswerHeaders } from '../upstream/headers.ts';
 import type { TransportError } from '../upstream/transport.ts';
 import { answerCost } from './answer-cost.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
+import type { ErrorEventContext } from './error-event.ts';
 import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { endedResponse, isBackground } from './background.ts';
@@ -243,8 +244,15 @@ function answerStream(
   const { call, snapshot } = grant;
   const { settings } = snapshot.records;
   const { bridge } = prepared;
-  if (bridge !== undefined)
-    return bridgedStream(bridge.bridge.stream(bridge.context), prepared.upstream);
+  const errors: ErrorEventContext = {
+    capability: call.operation.name,
+    capacity: state.record.capacity,
+    names: { deployment: upstreamName(state.record, input.model), model: grant.asked },
+    now: gateway.clock.now(),
+    model: grant.asked,
+    sanitiseContentFilter: settings.sanitiseContentFilter,
+  };
+  if (bridge !== undefined) return bridgedStream(bridge.bridge.stream(bridge.context), errors);
   const rewrite = responseRewrite(call, grant.key.ownerId, state.record, gateway.tagger);
   return nativeStream(call.operation.name, {
     choices: call.choices,
@@ -254,6 +262,7 @@ function answerStream(
     rewriteEvery: rewrite?.every ?? false,
     model: settings.responseModel === 'alias' ? grant.asked : undefined,
     errorEvent,
+    errors,
   });
 }
 
