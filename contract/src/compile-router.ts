@@ -33,8 +33,9 @@ export function routerRecord(
   const aliases = aliasesOf(config);
   const record: RouterRecord = {
     strategy: strategyName(strategy),
-    latencyWindowMs: router.routing_strategy_args?.ttl ?? 3_600_000,
-    latencyBuffer: router.routing_strategy_args?.lowest_latency_buffer ?? 0,
+    latencyWindowMs: 3_600_000,
+    latencyBuffer: 0,
+    ...latencyFields(router.routing_strategy_args),
     retries:
       policy.DefaultRetries ?? router.num_retries ?? router.max_retries ?? litellm.num_retries ?? 2,
     retryPolicy: failurePolicy(policy, 'Retries'),
@@ -63,6 +64,7 @@ export function routerRecord(
     enforceRateLimits:
       checks.includes('enforce_model_rate_limits') || strategy === 'usage-based-routing-v2',
   };
+  checkStrategyArguments(config, report);
   checkNames(record, [...names, ...Object.keys(aliases)], report);
   const ignored = checks.filter((check) => check !== 'enforce_model_rate_limits');
   if (ignored.length > 0) {
@@ -84,6 +86,34 @@ function strategyName(name: ConfiguredStrategy): StrategyName {
   return name === 'usage-based-routing' ? 'usage-based-routing-v2' : name;
 }
 
+type StrategyArguments = NonNullable<Config['router_settings']>['routing_strategy_args'];
+type LatencyFields = Pick<ModelRecord, 'latencyWindowMs' | 'latencyBuffer' | 'latencySamples'>;
+
+function latencyFields(given: StrategyArguments): LatencyFields {
+  return {
+    ...optional('latencyWindowMs', given?.ttl),
+    ...optional('latencyBuffer', given?.lowest_latency_buffer),
+    ...optional('latencySamples', given?.max_latency_list_size),
+  };
+}
+
+/** Only latency-based routing has any; LiteLLM's `ttl` of the usage-based ones is how long it remembers a minute. */
+function checkStrategyArguments({ router_settings: router = {} }: Config, report: Report): void {
+  const check = (of: typeof router, path: ConfigPath, byDefault?: ConfiguredStrategy): void => {
+    const strategy = of.routing_strategy ?? byDefault ?? 'simple-shuffle';
+    const isGiven = Object.keys(latencyFields(of.routing_strategy_args)).length > 0;
+    if (isGiven && strategy !== 'latency-based-routing')
+      report.notice('inert', [...path, 'routing_strategy_args'], `${strategy} takes none`);
+  };
+  const { routing_groups: groups = [] } = router;
+  const isShared = groups.some(
+    ({ routing_strategy: strategy }) => strategy === 'latency-based-routing',
+  );
+  if (!isShared) check(router, ['router_settings']);
+  for (const [index, group] of groups.entries())
+    check(group, ['router_settings', 'routing_groups', index], router.routing_strategy);
+}
+
 type ConfiguredStrategy = StrategyName | 'usage-based-routing';
 
 /** What the router's settings say of single models. Names that are none are told, but do not stop the start. */
@@ -96,6 +126,7 @@ export function withRouting(
     config.router_settings ?? {};
   const names = models.map(({ name }) => name);
   const strategies = new Map<string, StrategyName>();
+  const latencies = new Map<string, LatencyFields>();
   for (const [index, group] of groups.entries()) {
     const path: ConfigPath = ['router_settings', 'routing_groups', index, 'models'];
     for (const model of group.models ?? []) {
@@ -103,6 +134,7 @@ export function withRouting(
       if (!names.includes(model)) report.notice('risk', path, notConfigured(model, names));
       if (group.routing_strategy !== undefined)
         strategies.set(model, strategyName(group.routing_strategy));
+      latencies.set(model, latencyFields(group.routing_strategy_args));
     }
   }
   for (const model of Object.keys(policies)) {
@@ -114,6 +146,7 @@ export function withRouting(
     return {
       ...record,
       ...optional('strategy', strategies.get(record.name)),
+      ...latencies.get(record.name),
       ...(policy !== undefined && { retryPolicy: failurePolicy(policy, 'Retries') }),
       ...optional('retries', policy?.DefaultRetries),
     };

@@ -346,6 +346,38 @@ describe('what is known of a deployment', () => {
     expect(notices(lost).filter((text) => /\b[no]\b.* is no/.test(text))).toHaveLength(2);
   });
 
+  it('takes what latency-based routing goes by, of all models and of some, and says where it has no effect', () => {
+    const settings = (router: object) => one({}, {}, { router_settings: router });
+    const latency = { routing_strategy: 'latency-based-routing' };
+    const compiled = settings({
+      ...latency,
+      routing_strategy_args: { ttl: 60, max_latency_list_size: 3 },
+      routing_groups: [
+        {
+          models: ['m'],
+          ...latency,
+          routing_strategy_args: { lowest_latency_buffer: 0.5, max_latency_list_size: 20 },
+        },
+      ],
+    });
+    expect(problems(compiled)).toEqual([]);
+    expect(compiled.records.router).toMatchObject({ latencyWindowMs: 60_000, latencySamples: 3 });
+    expect(compiled.records.models).toMatchObject([{ latencyBuffer: 0.5, latencySamples: 20 }]);
+    expect(notices(compiled).filter((text) => text.includes('takes none'))).toEqual([]);
+
+    const unused = settings({
+      routing_strategy: 'usage-based-routing',
+      routing_strategy_args: { ttl: 60 },
+    });
+    expect(notices(unused).join()).toContain('usage-based-routing takes none');
+    expect(
+      notices(settings({ ...latency, routing_strategy_args: { ttft_percentile: 90 } })).join(),
+    ).toContain('ttft_percentile');
+    expect(problems(settings({ ...latency, routing_strategy_args: { tll: 60 } })).join()).toContain(
+      'ttl',
+    );
+  });
+
   it('keeps ids over restarts and changed limits', () => {
     expect(first(one({ rpm: 5 })).id).toBe(first(one({ rpm: 6 })).id);
     expect(first(one({})).id).not.toBe(first(one({ model: 'azure/e' })).id);

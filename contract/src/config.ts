@@ -367,13 +367,19 @@ const credential = z.object({
   credential_info: inert('it is a description'),
 });
 
-const strategyArguments = z.looseObject({
+const strategyArguments = z.object({
   ttl: effective(time(anyTime), 'How long a latency counts', '3600'),
   lowest_latency_buffer: effective(
     decimal({ min: 0, max: 1000 }),
     'Share by which a latency may be above the best',
     '0',
   ),
+  max_latency_list_size: effective(
+    integer({ min: 1, max: 1000 }),
+    'How many of the last latencies of a deployment count',
+    '10',
+  ),
+  ttft_percentile: inert('the mean of the times to the first output decides'),
 });
 
 const budgetOfProvider = z.object({
@@ -419,7 +425,9 @@ const routingGroup = z.object({
   group_name: inert('it is a name only: callers ask for the models'),
   models: effective(texts(), 'Names of models; each in one group at most'),
   routing_strategy: effective(strategy, 'How one of their usable deployments is chosen'),
-  routing_strategy_args: inert('those of `router_settings` hold for all models'),
+  routing_strategy_args: strategyArguments
+    .optional()
+    .meta({ status: 'effective', description: "What of the router's counts otherwise for them" }),
 });
 
 const routerSettings = z.object({

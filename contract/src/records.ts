@@ -151,6 +151,10 @@ export type ModelRecord = {
   accessGroups: readonly string[];
   /** Overrides the router's strategy for this group. */
   strategy?: StrategyName;
+  /** Take the place of the router's, see {@link RouterRecord}. */
+  latencyWindowMs?: number;
+  latencyBuffer?: number;
+  latencySamples?: number;
   /** Takes the place of the router's `retryPolicy`. */
   retryPolicy?: { readonly [failure in FailureClass]?: number };
   /** Overrides the router's number of extra attempts. */
@@ -179,9 +183,11 @@ export type FailureClass =
 
 export type RouterRecord = {
   strategy: StrategyName;
-  /** `ttlMs` and `buffer` of latency-based routing. */
+  /** Latency-based routing: how long a measurement counts, and the share by which one may be above the best. */
   latencyWindowMs: number;
   latencyBuffer: number;
+  /** How many of the last measurements count. Absent = 10. */
+  latencySamples?: number;
   /** Extra attempts per model group. */
   retries: number;
   retryPolicy: { readonly [failure in FailureClass]?: number };

@@ -85,7 +85,7 @@ function sections(): Section[] {
     { title: 'router_settings', text: 'From a model to a deployment.', schema: router },
     {
       title: 'router_settings.routing_strategy_args',
-      text: 'Latency-based routing.',
+      text: 'What latency-based routing goes by; a group in `routing_groups` may have some of its own. Other strategies take none.',
       schema: section(router.shape['routing_strategy_args']),
     },
     {

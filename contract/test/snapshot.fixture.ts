@@ -1,5 +1,6 @@
 import type { KeyRecord, Records } from '../src/records.ts';
 import type { Catalogue, SnapshotChange, SnapshotListener } from '../src/snapshot.ts';
+import { routerRecord } from './router.fixture.ts';
 
 /** A key as simple as one can be. */
 export function keyRecord(keyId: string, overrides: Partial<KeyRecord> = {}): KeyRecord {
@@ -26,31 +27,7 @@ export function catalogue(overrides: Partial<Catalogue> = {}): Catalogue {
     models: [],
     deployments: [],
     credentials: [],
-    router: {
-      strategy: 'simple-shuffle',
-      latencyWindowMs: 3_600_000,
-      latencyBuffer: 0,
-      retries: 2,
-      retryPolicy: {},
-      allowedFailsPolicy: {},
-      coolDownMs: 5_000,
-      maxAttempts: 9,
-      totalTimeoutMs: 600_000,
-      timeoutMs: 600_000,
-      streamTimeoutMs: 600_000,
-      retryAfterMs: 0,
-      fallbacks: {},
-      contextWindowFallbacks: {},
-      contentPolicyFallbacks: {},
-      defaultFallbacks: [],
-      maxFallbacks: 5,
-      preCallChecks: false,
-      tagFiltering: false,
-      tagMatchAny: true,
-      aliases: {},
-      defaultModels: {},
-      enforceRateLimits: false,
-    },
+    router: routerRecord(),
     settings: {
       sanitiseContentFilter: false,
       responseModel: 'native',

@@ -18,6 +18,7 @@ import {
   type SimulatorOptions,
 } from '@aigateway/smoke/simulator/simulator';
 import { expect } from 'vitest';
+import { routerRecord } from '../../contract/test/router.fixture.ts';
 import type { ProxyOptions } from '../src/config.ts';
 import { startProxy, type Proxy, type ProxyPorts } from '../src/proxy.ts';
 import { createMemoryUsageSink } from '../src/stores/memory/usage-sink.ts';
@@ -45,32 +46,6 @@ export function keyRecord(overrides: Partial<KeyRecord> & { secret?: string } = 
     ...rest,
   };
 }
-
-const routerRecord: RouterRecord = {
-  strategy: 'simple-shuffle',
-  latencyWindowMs: 3_600_000,
-  latencyBuffer: 0,
-  retries: 2,
-  retryPolicy: {},
-  allowedFailsPolicy: {},
-  coolDownMs: 5_000,
-  maxAttempts: 12,
-  totalTimeoutMs: 600_000,
-  timeoutMs: 600_000,
-  streamTimeoutMs: 600_000,
-  retryAfterMs: 0,
-  fallbacks: {},
-  contextWindowFallbacks: {},
-  contentPolicyFallbacks: {},
-  defaultFallbacks: [],
-  maxFallbacks: 5,
-  preCallChecks: false,
-  tagFiltering: false,
-  tagMatchAny: true,
-  aliases: {},
-  defaultModels: { responses: 'gpt-5.3-codex', chat: 'gpt-5.3-codex' },
-  enforceRateLimits: false,
-};
 
 const settingsRecord: SettingsRecord = {
   sanitiseContentFilter: true,
@@ -288,7 +263,11 @@ function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
     models: spec.models ?? [],
     deployments,
     credentials: [...credentials, ...(spec.credentials ?? [])],
-    router: { ...routerRecord, ...spec.router },
+    router: routerRecord({
+      maxAttempts: 12,
+      defaultModels: { responses: 'gpt-5.3-codex', chat: 'gpt-5.3-codex' },
+      ...spec.router,
+    }),
     settings: { ...settingsRecord, ...spec.settings },
   };
 }

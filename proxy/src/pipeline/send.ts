@@ -321,6 +321,7 @@ class Delivery {
       stream: call.stream,
       router: snapshot.records.router,
       strategy: model.strategy,
+      latency: model.latency,
       sessionKey: call.sessionKey === undefined ? undefined : `${key.ownerId}:${call.sessionKey}`,
     });
   }

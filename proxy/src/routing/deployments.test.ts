@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { FailureClass } from '@aigateway/contract/records';
 import type { Deployments, DeploymentState } from './deployments.ts';
 import { availableAt, healthReport, isUsable, standing } from './health.ts';
-import { deploymentRecord, deploymentsOf, routerRecord, TestClock } from './records.fixture.ts';
+import { routerRecord } from '../../../contract/test/router.fixture.ts';
+import { deploymentRecord, deploymentsOf, TestClock } from './records.fixture.ts';
 
 function setUp(overrides: Parameters<typeof routerRecord>[0] = {}, members = ['a', 'b']) {
   const clock = new TestClock();

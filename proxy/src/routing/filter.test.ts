@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { DeploymentRecord } from '@aigateway/contract/records';
 import { filterDeployments, type FilterRequest } from './filter.ts';
-import {
-  deploymentRecord,
-  deploymentsOf,
-  ids,
-  routerRecord,
-  TestClock,
-} from './records.fixture.ts';
+import { routerRecord } from '../../../contract/test/router.fixture.ts';
+import { deploymentRecord, deploymentsOf, ids, TestClock } from './records.fixture.ts';
 
 function groupOf(records: readonly Partial<DeploymentRecord>[]) {
   return deploymentsOf(

@@ -3,12 +3,13 @@ import { lowestCost } from './cost.ts';
 import type { DeploymentState } from './deployments.ts';
 import { availableAt, isUsable } from './health.ts';
 import { lowestLatency } from './latency.ts';
+import { latencySamples } from './latency-window.ts';
 import { leastBusy } from './least-busy.ts';
 import { rollMinute } from './minute-window.ts';
 import { roundRobin } from './round-robin.ts';
 import { sessionDraw } from './session-affinity.ts';
 import { simpleShuffle } from './simple-shuffle.ts';
-import type { Strategy, StrategyContext } from './strategy.ts';
+import type { LatencySettings, Strategy, StrategyContext } from './strategy.ts';
 import { lowestUsage } from './usage.ts';
 
 /** Every strategy by its name in the configuration. */
@@ -38,6 +39,8 @@ export type OrderContext = {
   router: RouterRecord;
   /** The group's own strategy; absent = the router's. */
   strategy?: StrategyName | undefined;
+  /** What of the router's counts otherwise for the group. */
+  latency?: Partial<LatencySettings> | undefined;
   /** Keeps one conversation on one deployment as long as that is healthy and not full. */
   sessionKey?: string | undefined;
 };
@@ -127,13 +130,21 @@ function orderTiers(
   return [...tiers.entries()].sort(([a], [b]) => a - b).flatMap(([, tier]) => orderTier(tier));
 }
 
+function latencyOf({ router, latency }: OrderContext): LatencySettings {
+  return {
+    windowMs: latency?.windowMs ?? router.latencyWindowMs,
+    buffer: latency?.buffer ?? router.latencyBuffer,
+    samples: latency?.samples ?? router.latencySamples ?? latencySamples,
+  };
+}
+
 function createStrategyContext(context: OrderContext): StrategyContext {
   const { sessionKey } = context;
   const draws = new Map<DeploymentState, number>();
   return {
     now: context.now,
     stream: context.stream,
-    router: context.router,
+    latency: latencyOf(context),
     sticky: sessionKey !== undefined,
     draw(state) {
       const known = draws.get(state);

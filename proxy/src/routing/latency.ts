@@ -6,17 +6,17 @@ import { byScore, type Strategy } from './strategy.ts';
  * only one call at a time explores them. Those within LiteLLM's `lowest_latency_buffer` of the best are equals.
  */
 export const lowestLatency: Strategy = (candidates, context) => {
-  const { latencyWindowMs, latencyBuffer } = context.router;
+  const { windowMs, buffer, samples } = context.latency;
   const latencies = new Map<DeploymentState, number>();
   let best = Infinity;
   for (const state of candidates) {
     const window = context.stream ? state.latencies.firstOutput : state.latencies.perToken;
-    const mean = window.mean(context.now, latencyWindowMs);
+    const mean = window.mean(context.now, windowMs, samples);
     if (mean === undefined) continue;
     latencies.set(state, mean);
     best = Math.min(best, mean);
   }
-  const bound = best * (1 + latencyBuffer);
+  const bound = best * (1 + buffer);
   return byScore(candidates, context, (state) => {
     const latency = latencies.get(state);
     if (latency === undefined) return state.inFlight === 0 ? 0 : best;

@@ -9,7 +9,8 @@ import {
   visibleModels,
   type ResolvedModel,
 } from './models.ts';
-import { deploymentRecord, routerRecord } from './records.fixture.ts';
+import { routerRecord } from '../../../contract/test/router.fixture.ts';
+import { deploymentRecord } from './records.fixture.ts';
 
 function indexOf(
   deployments: readonly Partial<DeploymentRecord>[],

@@ -7,6 +7,7 @@ import type {
   StrategyName,
 } from '@aigateway/contract/records';
 import { bySpecificity, filledBy, matchesPattern } from '@aigateway/contract/wildcard';
+import type { LatencySettings } from './strategy.ts';
 
 /** A name that a caller asked for, led to what serves it. */
 export type ResolvedModel = {
@@ -25,6 +26,7 @@ export type ResolvedModel = {
   readonly providerNames: readonly string[];
   readonly strategy?: StrategyName;
   /** The group's own, in place of the router's. */
+  readonly latency?: Partial<LatencySettings>;
   readonly retryPolicy?: RouterRecord['retryPolicy'];
   readonly retries?: number;
 };
@@ -268,9 +270,20 @@ function resolveGroup(
     accessGroups: record.accessGroups,
     providerNames: deployments.flatMap((deployment) => providerName(deployment, record.name)),
     ...(record.strategy !== undefined && { strategy: record.strategy }),
+    ...latencyOf(record),
     ...(record.retryPolicy !== undefined && { retryPolicy: record.retryPolicy }),
     ...(record.retries !== undefined && { retries: record.retries }),
   };
+}
+
+function latencyOf(record: ModelRecord): Pick<ResolvedModel, 'latency'> {
+  const { latencyWindowMs: windowMs, latencyBuffer: buffer, latencySamples: samples } = record;
+  const latency = {
+    ...(windowMs !== undefined && { windowMs }),
+    ...(buffer !== undefined && { buffer }),
+    ...(samples !== undefined && { samples }),
+  };
+  return Object.keys(latency).length === 0 ? {} : { latency };
 }
 
 /** `azure/gpt-4o` for a group `gpt-4o` served as `azure/<deployment>`; nothing when the name has a provider itself. */

@@ -1,4 +1,5 @@
 import type { DeploymentRecord, RouterRecord } from '@aigateway/contract/records';
+import { routerRecord } from '../../../contract/test/router.fixture.ts';
 import type { Clock } from '../ports.ts';
 import { Deployments, type DeploymentState } from './deployments.ts';
 
@@ -20,35 +21,6 @@ export function deploymentRecord(overrides: Partial<DeploymentRecord> = {}): Dep
     headers: {},
     facts: {},
     litellmModel: `azure/${id}-upstream`,
-    ...overrides,
-  };
-}
-
-export function routerRecord(overrides: Partial<RouterRecord> = {}): RouterRecord {
-  return {
-    strategy: 'simple-shuffle',
-    latencyWindowMs: 3_600_000,
-    latencyBuffer: 0,
-    retries: 2,
-    retryPolicy: {},
-    allowedFailsPolicy: {},
-    coolDownMs: 5_000,
-    maxAttempts: 9,
-    totalTimeoutMs: 600_000,
-    timeoutMs: 600_000,
-    streamTimeoutMs: 600_000,
-    retryAfterMs: 0,
-    fallbacks: {},
-    contextWindowFallbacks: {},
-    contentPolicyFallbacks: {},
-    defaultFallbacks: [],
-    maxFallbacks: 5,
-    preCallChecks: false,
-    tagFiltering: false,
-    tagMatchAny: true,
-    aliases: {},
-    defaultModels: {},
-    enforceRateLimits: false,
     ...overrides,
   };
 }

@@ -4,11 +4,11 @@ import type { DeploymentRecord, StrategyName } from '@aigateway/contract/records
 import type { Deployments, DeploymentState } from './deployments.ts';
 import { availableAt, isUsable } from './health.ts';
 import { isFull, orderDeployments, strategies, type OrderContext } from './index.ts';
+import { routerRecord } from '../../../contract/test/router.fixture.ts';
 import {
   deploymentRecord,
   deploymentsOf,
   ids,
-  routerRecord,
   seededRandom,
   TestClock,
 } from './records.fixture.ts';
@@ -329,6 +329,33 @@ describe('latency-based routing', () => {
     let seed = 0;
     const result = shares(400, group, () => make((seed += 1_000)));
     expect(Object.keys(result).sort()).toEqual(['a', 'b']);
+  });
+
+  it('goes by the last measurements, as many and as old as the group or the router wants', () => {
+    const { clock, deployments, group, make } = measured({ a: 100, b: 200 });
+    const [a] = group;
+    if (a === undefined) throw new Error('missing');
+    const measure = (latencyMs: number) => {
+      deployments.started(a, 0);
+      deployments.finished(a, { ok: true, blame: false, latencyMs });
+    };
+    for (let count = 0; count < 9; count += 1) measure(10);
+    measure(1500);
+    const first = (of: Partial<OrderContext>) =>
+      ids(orderDeployments(group, { ...make(1), ...of }))[0];
+    expect(first({})).toBe('a');
+    expect(first({ router: routerRecord({ latencySamples: 1 }) })).toBe('b');
+    expect(first({ latency: { samples: 1 } })).toBe('b');
+    expect(first({ latency: { samples: 1, buffer: 7 }, random: () => 0.1 })).toBe('a');
+    // Kept from the first time on that more than ten were asked for.
+    expect(first({ latency: { samples: 30 } })).toBe('a');
+    for (let count = 0; count < 19; count += 1) measure(150);
+    expect(first({ latency: { samples: 30 } })).toBe('a');
+    expect(first({ latency: { samples: 20 } })).toBe('b');
+    clock.pass(1000);
+    expect(first({ latency: { windowMs: 500 } })).toBeDefined();
+    measure(5000);
+    expect(first({ now: clock.now(), latency: { windowMs: 500 } })).toBe('b');
   });
 
   it('explores an untried deployment with one call at a time', () => {

@@ -1,12 +1,21 @@
-import type { RouterRecord } from '@aigateway/contract/records';
 import type { DeploymentState } from './deployments.ts';
+
+/** What latency-based routing goes by. */
+export type LatencySettings = {
+  /** How long a measurement counts. */
+  windowMs: number;
+  /** Share by which a latency may be above the best and still be its equal. */
+  buffer: number;
+  /** How many of the last measurements count. */
+  samples: number;
+};
 
 /** What a strategy may know of the call. */
 export type StrategyContext = {
   /** Milliseconds since the epoch. */
   now: number;
   stream: boolean;
-  router: Pick<RouterRecord, 'latencyWindowMs' | 'latencyBuffer'>;
+  latency: LatencySettings;
   /** True when `draw` is the same for every call of one conversation. */
   sticky: boolean;
   /**
