@@ -69,6 +69,10 @@ export const variables: readonly VariableDescription[] = [
     description: "Seals upstreams' secrets in the store; the root secret does where it is not set",
   },
   {
+    name: 'LITELLM_SALT_KEY_PREVIOUS',
+    description: 'Earlier salt keys, apart by spaces: what they sealed can still be opened',
+  },
+  {
     name: 'AIGATEWAY_CONFIG',
     description: 'Path of the configuration file; also `CONFIG_FILE_PATH`',
   },

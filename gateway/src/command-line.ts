@@ -2,13 +2,15 @@ import { parseArgs } from 'node:util';
 
 /** What the command line asks for. */
 export type Command = {
-  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help' | 'migrate';
+  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help' | 'migrate' | 'reseal';
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
   readonly role: Role | undefined;
   /** Given with the action `migrate`: see `parseMigration`. */
   readonly migration: string | undefined;
+  /** Given with the action `reseal`. */
+  readonly reseal: 'plan' | 'apply' | undefined;
 };
 
 /** What runs in this process: the data plane alone, the management API alone, or both planes on one port. */
@@ -22,6 +24,7 @@ const options = {
   host: { type: 'string' },
   role: { type: 'string' },
   migrate: { type: 'string' },
+  reseal: { type: 'string' },
   check: { type: 'boolean' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
@@ -35,6 +38,7 @@ export const usage = `Usage: npm start -- [options]
   --host ADDRESS      address to listen on, 127.0.0.1 in development
   --role ROLE         proxy: models; control-plane: the management API and its store; all: both (also AIGATEWAY_ROLE)
   --migrate ACTION    of the schema of DATABASE_URL: status, plan, apply, or rollback:N (back to step N); then exit
+  --reseal ACTION     of the secrets in the store: plan, or apply: seals them with the key in use (LITELLM_SALT_KEY); then exit
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -56,17 +60,26 @@ export function readCommand(args: readonly string[]): Command {
   const { role } = values;
   if (role !== undefined && !isRole(role))
     throw new TypeError(`--role must be one of ${roles.join(', ')}, found "${role}"`);
+  const { reseal } = values;
+  if (reseal !== undefined && reseal !== 'plan' && reseal !== 'apply')
+    throw new TypeError(`--reseal must be plan or apply, found "${reseal}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
     (name) => values[name] === true,
   );
   return {
-    action: action ?? (values.migrate === undefined ? 'start' : 'migrate'),
+    action: action ?? jobIn(values) ?? 'start',
     configFile: values.config,
     port: values.port,
     host: values.host,
     role,
     migration: values.migrate,
+    reseal,
   };
+}
+
+function jobIn(values: { migrate?: string; reseal?: string }): 'migrate' | 'reseal' | undefined {
+  if (values.migrate !== undefined) return 'migrate';
+  return values.reseal === undefined ? undefined : 'reseal';
 }
 
 /** Whether a text names a role. */

@@ -81,7 +81,10 @@ export async function startControl(input: ControlInput): Promise<Control> {
 }
 
 /** PostgreSQL where `DATABASE_URL` names one, else a file in the data directory. */
-function openStore({ configuration, environment }: RoleInput): Promise<Store> {
+export function openStore({
+  configuration,
+  environment,
+}: Pick<RoleInput, 'configuration' | 'environment'>): Promise<Store> {
   const connectionString = environment['DATABASE_URL']?.trim();
   if (connectionString) return createPostgresStore({ connectionString });
   return createSqliteStore({

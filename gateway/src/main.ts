@@ -50,6 +50,9 @@ async function main(args: readonly string[]): Promise<void> {
     case 'migrate':
       await runMigration(command.migration ?? '');
       return;
+    case 'reseal':
+      await runReseal(command);
+      return;
     case 'check':
     case 'start':
       await run(command);
@@ -105,6 +108,47 @@ async function runMigration(action: string): Promise<void> {
   }
 }
 
+async function runReseal(command: Command): Promise<void> {
+  const action = command.reseal ?? 'plan';
+  const { reseal, resealLines } = await import('./reseal.ts');
+  const { openStore } = await import('./control.ts');
+  const { sealerOf } = await import('./sealer.ts');
+  try {
+    const process = readEnvironment(globalThis.process.cwd());
+    const variables = { ...process.variables, AIGATEWAY_ROLE: 'control-plane' };
+    const configuration = await readConfiguration({
+      command,
+      process: { ...process, variables },
+      simulatorUrl: undefined,
+    });
+    const { environment } = configuration;
+    const secret = rootSecrets(configuration.compiled.server, environment);
+    const store = await openStore({ configuration, environment });
+    try {
+      const report = await reseal(store.entities, sealerOf({ environment, secret }), action);
+      const lines = resealLines(report, action);
+      if (report.lost.length > 0) fail(lines);
+      else for (const line of lines) print(line);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    fail([error instanceof Error ? error.message : String(error)]);
+  }
+}
+
+/** The root secret, and the one before it during a rotation. @throws {Error} when it is not set */
+function rootSecrets(
+  server: ServerSettings,
+  environment: Environment,
+): { current: string; previous?: string } {
+  if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
+  const current = resolveSecret(server.secret, environment);
+  return server.previousSecret === undefined
+    ? { current }
+    : { current, previous: resolveSecret(server.previousSecret, environment) };
+}
+
 /** A developer gets the whole product; in production nobody gets a store that was not asked for. */
 function roleIn({ variables, profile }: ProcessEnvironment): Role | undefined {
   const named = variables['AIGATEWAY_ROLE']?.trim();
@@ -135,13 +179,7 @@ async function serve(
   const { compiled } = configuration;
   const environment = { ...configuration.environment };
   const { server } = compiled;
-  if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
-  const current = resolveSecret(server.secret, environment);
-  const previous =
-    server.previousSecret === undefined
-      ? undefined
-      : resolveSecret(server.previousSecret, environment);
-  const secret = { current, ...(previous !== undefined && { previous }) };
+  const secret = rootSecrets(server, environment);
   const logger = createLogger(server.logLevel);
   const input = { configuration, environment, secret, version, logger };
   const running = await startRole(role, input).catch((error: unknown) => {
