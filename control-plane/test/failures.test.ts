@@ -37,8 +37,8 @@ describe('when something is away', () => {
         ...store,
         entities: {
           ...store.entities,
-          write: (changes) => {
-            if (conflicts === 0) return store.entities.write(changes);
+          write: (changes, entry) => {
+            if (conflicts === 0) return store.entities.write(changes, entry);
             conflicts -= 1;
             return Promise.reject(new ConflictError('key', 'x'));
           },
@@ -74,7 +74,10 @@ describe('when something is away', () => {
     await using api = await startManagement({
       store: (store) => ({
         ...store,
-        audit: { ...store.audit, append: () => Promise.reject(new Error('secret detail')) },
+        entities: {
+          ...store.entities,
+          write: () => Promise.reject(new Error('secret detail')),
+        },
       }),
     });
     const { status, text } = await api.post('/key/generate', {});

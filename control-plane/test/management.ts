@@ -8,6 +8,7 @@ import type { ControlPlanePorts, Written } from '../src/http/registry.ts';
 import type { Route } from '../src/http/route.ts';
 import type { Store } from '../src/store/store.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
+import { settings } from './settings.ts';
 
 export const masterKey = 'sk-master-key-of-the-tests';
 
@@ -36,16 +37,6 @@ export type Management = AsyncDisposable & {
   post(path: string, body?: unknown, key?: string | null): Promise<Answer>;
 };
 
-const settings: ManagementSettings = {
-  keyDefaults: {},
-  keyUpperBounds: {},
-  customKeys: true,
-  keyVaults: ['https://given-free.vault.azure.net'],
-  timezone: 'UTC',
-  budgetResetTime: '00:00',
-  fileModels: new Map(),
-};
-
 /**
  * A management API on a socket and a store of its own. Every answer of 200 is held to the schema of its route and to leaving one audit
  * record if it writes and none if it reads, so that both are proved wherever a test goes.
@@ -62,11 +53,12 @@ export async function startManagement(
   const recorded: string[] = [];
   const store: Store = {
     ...wanted,
-    audit: {
-      ...wanted.audit,
-      append: (entry) => {
-        recorded.push(entry.requestId);
-        return wanted.audit.append(entry);
+    entities: {
+      ...wanted.entities,
+      write: async (changes, entry) => {
+        const versions = await wanted.entities.write(changes, entry);
+        if (entry) recorded.push(entry.requestId);
+        return versions;
       },
     },
   };

@@ -128,18 +128,18 @@ async function serve(
           : idempotencyId(actor, request.path, idempotencyKey),
     };
     const outcome = await route.handle(input, call);
-    if (route.effect === 'read' && outcome.changes !== undefined) {
+    const { effect } = route;
+    if (effect === 'read') {
+      if (outcome.changes === undefined) return { outcome, replaced: [] };
       throw new TypeError(`${route.method} ${request.path} writes and is declared to read`);
     }
-    return { outcome, replaced: await view.write(outcome.changes ?? []) };
+    const replaced = await view.write(outcome.changes ?? [], (changed) =>
+      auditEntry(effect, request, requestId, actor, now, outcome, changed),
+    );
+    return { outcome, replaced };
   };
   const { outcome, replaced } = await repeatOnConflict(decide);
   if (replaced.length > 0) await publish(replaced, ports);
-  if (route.effect !== 'read') {
-    await store.audit.append(
-      auditEntry(route.effect, request, requestId, actor, now, outcome, replaced),
-    );
-  }
   return {
     status: route.status ?? 200,
     body: outcome.answer,

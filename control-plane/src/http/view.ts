@@ -1,3 +1,4 @@
+import type { AuditEntry } from '../store/audit.ts';
 import type { Documents, Kind } from '../store/documents.ts';
 import type { Change, Entities, Page, Query, Stored } from '../store/entities.ts';
 import { absent } from '../store/entities.ts';
@@ -86,9 +87,13 @@ export class View {
   /**
    * Makes all the changes or none, each on the condition that its entity is as this view saw it.
    *
+   * @param entryOf - what the audit is to say of them, written with them
    * @throws {ConflictError} when it is not
    */
-  async write(changes: readonly Change[]): Promise<readonly Replaced[]> {
+  async write(
+    changes: readonly Change[],
+    entryOf: (replaced: readonly Replaced[]) => AuditEntry,
+  ): Promise<readonly Replaced[]> {
     const replaced: Replaced[] = [];
     const conditional: Change[] = [];
     for (const change of changes) {
@@ -101,7 +106,7 @@ export class View {
         after: change.document,
       });
     }
-    if (conditional.length > 0) await this.#entities.write(conditional);
+    await this.#entities.write(conditional, entryOf(replaced));
     return replaced;
   }
 

@@ -43,13 +43,13 @@ export type AuditQuery = {
 };
 
 /**
- * An append-only chain of records: each hash covers the one before it, so none can be changed or left out unseen. Who appends holds
- * the chain's newest place until it is done (a row, or a document's ETag), so that there is one order whoever writes.
+ * An append-only chain of records: each hash covers the one before it, so none can be changed or left out unseen. A record is
+ * appended by the write that it is about (`Entities.write`), which holds the chain's newest place until it is done (a row, or a
+ * document's ETag): there is one order, whoever writes.
  *
  * @throws {StoreUnavailableError} from every method
  */
 export interface Audit {
-  append(entry: AuditEntry): Promise<AuditRecord>;
   /** The newest first. */
   list(query: AuditQuery): Promise<readonly AuditRecord[]>;
   count(query: Omit<AuditQuery, 'limit' | 'before'>): Promise<number>;

@@ -1,3 +1,4 @@
+import type { AuditEntry } from './audit.ts';
 import type { Documents, Kind } from './documents.ts';
 
 /** One entity as it stands in the store. */
@@ -189,10 +190,11 @@ export interface Entities {
   /**
    * Makes all the changes or none. At most one for each entity; unique values may change places between the entities of one write.
    *
+   * @param entry - what the audit is to say of it: appended with the changes or, if they are not made, not at all. It may stand alone.
    * @returns the new version of each written entity, in the order of the changes; undefined for removed ones
    * @throws {ConflictError}
    * @throws {UniqueError}
    * @throws {RangeError} for two changes of one entity, an id that is empty or too long, a `created_at` that is no time
    */
-  write(changes: readonly Change[]): Promise<readonly (string | undefined)[]>;
+  write(changes: readonly Change[], entry?: AuditEntry): Promise<readonly (string | undefined)[]>;
 }

@@ -9,11 +9,13 @@ for (let mark = await store.ledger.mark('writer'); ;) {
   const events = Array.from({ length: 20 }, (_, at) => ({ sequence: mark + at + 1, record }));
   const [next] = await Promise.all([
     store.ledger.append('writer', events),
-    store.entities.write([
-      { kind: 'key', id: `${id}-a`, document: keyDocument(id) },
-      { kind: 'key', id: `${id}-b`, document: keyDocument(id) },
-    ]),
-    store.audit.append(auditEntry()),
+    store.entities.write(
+      [
+        { kind: 'key', id: `${id}-a`, document: keyDocument(id) },
+        { kind: 'key', id: `${id}-b`, document: keyDocument(id) },
+      ],
+      auditEntry(),
+    ),
   ]);
   mark = next;
   process.stdout.write(`${mark}\n`);

@@ -30,11 +30,13 @@ export function describeInterruption(name: string, create: () => Promise<Connect
           if (writer === 0 && (breaks === 0 || turn % 10 === 0)) await subject().interrupt();
           try {
             marks.set(producer, await ledger.append(producer, [{ sequence: turn, record }]));
-            await entities.write([
-              { kind: 'key', id: `${id}-a`, document: keyDocument(id, { team_id: 'broken' }) },
-              { kind: 'key', id: `${id}-b`, document: keyDocument(id, { team_id: 'broken' }) },
-            ]);
-            await audit.append(auditEntry({ objectId: id }));
+            await entities.write(
+              [
+                { kind: 'key', id: `${id}-a`, document: keyDocument(id, { team_id: 'broken' }) },
+                { kind: 'key', id: `${id}-b`, document: keyDocument(id, { team_id: 'broken' }) },
+              ],
+              auditEntry({ objectId: id }),
+            );
             turn += 1;
           } catch (error) {
             expect(error).toBeInstanceOf(StoreUnavailableError);

@@ -14,6 +14,7 @@ import {
 } from '../servers/postgres-server.ts';
 import { dayMs, keyDocument, noon, usageRecord } from './documents.ts';
 import { describeInterruption } from './interruption-conformance.ts';
+import { describeKills } from './kill-conformance.ts';
 import { describeStore } from './store-conformance.ts';
 
 describe.skipIf(!(await postgresBinaries()))('with a server', () => {
@@ -72,6 +73,10 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
 
   describeStore('PostgreSQL', create);
   describeInterruption('PostgreSQL', create);
+  describeKills('PostgreSQL', async () => ({
+    place: (await migrated()).connectionString,
+    close: () => Promise.resolve(),
+  }));
 
   describe('PostgreSQL', () => {
     it('takes back what a connection had done when it broke', async () => {

@@ -8,6 +8,7 @@ import { verify } from '../../src/store/audit.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { keyDocument, usageRecord } from './documents.ts';
+import { describeKills } from './kill-conformance.ts';
 import { describeStore } from './store-conformance.ts';
 
 function newFolder(): string {
@@ -32,6 +33,17 @@ describeStore('SQLite', async () => {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+});
+
+describeKills('SQLite', () => {
+  const folder = newFolder();
+  return Promise.resolve({
+    place: join(folder, 'store.sqlite'),
+    close: () => {
+      rmSync(folder, { recursive: true, force: true });
+      return Promise.resolve();
+    },
+  });
 });
 
 describe('SQLite', () => {

@@ -20,20 +20,18 @@ export type AuditColumn = 'actor' | 'object_kind' | 'object_id' | 'action';
 export function auditPrograms(dialect: Dialect) {
   return {
     /** The head is one row that each writer holds until it is done: there is one order, without gaps. */
-    *appendAudit(entry: AuditEntry): Program<AuditRow> {
+    *appendAudit(entry: AuditEntry): Program<void> {
       const [head] = yield* query<{ sequence: number; hash: string }>(sql`
         select sequence, hash from audit_head ${dialect.forUpdate('audit_head')}`);
       if (!head)
         throw new Error('the audit has lost its head: the store was not set up by its migrations');
       const sequence = head.sequence + 1;
       const hash = hashOf(head.hash, entry);
-      const text = canonicalJson(entry);
       yield* query(sql`
         insert into audit (sequence, at, actor, action, object_kind, object_id, hash, entry)
         values (${sequence}, ${entry.at}, ${toColumn(entry.actor)}, ${toColumn(entry.action)},
-          ${toColumn(entry.objectKind)}, ${toColumn(entry.objectId)}, ${hash}, ${text})`);
+          ${toColumn(entry.objectKind)}, ${toColumn(entry.objectId)}, ${hash}, ${canonicalJson(entry)})`);
       yield* query(sql`update audit_head set sequence = ${sequence}, hash = ${hash}`);
-      return { sequence, hash, entry: text };
     },
 
     *listAudit(

@@ -1,17 +1,29 @@
+import type { AuditEntry } from '../audit.ts';
 import { auditPrograms } from './audit-programs.ts';
 import type { Dialect } from './dialect.ts';
-import { entityPrograms } from './entity-programs.ts';
+import { entityPrograms, type EntityChange } from './entity-programs.ts';
 import { ledgerPrograms } from './ledger-programs.ts';
 import { migrationPrograms } from './migration-programs.ts';
 import type { Program } from './program.ts';
 
 /** All that a store does, by name. */
 export function storePrograms(dialect: Dialect) {
+  const entities = entityPrograms(dialect);
+  const audit = auditPrograms(dialect);
   return {
-    ...entityPrograms(dialect),
+    ...entities,
     ...ledgerPrograms(dialect),
-    ...auditPrograms(dialect),
+    ...audit,
     ...migrationPrograms(dialect),
+    /**
+     * Changes and the record of them. The audit's head comes last: it is held the shortest, and nobody waits for entities who has it.
+     *
+     * @param changes - sorted by kind and id
+     */
+    *commit(changes: readonly EntityChange[], entry: AuditEntry | undefined): Program<void> {
+      if (changes.length > 0) yield* entities.writeEntities(changes);
+      if (entry) yield* audit.appendAudit(entry);
+    },
   };
 }
 

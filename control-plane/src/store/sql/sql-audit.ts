@@ -12,7 +12,6 @@ const columns = {
 
 export function sqlAudit(run: Run): Audit {
   return {
-    append: async (entry) => recordOf(await run('appendAudit', entry)),
     async list(asked) {
       const rows = await run('listAudit', filterOf(asked), asked.before, asked.limit);
       return rows.map(recordOf);

@@ -59,7 +59,7 @@ export function sqlEntities(run: Run): Entities {
         after = page.next;
       } while (after !== undefined);
     },
-    async write(changes) {
+    async write(changes, entry) {
       const prepared = changes.map(changeOf);
       const sorted = prepared.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.id, b.id));
       const twice = sorted.find(
@@ -67,7 +67,7 @@ export function sqlEntities(run: Run): Entities {
           at > 0 && change.kind === sorted[at - 1]?.kind && change.id === sorted[at - 1]?.id,
       );
       if (twice) throw new RangeError(`one write changes a ${twice.kind} twice`);
-      if (sorted.length > 0) await run('writeEntities', sorted);
+      if (sorted.length > 0 || entry) await run('commit', sorted, entry);
       return prepared.map(({ row }) => row?.version);
     },
   };
