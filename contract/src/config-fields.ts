@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isTimeZone, parseDuration, parseResetTime } from './duration.ts';
 import { isVaultReference, parseVaultReference, vaultReferenceForm } from './key-vault.ts';
 import { nanoUsd, picoUsd } from './money.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Config, configSchema, requestParameters } from './config.ts';
 import { environmentReference, type KeyMeta, keyMeta, typeOf } from './config-fields.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { openApiDocument } from './http/openapi.ts';
 import { jsonObject } from './http/fields.ts';
 import { policies, route, type Route } from './http/route.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 import { NAMED_ERROR_NAMES } from './named-errors.ts';
 import type { Random } from './random.ts';

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { notFound } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import type { AuditRecord } from '../store/audit.ts';

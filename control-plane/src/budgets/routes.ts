@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { jsonObject } from '../http/fields.ts';
 import { policies, route } from '../http/route.ts';
 import * as schema from './schema.ts';

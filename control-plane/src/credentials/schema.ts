@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { id, jsonObject, text, texts } from '../http/fields.ts';
 
 export const newBody = z.object({

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { detailError, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put, remove } from '../http/view.ts';

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@aigateway/contract/records';
-import { z } from 'zod';
+import * as z from 'zod';
 
 type FieldEffect = 'inert' | 'refused';
 

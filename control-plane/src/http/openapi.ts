@@ -1,5 +1,5 @@
 import type { JsonObject } from '@aigateway/contract/records';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Route } from './route.ts';
 
 /** Describes the routes in OpenAPI 3.1, from the very schemas that check requests. */

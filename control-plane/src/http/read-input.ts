@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type FieldProblem, detailError, fieldErrors, proxyError } from '../errors.ts';
 import { effectOf, isEmpty } from './fields.ts';
 import type { Route } from './route.ts';

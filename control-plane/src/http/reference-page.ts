@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { effectOf } from './fields.ts';
 import { openApiPath } from './openapi.ts';
 import { policies, type Route } from './route.ts';

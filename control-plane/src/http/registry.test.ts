@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { routes } from '../routes.ts';
 import { openApiDocument, openApiPath } from './openapi.ts';
 import { adminApiPage } from './reference-page.ts';

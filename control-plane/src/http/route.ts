@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Actor, Role } from '../auth/actor.ts';
 import { detailError, proxyError } from '../errors.ts';
 import { routesAdmit } from '../auth/allowed-routes.ts';

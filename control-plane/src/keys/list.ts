@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { keyAccess, teamAccess } from '../auth/rights.ts';
 import type { Call, Outcome } from '../http/call.ts';

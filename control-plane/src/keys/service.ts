@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { durationMs } from '@aigateway/contract/duration';
 import { hashSecret } from '@aigateway/contract/key';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { requireAccessGroups } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { count, id, queryCount, text, texts, usd } from '../http/fields.ts';
 
 const limits = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { keyAccess, teamAccess } from '../auth/rights.ts';
 import { notFound, proxyError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { id, jsonObject, text } from '../http/fields.ts';
 
 const params = z.looseObject({ model: text }).describe("LiteLLM's parameters of a deployment");

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { isAdmin, seesAll } from '../auth/actor.ts';
 import { forbiddenField, isOrganizationAdmin } from '../auth/rights.ts';
 import { budgetRow, holdersBudget, newBudget } from '../budgets/service.ts';

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { isAdmin, seesAll } from '../auth/actor.ts';
 import { isOrganizationAdmin, teamAccess } from '../auth/rights.ts';
 import { detailError } from '../errors.ts';

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import type { UsageRecord } from '@aigateway/contract/usage';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { teamAccess } from '../auth/rights.ts';
 import { detailError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { id, inert, jsonObject, queryCount, queryList, text, texts, usd } from '../http/fields.ts';
 import { generateBody, keyRow } from '../keys/schema.ts';
 import { teamRow } from '../teams/schema.ts';

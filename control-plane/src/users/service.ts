@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { masterUserId, seesAll } from '../auth/actor.ts';
 import { ApiError, detailError, notFound } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
