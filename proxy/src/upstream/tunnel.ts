@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
-import { Pool, type buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
+import connectThrough from 'undici/lib/api/api-connect.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 
 /**
  * Connects through an HTTP proxy's CONNECT.
@@ -22,8 +24,8 @@ export function createTunnel(
   return (options, callback) => {
     // `host` has the port when it is not the usual one, and the brackets of IPv6.
     const target = options.port === '' ? `${options.host}:443` : `${options.host}`;
-    pool
-      .connect({
+    connectThrough
+      .call(pool, {
         path: target,
         headers: {
           host: target,
