@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { id, inert, jsonObject, text, texts } from '../http/fields.ts';
 
 const groupFields = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { detailError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';

@@ -1,5 +1,5 @@
 import type { JsonValue } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { detailError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { put } from '../http/view.ts';

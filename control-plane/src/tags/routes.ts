@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { policies, route } from '../http/route.ts';
 import * as schema from './schema.ts';
 import { createTag, deleteTag, listTags, tagInfo, updateTag } from './service.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { budgetRow } from '../budgets/schema.ts';
 import { id, inert, jsonObject, limitFields, refused, text, texts } from '../http/fields.ts';
 

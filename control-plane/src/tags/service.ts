@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { budgetRow, budgetsOf, holdersBudget } from '../budgets/service.ts';
 import { detailError } from '../errors.ts';
