@@ -72,5 +72,11 @@ export function limitKey(kind: ScopeKind, id: string, counter: LimitCounter): st
   return `${prefix}:limit:{${kind}:${id}}:${counter}`;
 }
 
+/** Field of a budget's {@link limitKey}: the part that is known from the ledger and from no proxy. `0:<amount>`. */
+export const ledgerPart = 'ledger';
+
+/** Run ids of the servers that know of all spend that the ledger knows of. String, for ever. */
+export const budgetsKeptKey = `${prefix}:budgets:kept`;
+
 /** Proxies that are alive, each with when it last said so (ms of Redis TIME). Sorted set, lives while a proxy does. */
 export const liveProxiesKey = `${prefix}:proxies`;

@@ -1,11 +1,10 @@
-import type { Records } from '@aigateway/contract/records';
-import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import { createDirectTransport } from '@aigateway/control-plane/usage/direct';
 import { createMemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
 import { createLocalBus, createSharedBus } from './bus.ts';
 import { startDataPlane } from './data-plane.ts';
 import { earlierSpend } from './earlier-spend.ts';
 import { startPlane } from './plane.ts';
+import { recordsOf } from './records-of.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
 import type { SharedRedis } from './shared-redis.ts';
@@ -58,13 +57,4 @@ export async function startBothPlanes(
       await redis?.close();
     },
   };
-}
-
-/** What a source holds now. */
-async function recordsOf(source: SnapshotSource): Promise<Records> {
-  const { promise, resolve } = Promise.withResolvers<Records>();
-  void source.start({ replace: resolve, change: () => undefined });
-  const records = await promise;
-  await source.close();
-  return records;
 }

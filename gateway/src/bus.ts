@@ -4,9 +4,11 @@ import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher, SnapshotSource } from '@aigateway/contract/snapshot';
 import { createRedisPublisher } from '@aigateway/control-plane/publish/redis';
 import type { Ledger } from '@aigateway/control-plane/store/ledger';
+import { createBudgetKeeper } from '@aigateway/control-plane/usage/budget-keeper';
 import { createUsageConsumer } from '@aigateway/control-plane/usage/consumer';
 import type { RoleInput } from './roles.ts';
-import type { SharedRedis } from './shared-redis.ts';
+import { earlierSpend } from './earlier-spend.ts';
+import type { Calendar, SharedRedis } from './shared-redis.ts';
 
 /** What planes meet in. */
 export type Bus = {
@@ -17,6 +19,8 @@ export type Bus = {
   outgoing(catalogue: Catalogue): Catalogue;
   /** Brings the usage of proxies in other processes to a ledger, until it is closed. */
   consumeUsage(ledger: Ledger): { close(): Promise<void> };
+  /** Tells the counters of budgets, where several processes share them, what a ledger knows of, until it is closed. */
+  keepBudgets(ledger: Ledger, calendar: Calendar): { close(): Promise<void> };
 };
 
 /** The bus of two planes in one process, which nobody else reaches. */
@@ -27,6 +31,7 @@ export function createLocalBus(): Bus {
     createSource: () => bus.createSource(),
     outgoing: (catalogue) => catalogue,
     consumeUsage: () => ({ close: () => Promise.resolve() }),
+    keepBudgets: () => ({ close: () => Promise.resolve() }),
   };
 }
 
@@ -51,6 +56,16 @@ export function createSharedBus(
         redis: redis.client,
         ledger,
         onTrouble: (error, producer) => logger.warn({ error, producer }, 'usage'),
+      }),
+    keepBudgets: (ledger, calendar) =>
+      createBudgetKeeper({
+        redis: redis.client,
+        calendar,
+        spent: async (signal) => {
+          const { keys } = await redis.readRecords(signal);
+          return earlierSpend(keys, calendar(), ledger, Date.now());
+        },
+        onTrouble: (error) => logger.warn({ error }, 'budgets'),
       }),
   };
 }

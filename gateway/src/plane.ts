@@ -37,6 +37,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
   const republish = (): Promise<void> => control.publish(current);
   await republish();
   const usage = bus.consumeUsage(control.store.ledger);
+  const budgets = bus.keepBudgets(control.store.ledger, () => current.compiled.records.settings);
   return {
     store: control.store,
     handler: control.handler,
@@ -45,6 +46,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
       await republish();
     },
     async close() {
+      await budgets.close();
       await usage.close();
       await control.close();
     },

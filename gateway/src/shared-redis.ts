@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SettingsRecord } from '@aigateway/contract/records';
+import type { Records, SettingsRecord } from '@aigateway/contract/records';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import type { Estimates, Limiter } from '@aigateway/proxy/ports';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
 import { createRedisEstimates } from '@aigateway/proxy/stores/redis/estimates';
 import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
 import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
+import { recordsOf } from './records-of.ts';
 import { redisSettings } from './redis-settings.ts';
 import type { RoleInput } from './roles.ts';
 
@@ -23,6 +24,8 @@ export type SharedRedis = {
   createEstimates(): Estimates;
   /** What a control plane publishes there. */
   createSource(): SnapshotSource;
+  /** What is published there now, as soon as there is anything. @throws when the signal is aborted */
+  readRecords(signal: AbortSignal): Promise<Records>;
   close(): Promise<void>;
 };
 
@@ -61,6 +64,8 @@ export async function connectSharedRedis(input: RoleInput): Promise<SharedRedis>
         dataDirectory: resolve(input.configuration.compiled.server.dataDir),
         onEvent: (event) => logger.warn(event, 'snapshot'),
       }),
+    readRecords: (signal) =>
+      recordsOf(createRedisSource({ redis: connection.client, secret: input.secret }), signal),
     close: () => connection.close(),
   };
 }

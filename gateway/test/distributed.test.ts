@@ -200,6 +200,52 @@ describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Re
     expect((await chat(urlAgain, master)).status).toBe(200);
   });
 
+  it('hand no budget out again when Redis has lost its data and the proxy that spent it is gone', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const first = start(['--role', 'proxy']);
+    const url = await first.url();
+    await ready(url);
+    const made = await post(api, '/key/generate', master, { max_budget: 0.001 });
+    const { key } = (await made.json()) as { key: string };
+    const info = async () => {
+      const answer = await fetch(`${api}/key/info?key=${key}`, {
+        headers: { authorization: `Bearer ${master}` },
+      });
+      return ((await answer.json()) as { info: { spend: number } }).info;
+    };
+    let calls = 0;
+    while ((await chat(url, key)).status === 200) calls += 1;
+    expect(calls).toBeGreaterThan(0);
+    // Everything is counted before the proxy is gone.
+    first.child.kill('SIGTERM');
+    await first.ended();
+    const client = new Redis(redis.url);
+    await until(info, ({ spend }) => spend > 0);
+    await until(
+      async () => (await client.keys('aigateway:usage:*:stream')).length,
+      (streams) => streams > 0,
+    );
+    const waiting = async () => {
+      const streams = await client.keys('aigateway:usage:*:stream');
+      return Promise.all(streams.map((stream) => client.xlen(stream)));
+    };
+    await until(waiting, (lengths) => lengths.every((length) => length === 0));
+    await client.flushall();
+
+    const second = start(['--role', 'proxy']);
+    const next = await second.url();
+    await ready(next);
+    await until(
+      () => client.exists('aigateway:budgets:kept'),
+      (count) => count === 1,
+    );
+    client.disconnect();
+    const refused = await chat(next, key);
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toContain('budget');
+  });
+
   it('leave no key and no secret of an upstream in Redis', async () => {
     const control = controlPlane();
     const api = await control.url();
