@@ -39,12 +39,15 @@ export function snapshotCatalogueKey(generation: number): string {
 export const usageProducersKey = `${prefix}:usage:producers`;
 
 /**
- * Events on their way to the ledger: ids are `<sequence>-0`, field `record`. Stream, 10,000 entries at most; only what is counted
+ * Events on their way to the ledger: ids are `<sequence>-0`, fields `record` and `mac`, its signature. Stream, 10,000 entries at most; only what is counted
  * leaves it, so that it tells its producer how far that is, and stays, empty, as long as the producer is known.
  */
 export function usageStreamKey(producer: string): string {
   return `${prefix}:usage:{${producer}}:stream`;
 }
+
+/** Events that were not taken in: fields `producer`, `sequence`, `reason`, `text`. Stream, about the last 1,000. */
+export const usageRefusedKey = `${prefix}:usage:refused`;
 
 /** Which control plane takes a producer's events in. String, for the time that takes, 10 s at most unless renewed. */
 export function usageLeaseKey(producer: string): string {

@@ -39,7 +39,9 @@ export async function startBothPlanes(
       sealer,
       redis,
       source: bus.createSource(),
-      transport: createDirectTransport(ledger),
+      transport: createDirectTransport(ledger, ({ producer, sequence, error }) =>
+        logger.error({ error, producer, sequence }, 'usage was refused'),
+      ),
     },
     { management: plane.handler, ...(limiter !== undefined && { limiter }) },
   );

@@ -55,7 +55,10 @@ export function createSharedBus(
       createUsageConsumer({
         redis: redis.client,
         ledger,
+        secret,
         onTrouble: (error, producer) => logger.warn({ error, producer }, 'usage'),
+        onRefused: ({ producer, sequence, error }) =>
+          logger.error({ error, producer, sequence }, 'usage was refused'),
       }),
     keepBudgets: (ledger, calendar) =>
       createBudgetKeeper({

@@ -13,7 +13,7 @@ export async function startFollower(input: RoleInput, redis: SharedRedis): Promi
       redis,
       sealer: sealerOf(input),
       source: redis.createSource(),
-      transport: createRedisTransport({ redis: redis.client }),
+      transport: createRedisTransport({ redis: redis.client, secret: input.secret }),
     },
     {},
   );

@@ -1,6 +1,9 @@
 import { noTokens, type LedgerEvent, type UsageRecord } from '@aigateway/contract/usage';
 import type { OpenedCall } from '../src/ports.ts';
 
+/** What producers and consumers of tests share. */
+export const usageSecret = { current: 'a-root-secret-of-more-than-thirty-two-bytes' };
+
 /** A call as simple as one can be. */
 export function openedCall(requestId: string): OpenedCall {
   return {

@@ -1,27 +1,52 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { usageLeaseKey, usageProducersKey, usageStreamKey } from '@aigateway/contract/channels';
+import {
+  usageLeaseKey,
+  usageProducersKey,
+  usageRefusedKey,
+  usageStreamKey,
+} from '@aigateway/contract/channels';
 import { redisScript } from '@aigateway/contract/script';
-import type { LedgerEvent, UsageRecord } from '@aigateway/contract/usage';
+import type { RootSecrets } from '@aigateway/contract/signing';
+import type { UsageRecord } from '@aigateway/contract/usage';
+import { UsageSigner } from '@aigateway/contract/usage-signing';
 import type { Cluster, Redis } from 'ioredis';
 import type { Ledger } from '../store/ledger.ts';
+import { appendOrSetAside, type GivenEvent, type RefusedEvent } from './set-aside.ts';
 
 export type UsageConsumerOptions = {
   /** Not closed with the consumer. */
   readonly redis: Redis | Cluster;
   readonly ledger: Pick<Ledger, 'append'>;
+  /** What proxies sign their events with. */
+  readonly secret: RootSecrets;
   /** What failed, and for which producer where it is one's; it is tried again. */
   readonly onTrouble?: (error: unknown, producer?: string) => void;
+  /** What was set aside: it is kept in Redis, the last thousand of all producers. */
+  readonly onRefused?: (refused: RefusedEvent) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** How often it is looked for events; 0 = only when {@link UsageConsumer.take} is called. Default 250 ms. */
   readonly pollMs?: number;
 };
 
+/** How far a consumer is, as it last looked. */
+export type UsageConsumerStanding = {
+  /** Events in the streams of all producers. */
+  readonly waiting: number;
+  /** Producers that are known. */
+  readonly producers: number;
+  /** Events that it gave to the ledger since it began, some of them more than once. */
+  readonly taken: number;
+  /** Events that it set aside since it began: not signed by a proxy, unreadable, or refused by the ledger. */
+  readonly refused: number;
+};
+
 /** Takes usage events from Redis to the ledger. Several share the work, each producer's events being one's at a time. */
 export interface UsageConsumer {
   /** Takes in what there is now. @returns how many events it read */
   take(): Promise<number>;
+  standing(): UsageConsumerStanding;
   close(): Promise<void>;
 }
 
@@ -30,6 +55,8 @@ const batchSize = 500;
 const leaseMs = 10_000;
 /** A producer that is silent for so long, and all of whose events are counted, is forgotten. */
 const forgetMs = 7 * 86_400_000;
+/** Refused events that are kept to be looked at. */
+const mostRefused = 1000;
 
 /** Renews a lease of one's own. KEYS lease; ARGV token, ms. */
 const renew = redisScript(`
@@ -54,10 +81,16 @@ class Consumer implements UsageConsumer {
   readonly #now: () => number;
   readonly #token = randomUUID();
   readonly #end = new AbortController();
+  readonly #signer: UsageSigner;
   #running: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #producers = 0;
+  #taken = 0;
+  #refused = 0;
 
   constructor(options: UsageConsumerOptions) {
     this.#options = options;
+    this.#signer = new UsageSigner(options.secret);
     this.#redis = options.redis;
     this.#now = options.now ?? Date.now;
   }
@@ -73,17 +106,32 @@ class Consumer implements UsageConsumer {
       producer: entries[2 * index] ?? '',
       seenAt: Number(entries[2 * index + 1]),
     }));
+    this.#producers = producers.length;
+    let waiting = 0;
     let read = 0;
     // In another order than the other control planes: they seldom want the same one.
     for (const { producer, seenAt } of shuffled(producers)) {
       if (this.#end.signal.aborted) break;
       try {
-        read += await this.#takeFrom(producer, seenAt);
+        const length = await this.#redis.xlen(usageStreamKey(producer));
+        const taken = await this.#takeFrom(producer, seenAt, length);
+        read += taken;
+        waiting += Math.max(0, length - taken);
       } catch (error) {
         this.#options.onTrouble?.(error, producer);
       }
     }
+    this.#waiting = waiting;
     return read;
+  }
+
+  standing(): UsageConsumerStanding {
+    return {
+      waiting: this.#waiting,
+      producers: this.#producers,
+      taken: this.#taken,
+      refused: this.#refused,
+    };
   }
 
   async close(): Promise<void> {
@@ -104,9 +152,9 @@ class Consumer implements UsageConsumer {
     }
   }
 
-  async #takeFrom(producer: string, seenAt: number): Promise<number> {
+  async #takeFrom(producer: string, seenAt: number, length: number): Promise<number> {
     // Nothing to do for most of them most of the time: that takes no lease.
-    if ((await this.#redis.xlen(usageStreamKey(producer))) === 0) {
+    if (length === 0) {
       if (seenAt < this.#now() - forgetMs) await this.#forget(producer);
       return 0;
     }
@@ -130,22 +178,40 @@ class Consumer implements UsageConsumer {
   async #takeBatch(producer: string): Promise<number> {
     const stream = usageStreamKey(producer);
     const entries = await this.#redis.xrange(stream, '-', '+', 'COUNT', batchSize);
-    const events: LedgerEvent[] = [];
+    const events: GivenEvent[] = [];
     for (const [id, fields] of entries) {
-      const event = parseEvent(id, fields);
-      if (event === undefined) {
-        this.#options.onTrouble?.(new Error(`entry ${id} is no usage event`), producer);
-      } else {
-        events.push(event);
+      const [, text = '', , mac = ''] = fields;
+      const sequence = sequenceOf(id);
+      if (!this.#signer.isSigned(producer, sequence, text, mac)) {
+        await this.#setAside({
+          producer,
+          sequence,
+          text,
+          error: new Error('not signed by a proxy'),
+        });
+        // The producer's own event of this place cannot come in as long as the stream has another: it is sent again to a new one.
+        await this.#redis.unlink(stream);
+        break;
       }
+      events.push(parseEvent(sequence, text));
     }
-    const mark = events.length === 0 ? 0 : await this.#options.ledger.append(producer, events);
-    const isWhole = events.length === entries.length;
-    // What is no event would be read for ever.
-    const last = isWhole ? mark : Math.max(mark, sequenceOf(entries.at(-1)?.[0] ?? '0-0'));
+    if (events.length === 0) return 0;
+    const mark = await appendOrSetAside(this.#options.ledger, producer, events, (refused) =>
+      this.#setAside(refused),
+    );
+    this.#taken += events.length;
     // What leaves the stream is counted: by that its producer knows.
-    await this.#redis.xtrim(stream, 'MINID', '=', `${last + 1}-0`);
-    return entries.length;
+    await this.#redis.xtrim(stream, 'MINID', '=', `${mark + 1}-0`);
+    return events.length;
+  }
+
+  async #setAside(refused: RefusedEvent): Promise<void> {
+    const { producer, sequence, text, error } = refused;
+    const reason = error instanceof Error ? error.message : String(error);
+    const entry = ['producer', producer, 'sequence', sequence, 'reason', reason, 'text', text];
+    await this.#redis.xadd(usageRefusedKey, 'MAXLEN', '~', mostRefused, '*', ...entry);
+    this.#refused += 1;
+    this.#options.onRefused?.(refused);
   }
 
   async #forget(producer: string): Promise<void> {
@@ -154,14 +220,14 @@ class Consumer implements UsageConsumer {
   }
 }
 
-function parseEvent(id: string, [name, value = '']: string[]): LedgerEvent | undefined {
-  if (name !== 'record') return undefined;
+function parseEvent(sequence: number, text: string): GivenEvent {
   try {
-    const record = JSON.parse(value) as UsageRecord | null;
-    return record?.requestId === undefined ? undefined : { sequence: sequenceOf(id), record };
+    const record = JSON.parse(text) as UsageRecord | null;
+    if (record?.requestId !== undefined && record.tokens !== undefined) return { sequence, record };
   } catch {
-    return undefined;
+    // Said below.
   }
+  return { sequence, text, error: new Error('no usage record') };
 }
 
 function sequenceOf(id: string): number {

@@ -1,8 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { usageLeaseKey, usageProducersKey, usageStreamKey } from '@aigateway/contract/channels';
+import {
+  usageLeaseKey,
+  usageProducersKey,
+  usageRefusedKey,
+  usageStreamKey,
+} from '@aigateway/contract/channels';
 import type { UsageRecord } from '@aigateway/contract/usage';
+import { UsageSigner } from '@aigateway/contract/usage-signing';
 import fc from 'fast-check';
 import { Cluster, Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -13,7 +19,7 @@ import { openUsageSpool, type UsageSpool } from '../../src/stores/file/spool.ts'
 import { createRedisTransport } from '../../src/stores/redis/usage-transport.ts';
 import { startCluster } from '../servers/redis-cluster.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
-import { CountingLedger, openedCall, usageRecord } from '../usage.fixture.ts';
+import { CountingLedger, openedCall, usageRecord, usageSecret } from '../usage.fixture.ts';
 
 describe.skipIf(!hasRedisServer)('usage through Redis', () => {
   let server: RedisServer;
@@ -46,7 +52,7 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
   async function produce(name = 'one', options: { mostWaiting?: number } = {}) {
     const spool = await openUsageSpool({
       directory: join(directory, name),
-      transport: createRedisTransport({ redis, ...options }),
+      transport: createRedisTransport({ redis, secret: usageSecret, ...options }),
       shipMs: 3_600_000,
       onTrouble: (error) => error !== undefined && troubles.push(error),
     });
@@ -58,6 +64,7 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     const consumer = createUsageConsumer({
       redis,
       ledger: into,
+      secret: usageSecret,
       pollMs: 0,
       onTrouble: (error) => troubles.push(error),
       ...(now !== undefined && { now }),
@@ -104,12 +111,17 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     closing.unshift(() => nodes.stop());
     const cluster = new Cluster([{ host: '127.0.0.1', port: nodes.port }]);
     closing.push(async () => cluster.disconnect());
-    const transport = createRedisTransport({ redis: cluster });
+    const transport = createRedisTransport({ redis: cluster, secret: usageSecret });
     const spool = await openUsageSpool({ directory, transport, shipMs: 3_600_000 });
     closing.push(() => spool.close());
     for (const requestId of names(3)) call(spool, requestId);
     await spool.ship();
-    const consumer = createUsageConsumer({ redis: cluster, ledger, pollMs: 0 });
+    const consumer = createUsageConsumer({
+      redis: cluster,
+      ledger,
+      secret: usageSecret,
+      pollMs: 0,
+    });
     expect(await consumer.take()).toBe(3);
     await spool.ship();
     expect(spool.standing().mark).toBe(3);
@@ -187,6 +199,7 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     const dying = new Redis(server.port, { retryStrategy: null });
     const consumer = createUsageConsumer({
       redis: dying,
+      secret: usageSecret,
       ledger: {
         append: async (producer, events) => {
           const mark = await ledger.append(producer, events);
@@ -222,16 +235,71 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     expect(troubles).toHaveLength(1);
   });
 
-  it('passes over what is no event, and says so', async () => {
+  it('counts nothing that no proxy signed, and loses nothing by it', async () => {
+    const [one, other] = [await produce('one'), await produce('other')];
+    call(one, 'a');
+    call(other, 'b');
+    call(other, 'c');
+    await Promise.all([one.ship(), other.ship()]);
+    const own = usageStreamKey(one.standing().producer);
+    const invented = JSON.stringify({ ...usageRecord('invented'), costNanoUsd: 1e9 });
+    await redis.xadd(own, '2-0', 'record', invented, 'mac', 'a'.repeat(43));
+    const consumer = consume();
+    await consumer.take();
+    await settle([one, other], consumer);
+    call(one, 'd');
+    call(one, 'e');
+    await settle([one, other], consumer);
+    expect(ledger.requestIds().toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(consumer.standing()).toMatchObject({ refused: 1, waiting: 0, producers: 2 });
+    const [[, kept] = []] = await redis.xrange(usageRefusedKey, '-', '+');
+    expect(kept).toContain('not signed by a proxy');
+  });
+
+  it('refuses a proxy’s event that stands as another one’s, or a second time', async () => {
+    const [one, other] = [await produce('one'), await produce('other')];
+    call(one, 'a');
+    call(other, 'b');
+    call(other, 'c');
+    await Promise.all([one.ship(), other.ship()]);
+    const stream = usageStreamKey(one.standing().producer);
+    const [, second] = await redis.xrange(usageStreamKey(other.standing().producer), '-', '+');
+    await redis.xadd(stream, '2-0', ...(second?.[1] ?? []));
+    const consumer = consume();
+    await consumer.take();
+    const [first] = await redis.xrange(stream, '-', '+');
+    expect(first).toBeUndefined();
+    await settle([one, other], consumer);
+    expect(ledger.requestIds().toSorted()).toEqual(['a', 'b', 'c']);
+    expect(consumer.standing().refused).toBe(1);
+  });
+
+  it('sets aside what its ledger refuses, and goes on', async () => {
+    const store = await createSqliteStore({ path: join(directory, 'store.db') });
+    closing.unshift(() => store.close());
     const spool = await produce();
     call(spool, 'a');
+    spool.settle({ ...usageRecord('bad'), costNanoUsd: -1 }, spool.open(openedCall('bad'), 1));
+    call(spool, 'c');
     await spool.ship();
-    const stream = usageStreamKey(spool.standing().producer);
-    await redis.xadd(stream, '2-0', 'record', '{"broken');
-    await consume().take();
-    expect(ledger.requestIds()).toEqual(['a']);
-    expect(await redis.xlen(stream)).toBe(0);
-    expect(troubles).toHaveLength(1);
+    const { producer } = spool.standing();
+    // A proxy's signature under what no proxy writes: a fault of ours, which stops nobody either.
+    const broken = '{"broken';
+    const mac = new UsageSigner(usageSecret).sign(producer, 4, broken);
+    await redis.xadd(usageStreamKey(producer), '4-0', 'record', broken, 'mac', mac);
+    const consumer = consume(store.ledger);
+    await consumer.take();
+    expect(await store.ledger.mark(producer)).toBe(4);
+    const { rows } = await store.ledger.logs({ limit: 10 });
+    expect(rows.map(({ requestId }) => requestId).toSorted()).toEqual(
+      ['a', 'c', `refused-${producer}-2`, `refused-${producer}-4`].toSorted(),
+    );
+    expect(await store.ledger.spend({ dimension: 'key', ids: ['refused_usage'] })).toEqual(
+      new Map(),
+    );
+    expect(consumer.standing().refused).toBe(2);
+    expect(await redis.xlen(usageRefusedKey)).toBe(2);
+    expect(troubles).toEqual([]);
   });
 
   it('keeps its events when somebody claims to have ones that were never given', async () => {
