@@ -1,7 +1,7 @@
 import type { Config, ProjectConfig, VirtualKeyConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { type Environment, firstSet, masterKeyNames, unsetVariable } from './environment-config.ts';
-import { hashSecret } from './key.ts';
+import { hashSecret, masterKeyId } from './key.ts';
 import type { BudgetLimit, Limits, LimitScope } from './limits.ts';
 import { nearestName } from './names.ts';
 import { optional } from './optional.ts';
@@ -11,7 +11,6 @@ import { createSharing, withSharedPolicy } from './sharing.ts';
 import { matchesPattern } from './wildcard.ts';
 
 /** LiteLLM's name for calls with the master key. */
-const masterKeyId = 'litellm_proxy_master_key';
 const masterUserId = 'default_user_id';
 
 /** Master keys that stand in every tutorial. */

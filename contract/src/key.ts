@@ -4,3 +4,6 @@ import { createHash } from 'node:crypto';
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
+
+/** What the master key is called where keys are named, in LiteLLM's words. */
+export const masterKeyId = 'litellm_proxy_master_key';

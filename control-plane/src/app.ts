@@ -1,4 +1,13 @@
-import express, { type Express, type Request, type Response } from 'express';
+import type { IncomingMessage } from 'node:http';
+import { masterKeyId } from '@aigateway/contract/key';
+import { requestIdOf } from '@aigateway/contract/request-id';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type Response,
+} from 'express';
+import type { Actor } from './auth/actor.ts';
 import { detailError, fieldErrors } from './errors.ts';
 import type { Route } from './http/route.ts';
 import { answer, type ControlPlanePorts } from './http/registry.ts';
@@ -25,23 +34,69 @@ export function createApp(routes: readonly Route[], ports: ControlPlanePorts): E
   app.get('/health/readiness', (_request, response, next) =>
     isMounted(app) ? next() : answerReadiness(response, ports),
   );
-  app.use((_request, response, next) => {
+  app.use((request, response, next) => {
     if (isMounted(app)) next();
-    else response.status(404).json({ detail: 'Not Found' });
+    else answerUnknown(request, response, ports);
   });
+  // A path that cannot be decoded is none.
+  const answerFault: ErrorRequestHandler = (error: unknown, request, response, next) => {
+    if (isMounted(app)) next(error);
+    else answerUnknown(request, response, ports);
+  };
+  app.use(answerFault);
   return app;
 }
 
-/** Ready is who can reach its store, in LiteLLM's words. */
-async function answerReadiness(response: Response, { store }: ControlPlanePorts): Promise<void> {
-  const isReached = await store.entities.get('settings', 'readiness').then(
-    () => true,
-    () => false,
+/** Whether a control plane is fit to be called, and if not, why. */
+export type ControlReadiness = { readonly ready: boolean; readonly reason?: string };
+
+/** Ready is who can reach its store and is not about to end. */
+export async function controlReadiness({
+  store,
+  isStopping,
+}: ControlPlanePorts): Promise<ControlReadiness> {
+  if (isStopping?.()) return { ready: false, reason: 'draining' };
+  return store.entities.get('settings', 'readiness').then(
+    () => ({ ready: true }),
+    () => ({ ready: false, reason: 'the store cannot be reached' }),
   );
-  response.status(isReached ? 200 : 503).json({
-    status: isReached ? 'healthy' : 'unhealthy',
-    db: isReached ? 'connected' : 'Not connected',
+}
+
+/** The same in LiteLLM's words. */
+async function answerReadiness(response: Response, ports: ControlPlanePorts): Promise<void> {
+  const { ready, reason } = await controlReadiness(ports);
+  response.status(ready ? 200 : 503).json({
+    status: ready ? 'healthy' : 'unhealthy',
+    db: ready || ports.isStopping?.() ? 'connected' : 'Not connected',
+    ...(reason !== undefined && { reason }),
   });
+}
+
+function answerUnknown(request: Request, response: Response, ports: ControlPlanePorts): void {
+  const startedAt = ports.clock.now();
+  const requestId = requestIdOf(request.headers);
+  response.status(404).set('x-request-id', requestId).json({ detail: 'Not Found' });
+  report(ports, request, { requestId, startedAt, endpoint: 'unknown', status: 404 }, undefined);
+}
+
+/** Tells of an answered call; nothing that the caller sent but its method and id. */
+function report(
+  { clock, onAnswered }: ControlPlanePorts,
+  request: IncomingMessage,
+  call: { requestId: string; startedAt: number; endpoint: string; status: number },
+  actor: Actor | undefined,
+): void {
+  onAnswered?.(
+    {
+      ...call,
+      durationMs: clock.now() - call.startedAt,
+      method: request.method ?? '',
+      keyId: actor?.kind === 'master' ? masterKeyId : actor?.key?.key_id,
+      userId: actor?.userId,
+      role: actor?.role,
+    },
+    request,
+  );
 }
 
 function isMounted(app: Express): boolean {
@@ -55,7 +110,8 @@ async function serve(
   response: Response,
   ports: ControlPlanePorts,
 ): Promise<void> {
-  const { status, body, headers, contentType } = await answer(
+  const startedAt = ports.clock.now();
+  const { status, body, headers, contentType, actor } = await answer(
     route,
     {
       headers: request.headers,
@@ -71,6 +127,8 @@ async function serve(
   response.set('cache-control', 'no-store');
   if (contentType === undefined) response.json(body);
   else response.type(contentType).send(body);
+  const requestId = headers['x-request-id'] ?? '';
+  report(ports, request, { requestId, startedAt, endpoint: path, status }, actor);
 }
 
 /** Clients leave the content type out at times; what is sent is taken for JSON. */

@@ -1,5 +1,5 @@
 import type { Express } from 'express';
-import { createApp } from './app.ts';
+import { controlReadiness, createApp, type ControlReadiness } from './app.ts';
 import { checkRoutes, type ControlPlanePorts } from './http/registry.ts';
 import type { Route } from './http/route.ts';
 import { routes } from './routes.ts';
@@ -8,6 +8,7 @@ export type ControlPlane = {
   /** Answers the management API; mounted in another application it passes on every path it does not have. */
   readonly handler: Express;
   readonly routes: readonly Route[];
+  readiness(): Promise<ControlReadiness>;
 };
 
 /**
@@ -18,5 +19,9 @@ export type ControlPlane = {
  */
 export function createControlPlane(ports: ControlPlanePorts): ControlPlane {
   checkRoutes(routes);
-  return { handler: createApp(routes, ports), routes };
+  return {
+    handler: createApp(routes, ports),
+    routes,
+    readiness: () => controlReadiness(ports),
+  };
 }

@@ -1,5 +1,8 @@
 import { createDirectTransport } from '@aigateway/control-plane/usage/direct';
 import { createMemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
+import { AccessLog } from '@aigateway/proxy/telemetry/access-log';
+import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
+import { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import { createLocalBus, createSharedBus } from './bus.ts';
 import { startDataPlane } from './data-plane.ts';
 import { earlierSpend } from './earlier-spend.ts';
@@ -26,7 +29,10 @@ export async function startBothPlanes(
     redis === undefined
       ? createMemoryLimiter({ clock: { now: Date.now }, calendar: () => settings })
       : undefined;
-  const plane = await startPlane({ ...input, bus, sealer, limiter });
+  const registry = createRegistry();
+  const accessLog = new AccessLog();
+  const calls = new ManagementCalls(registry, accessLog);
+  const plane = await startPlane({ ...input, bus, sealer, limiter, calls });
   const { ledger } = plane.store;
   if (limiter !== undefined) {
     // Before the first request: what an earlier process spent is spent.
@@ -43,7 +49,7 @@ export async function startBothPlanes(
         logger.error({ error, producer, sequence }, 'usage was refused'),
       ),
     },
-    { management: plane.handler, ...(limiter !== undefined && { limiter }) },
+    { registry, management: plane.handler, ...(limiter !== undefined && { limiter }) },
   );
   return {
     proxy: data.proxy,
@@ -56,6 +62,7 @@ export async function startBothPlanes(
     async stop() {
       await data.stop();
       await plane.close();
+      accessLog.flush();
       await redis?.close();
     },
   };

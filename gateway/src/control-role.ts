@@ -1,37 +1,48 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { cors } from '@aigateway/proxy/cors';
+import { createOpsServer } from '@aigateway/proxy/ops';
+import { startServer } from '@aigateway/proxy/server';
+import { AccessLog } from '@aigateway/proxy/telemetry/access-log';
+import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
+import { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import { createSharedBus } from './bus.ts';
 import { startPlane } from './plane.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
 import type { SharedRedis } from './shared-redis.ts';
+import { serverOptions } from './start.ts';
 
-/** The management API by itself. */
+/** The management API by itself, on a server like that of a proxy. */
 export async function startControlRole(input: RoleInput, redis: SharedRedis): Promise<Running> {
   const { server } = input.configuration.compiled;
   const sealer = sealerOf(input);
-  const bus = createSharedBus(redis, input, sealer);
-  const plane = await startPlane({ ...input, bus, sealer, limiter: undefined });
-  const http = createServer(plane.handler);
-  await new Promise<void>((listening, failed) => {
-    http.once('error', failed);
-    http.listen(server.port, server.host, listening);
+  const registry = createRegistry();
+  const accessLog = new AccessLog();
+  let isStopping = false;
+  const plane = await startPlane({
+    ...input,
+    bus: createSharedBus(redis, input, sealer),
+    sealer,
+    limiter: undefined,
+    calls: new ManagementCalls(registry, accessLog),
+    isStopping: () => isStopping,
   });
-  const { port } = http.address() as AddressInfo;
+  const allow = cors(server.corsOrigins);
+  const listening = await startServer(
+    serverOptions(server),
+    (request, response) => allow(request, response, () => plane.handler(request, response)),
+    createOpsServer(registry, plane.readiness),
+  );
   return {
     proxy: undefined,
-    url: `http://127.0.0.1:${port}`,
+    url: listening.url,
     logger: input.logger,
     put: (next) => plane.put(next),
     async stop() {
-      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-      http.closeIdleConnections();
-      await Promise.race([closed, delay(server.drainMs, undefined, { ref: false })]);
-      http.closeAllConnections();
-      await closed;
+      isStopping = true;
+      await listening.drain();
       await plane.close();
       await redis.close();
+      accessLog.flush();
     },
   };
 }

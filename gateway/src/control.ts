@@ -1,10 +1,12 @@
 import { join, resolve } from 'node:path';
 import type { Compiled } from '@aigateway/contract/compile';
+import { masterKeyId } from '@aigateway/contract/key';
 import type { JsonObject } from '@aigateway/contract/records';
 import { mapTexts } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
 import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
+import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
 import type { ManagementSettings, SpendKeeper } from '@aigateway/control-plane/http/call';
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
@@ -19,20 +21,22 @@ import type { RoleInput } from './roles.ts';
 export type Control = {
   readonly store: Store;
   readonly handler: ControlPlane['handler'];
+  readonly readiness: ControlPlane['readiness'];
   /** Puts a configuration that was read again in force, and begins with the first. */
   publish(configuration: Configuration): Promise<void>;
   close(): Promise<void>;
 };
 
-export type ControlInput = RoleInput & {
-  readonly publisher: SnapshotPublisher;
-  /** Seals secrets in the store. */
-  readonly sealer: Sealer;
-  /** What is done to the records before they are published. */
-  readonly outgoing: (catalogue: Catalogue) => Catalogue;
-  readonly spend: SpendKeeper;
-  readonly onFault: (message: string, cause: unknown) => void;
-};
+export type ControlInput = RoleInput &
+  Pick<ControlPlanePorts, 'onAnswered' | 'isStopping'> & {
+    readonly publisher: SnapshotPublisher;
+    /** Seals secrets in the store. */
+    readonly sealer: Sealer;
+    /** What is done to the records before they are published. */
+    readonly outgoing: (catalogue: Catalogue) => Catalogue;
+    readonly spend: SpendKeeper;
+    readonly onFault: (message: string, cause: unknown) => void;
+  };
 
 /**
  * The control plane of a configuration: its store, the management API over it, and what brings both to proxies. What the file or
@@ -55,7 +59,9 @@ export async function startControl(input: ControlInput): Promise<Control> {
     compile: () => ({ modelDefaults: {} }),
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
   });
-  const { handler } = createControlPlane({
+  const { handler, readiness } = createControlPlane({
+    ...(input.onAnswered !== undefined && { onAnswered: input.onAnswered }),
+    ...(input.isStopping !== undefined && { isStopping: input.isStopping }),
     store,
     clock: { now: Date.now },
     masterKeyHash: () => masterKeyHash(configuration.compiled),
@@ -68,6 +74,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
   return {
     store,
     handler,
+    readiness,
     async publish(next) {
       configuration = next;
       await publishing.publishAll();
@@ -120,7 +127,7 @@ function managementSettings(compiled: Compiled): ManagementSettings {
 }
 
 function masterKeyHash({ records }: Compiled): string | undefined {
-  const master = records.keys.find(({ keyId }) => keyId === 'litellm_proxy_master_key');
+  const master = records.keys.find(({ keyId }) => keyId === masterKeyId);
   return master?.secrets[0]?.hash;
 }
 

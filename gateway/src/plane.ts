@@ -1,5 +1,8 @@
+import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
 import type { Sealer } from '@aigateway/contract/sealer';
+import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
 import type { MemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
+import type { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
 import type { Bus } from './bus.ts';
 import type { Configuration } from './configuration.ts';
 import { startControl, type Control } from './control.ts';
@@ -7,17 +10,20 @@ import type { RoleInput } from './roles.ts';
 import { spendKeeper } from './spend-keeper.ts';
 
 /** A control plane that tells proxies what it holds and counts what they used, without the server in front of it. */
-export type Plane = Pick<Control, 'store' | 'handler' | 'close'> & {
+export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'close'> & {
   /** Puts a configuration that was read again in force. */
   put(configuration: Configuration): Promise<void>;
 };
 
-export type PlaneInput = RoleInput & {
-  readonly bus: Bus;
-  readonly sealer: Sealer;
-  /** Counts spend, where this process is all that does; its counts are set back with those of the store. */
-  readonly limiter: MemoryLimiter | undefined;
-};
+export type PlaneInput = RoleInput &
+  Pick<ControlPlanePorts, 'isStopping'> & {
+    readonly bus: Bus;
+    readonly sealer: Sealer;
+    /** Told of every call of the management API. */
+    readonly calls: ManagementCalls;
+    /** Counts spend, where this process is all that does; its counts are set back with those of the store. */
+    readonly limiter: MemoryLimiter | undefined;
+  };
 
 /**
  * Starts a control plane. What it holds is published once it is there, or is tried again where that fails.
@@ -25,7 +31,8 @@ export type PlaneInput = RoleInput & {
  * @throws {StoreUnavailableError} when the store cannot be reached
  */
 export async function startPlane(input: PlaneInput): Promise<Plane> {
-  const { bus, limiter, logger } = input;
+  const { bus, calls, limiter, logger } = input;
+  const { trustedHops } = input.configuration.compiled.server;
   let current = input.configuration;
   const control = await startControl({
     ...input,
@@ -33,6 +40,8 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     outgoing: (catalogue) => bus.outgoing(catalogue),
     spend: spendKeeper(limiter),
     onFault: (message, cause) => logger.error({ error: cause }, message),
+    onAnswered: (call, request) =>
+      calls.answered({ ...call, client: clientAddress(request, trustedHops) }),
   });
   const republish = (): Promise<void> => control.publish(current);
   await republish();
@@ -41,6 +50,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
   return {
     store: control.store,
     handler: control.handler,
+    readiness: control.readiness,
     async put(next) {
       current = next;
       await republish();

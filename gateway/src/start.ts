@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Compiled } from '@aigateway/contract/compile';
 import type { Records, SecretReference } from '@aigateway/contract/records';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
-import type { ProxyOptions } from '@aigateway/proxy/config';
+import type { ProxyOptions, ServerOptions } from '@aigateway/proxy/config';
 import { startProxy, type Proxy, type ProxyPorts } from '@aigateway/proxy/proxy';
 
 export type StartInput = {
@@ -38,6 +38,25 @@ const longestWaitMs = 20_000;
 
 const bodyIdleMs = 300_000;
 
+/** Where a process listens and what it bears there, whichever plane it serves. */
+export function serverOptions(server: ServerSettings): ServerOptions {
+  return {
+    port: server.port,
+    host: server.host,
+    basePath: server.basePath,
+    opsPort: server.opsPort,
+    opsHost: server.opsHost,
+    opsPortIsFlexible: server.profile === 'development',
+    keepAliveMs: server.keepAliveTimeoutMs,
+    maxConnections: server.maxConnections,
+    maxHeaderBytes: server.maxHeaderBytes,
+    headersTimeoutMs: server.headersTimeoutMs,
+    requestTimeoutMs: server.bodyTimeoutMs,
+    stopDelayMs: server.stopDelayMs,
+    drainMs: server.drainMs,
+  };
+}
+
 function proxyOptions(
   server: ServerSettings,
   environment: StartInput['environment'],
@@ -46,12 +65,7 @@ function proxyOptions(
   const proxyUrl =
     server.proxy === undefined ? undefined : resolveSecret(server.proxy, environment);
   return {
-    port: server.port,
-    host: server.host,
-    basePath: server.basePath,
-    opsPort: server.opsPort,
-    opsHost: server.opsHost,
-    opsPortIsFlexible: server.profile === 'development',
+    ...serverOptions(server),
     pipeline: {
       version,
       maxBodyBytes: server.maxBodyBytes,
@@ -74,13 +88,6 @@ function proxyOptions(
     },
     vaultIdentity: server.vaultIdentity,
     heartbeatTickMs,
-    keepAliveMs: server.keepAliveTimeoutMs,
-    maxConnections: server.maxConnections,
-    maxHeaderBytes: server.maxHeaderBytes,
-    headersTimeoutMs: server.headersTimeoutMs,
-    requestTimeoutMs: server.bodyTimeoutMs,
-    stopDelayMs: server.stopDelayMs,
-    drainMs: server.drainMs,
     probeIntervalMs,
     corsOrigins: server.corsOrigins,
     logLevel: server.logLevel,

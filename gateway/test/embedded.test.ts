@@ -56,6 +56,19 @@ describe('a gateway with both planes in one process', () => {
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(2);
   });
 
+  it('tells in its log of management calls as of others', async () => {
+    const running = await start();
+    await newKey(running, {});
+    const [, line] = await running.gateway.until(/(\{[^\n]*"event":"management"[^\n]*)\n/);
+    expect(JSON.parse(line ?? '')).toMatchObject({
+      client: '127.0.0.1',
+      method: 'POST',
+      endpoint: '/key/generate',
+      status: 200,
+      keyId: 'litellm_proxy_master_key',
+    });
+  });
+
   it('refuses a key from the moment that it is blocked, deleted or replaced', async () => {
     const running = await start();
     const { url, master } = running;

@@ -5,6 +5,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
+import { cors } from './cors.ts';
 import { endpoints } from './endpoints/index.ts';
 import { GatewayError } from './errors.ts';
 import { modelById, modelGroupInfo, modelInfo, modelsList } from './models-list.ts';
@@ -198,34 +199,6 @@ function answerWrongMethod(request: Request, response: Response, gateway: Gatewa
     headers: { allow: allowed },
   });
   refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error);
-}
-
-function cors(origins: readonly string[]) {
-  const isAny = origins.includes('*');
-  return (request: Request, response: Response, next: () => void): void => {
-    const { origin } = request.headers;
-    if (origin === undefined || !(isAny || origins.includes(origin))) {
-      next();
-      return;
-    }
-    response.setHeader('access-control-allow-origin', origin);
-    response.setHeader('vary', 'origin');
-    response.setHeader(
-      'access-control-expose-headers',
-      'x-request-id, retry-after, retry-after-ms',
-    );
-    if (request.method !== 'OPTIONS') {
-      next();
-      return;
-    }
-    response.setHeader('access-control-allow-methods', 'GET, POST, DELETE');
-    response.setHeader(
-      'access-control-allow-headers',
-      request.headers['access-control-request-headers'] ?? '*',
-    );
-    response.setHeader('access-control-max-age', '600');
-    response.status(204).end();
-  };
 }
 
 /** Express's own refusals, e.g. of a path that is not decodable, in the gateway's form. */

@@ -3,8 +3,8 @@ import type { PipelineOptions } from './pipeline/gateway.ts';
 import type { LogLevel } from './telemetry/logger.ts';
 import type { TransportOptions } from './upstream/transport.ts';
 
-/** Settings of one proxy process. What belongs to the one truth is in the records instead. */
-export type ProxyOptions = {
+/** Where a process listens, and what it bears there. */
+export type ServerOptions = {
   readonly port: number;
   readonly host: string;
   /** Path under which the gateway is published, e.g. behind API Management; empty or starting with a slash. */
@@ -14,11 +14,6 @@ export type ProxyOptions = {
   readonly opsHost: string;
   /** Take any free ops port when the wanted one is taken, so that two gateways run on one laptop. */
   readonly opsPortIsFlexible: boolean;
-  readonly pipeline: PipelineOptions;
-  readonly transport: TransportOptions;
-  /** How the process signs in to Key Vaults; absent = it cannot. */
-  readonly vaultIdentity?: CredentialMethod;
-  readonly heartbeatTickMs: number;
   /** Longer than the load balancer's, so that it is never we who close a connection it is about to use. */
   readonly keepAliveMs: number;
   /** Further connections are refused. */
@@ -31,6 +26,15 @@ export type ProxyOptions = {
   readonly stopDelayMs: number;
   /** How long requests under way may go on after a stop was asked for. */
   readonly drainMs: number;
+};
+
+/** Settings of one proxy process. What belongs to the one truth is in the records instead. */
+export type ProxyOptions = ServerOptions & {
+  readonly pipeline: PipelineOptions;
+  readonly transport: TransportOptions;
+  /** How the process signs in to Key Vaults; absent = it cannot. */
+  readonly vaultIdentity?: CredentialMethod;
+  readonly heartbeatTickMs: number;
   /** Between probes of a deployment that rests; 0 = none. */
   readonly probeIntervalMs: number;
   readonly corsOrigins: readonly string[];

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 
 /** What a probe is told: ready, and if not, why. */
@@ -8,32 +8,42 @@ export type Readiness = { readonly ready: boolean; readonly reason?: string };
  * The port for probes and scrapers: `/livez`, `/readyz`, `/metrics`. Without authentication, so it belongs on an address that
  * only the platform reaches.
  */
-export function createOpsServer(registry: Registry, readiness: () => Readiness): Server {
-  return createServer((request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0];
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { allow: 'GET, HEAD' }).end();
+export function createOpsServer(
+  registry: Registry,
+  readiness: () => Readiness | Promise<Readiness>,
+): Server {
+  return createServer((request, response) => void answer(request, response, registry, readiness));
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  registry: Registry,
+  readiness: () => Readiness | Promise<Readiness>,
+): Promise<void> {
+  const path = (request.url ?? '').split('?', 1)[0];
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  switch (path) {
+    case '/livez':
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+      return;
+    case '/readyz': {
+      const { ready, reason } = await readiness();
+      response
+        .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
+        .end(ready ? 'ready\n' : `${reason ?? 'not ready'}\n`);
       return;
     }
-    switch (path) {
-      case '/livez':
-        response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
-        return;
-      case '/readyz': {
-        const { ready, reason } = readiness();
-        response
-          .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
-          .end(ready ? 'ready\n' : `${reason ?? 'not ready'}\n`);
-        return;
-      }
-      case '/metrics':
-        registry.metrics().then(
-          (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-          () => response.writeHead(500).end(),
-        );
-        return;
-      default:
-        response.writeHead(404).end();
-    }
-  });
+    case '/metrics':
+      await registry.metrics().then(
+        (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+        () => response.writeHead(500).end(),
+      );
+      return;
+    default:
+      response.writeHead(404).end();
+  }
 }

@@ -1,13 +1,6 @@
-import {
-  createServer,
-  STATUS_CODES,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
+import type { Registry } from 'prom-client';
 import type { KeyRecord, Records } from '@aigateway/contract/records';
 import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
 import { Corrections } from './accounting/corrections.ts';
@@ -15,7 +8,6 @@ import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
 import { createApp } from './app.ts';
 import type { ProxyOptions } from './config.ts';
-import { GatewayError } from './errors.ts';
 import { createOpsServer, type Readiness } from './ops.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { Heartbeat } from './pipeline/heartbeat.ts';
@@ -26,6 +18,7 @@ import { Deployments } from './routing/deployments.ts';
 import { standing } from './routing/health.ts';
 import { Prober } from './pipeline/probes.ts';
 import { KeyTable } from './key-table.ts';
+import { startServer } from './server.ts';
 import { checkSchema, Snapshot } from './snapshot.ts';
 import { MemoryEstimates } from './stores/memory/estimates.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
@@ -52,6 +45,8 @@ export type ProxyPorts = {
   readonly writeLog?: (text: string) => void;
   /** For lines about the gateway itself, where the process has a logger already. */
   readonly logger?: Logger;
+  /** Takes in its metrics, where the process has more of them. */
+  readonly registry?: Registry;
   /** Variables that credentials refer to by name. */
   readonly environment: { readonly [name: string]: string | undefined };
   /** Root secret of tagged ids, and the previous one during its rotation. */
@@ -74,9 +69,6 @@ export type Proxy = {
   drain(): Promise<void>;
 };
 
-/** How often a proxy that stops ends the connections that have become idle. */
-const idleSweepMs = 50;
-
 /** Paths that go past Express. Any other spelling of them is found there. */
 const hotPaths: ReadonlySet<string> = new Set(
   ['/chat/completions', '/responses', '/embeddings', '/completions'].flatMap((path) =>
@@ -95,11 +87,8 @@ export async function startProxy(
   ports: ProxyPorts,
 ): Promise<Proxy> {
   const clock = ports.clock ?? { now: Date.now };
-  const writeLog = ports.writeLog ?? ((text: string) => void process.stdout.write(text));
-  const logger =
-    ports.logger ??
-    createLogger(options.logLevel, ports.writeLog === undefined ? undefined : writeLog);
-  const accessLog = new AccessLog(writeLog);
+  const logger = ports.logger ?? createLogger(options.logLevel, ports.writeLog);
+  const accessLog = new AccessLog(ports.writeLog);
   let snapshot: Snapshot | undefined;
   let keys = new KeyTable([]);
   const limiter =
@@ -130,6 +119,7 @@ export async function startProxy(
         region: state.record.region ?? state.record.resource.region ?? '',
         state: standing(state, clock.now()),
       })),
+    ports.registry,
   );
   const credentials = createCredentials({
     clock,
@@ -189,27 +179,11 @@ export async function startProxy(
     corsOrigins: options.corsOrigins,
     management: ports.management,
   });
-  const answer = listener(app, gateway, options.basePath);
-  const server = createServer(serverOptions(options), answer);
-  // A socket forgets its peer when it ends unless it was asked before, and callers who left are logged after that.
-  server.on('connection', (socket) => void socket.remoteAddress);
-  server.on('checkContinue', answer);
-  server.on('clientError', answerMalformed);
-  // Clients that try a WebSocket first (Codex does where it is told to) go on with POST at once when they are told.
-  server.on('upgrade', (_request, socket) =>
-    endWith(socket, new GatewayError('upgrade_unsupported')),
+  const server = await startServer(
+    options,
+    pastExpress(app, gateway),
+    createOpsServer(metrics.registry, readiness),
   );
-  server.keepAliveTimeout = options.keepAliveMs;
-  server.maxConnections = options.maxConnections;
-  await listen(server, options.port, options.host);
-  const ops =
-    options.opsPort === undefined ? undefined : createOpsServer(metrics.registry, readiness);
-  if (ops !== undefined && options.opsPort !== undefined) {
-    await listen(ops, options.opsPort, options.opsHost).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE' || !options.opsPortIsFlexible) throw error;
-      return listen(ops, 0, options.opsHost);
-    });
-  }
   const prober = new Prober(gateway, options.probeIntervalMs);
   prober.start();
 
@@ -217,24 +191,16 @@ export async function startProxy(
   const stop = async (): Promise<void> => {
     draining = true;
     prober.stop();
-    if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
-    // Idle connections go at once, others when they have become idle: also those whose request is still on its way.
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    const closing = setInterval(() => server.closeIdleConnections(), idleSweepMs);
-    await Promise.race([closed, delay(options.drainMs)]);
-    clearInterval(closing);
-    server.closeAllConnections();
-    await closed;
+    await server.drain();
     await Promise.race([meter.whenIdle().then(() => corrections.whenIdle()), delay(1000)]);
     await transport.close();
     credentials.close();
     accessLog.flush();
-    if (ops !== undefined) await new Promise<void>((resolve) => ops.close(() => resolve()));
   };
 
   return {
-    url: addressOf(server),
-    opsUrl: ops === undefined ? undefined : addressOf(ops),
+    url: server.url,
+    opsUrl: server.opsUrl,
     meter,
     logger,
     update,
@@ -246,18 +212,10 @@ export async function startProxy(
   };
 }
 
-/** Takes the base path off. Hot paths go straight to the pipeline; everything else through Express, to the same handlers. */
-function listener(
-  app: (request: IncomingMessage, response: ServerResponse) => void,
-  gateway: Gateway,
-  basePath: string,
-) {
-  return (request: IncomingMessage, response: ServerResponse): void => {
-    let url = request.url ?? '';
-    if (basePath !== '' && url.startsWith(`${basePath}/`)) {
-      url = url.slice(basePath.length);
-      request.url = url;
-    }
+/** Hot paths go straight to the pipeline; everything else through Express, to the same handlers. */
+function pastExpress(app: RequestListener, gateway: Gateway): RequestListener {
+  return (request, response) => {
+    const url = request.url ?? '';
     const query = url.indexOf('?');
     if (
       request.method === 'POST' &&
@@ -269,57 +227,6 @@ function listener(
     }
     app(request, response);
   };
-}
-
-function serverOptions(options: ProxyOptions) {
-  return {
-    maxHeaderSize: options.maxHeaderBytes,
-    headersTimeout: options.headersTimeoutMs,
-    requestTimeout: options.requestTimeoutMs,
-    connectionsCheckingInterval: Math.min(5000, options.headersTimeoutMs),
-    // Two lengths for one body are how requests are smuggled: nothing lenient here.
-    insecureHTTPParser: false,
-    // Of two Authorization headers Node would take the first and say nothing: together they are no key, wherever they came from.
-    joinDuplicateHeaders: true,
-    noDelay: true,
-    // Java's HttpClient asks for HTTP/2 with every first request over plain http, and is content with HTTP/1.1.
-    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
-      headers.upgrade?.toLowerCase() === 'websocket',
-  };
-}
-
-/** What is not HTTP, too large in its headers or too slow is answered in the gateway's form before the connection ends. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const invalid = (reason: string, status?: number) =>
-    new GatewayError('invalid_body', {
-      values: { reason },
-      ...(status !== undefined && { status }),
-    });
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return endWith(socket, invalid('its headers are too large', 431));
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return endWith(socket, new GatewayError('request_timeout'));
-    default:
-      return endWith(socket, invalid('it is not valid HTTP/1.1'));
-  }
-}
-
-/** Answers on the bare socket and ends it. */
-function endWith(socket: Duplex, error: GatewayError): void {
-  const body = JSON.stringify(error.envelope());
-  const head = [
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`,
-    'content-type: application/json',
-    'x-aigateway-layer: connection',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ].join('\r\n');
-  socket.end(`${head}\r\n\r\n${body}`);
 }
 
 /** Connections and tokens before the first request: a TLS handshake costs more than the request. */
@@ -335,23 +242,6 @@ function warm(records: Catalogue, gateway: Gateway): void {
   Promise.all([gateway.credentials.warm(), gateway.transport.warm(origins)]).catch(
     (error: unknown) => gateway.logger.warn({ error }, 'warming up failed'),
   );
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.removeListener('error', reject);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server): string {
-  const { address, port, family } = server.address() as AddressInfo;
-  const isAny = address === '0.0.0.0' || address === '::';
-  const host = isAny ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address;
-  return `http://${host}:${port}`;
 }
 
 function delay(milliseconds: number): Promise<void> {

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { describe, expect, it } from 'vitest';
 import { routeList } from '../src/app.ts';
+import { AccessLog } from '../src/telemetry/access-log.ts';
+import { ManagementCalls } from '../src/telemetry/management-calls.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -56,6 +58,15 @@ async function servedMetrics(): Promise<string[]> {
     attempts: call.attempts.map((attempt) => ({ ...attempt, status: 500 })),
   });
   metrics.refused('missing_key');
+  new ManagementCalls(metrics.registry, new AccessLog(() => undefined)).answered({
+    requestId: 'request',
+    startedAt: 0,
+    durationMs: 1,
+    client: '127.0.0.1',
+    method: 'GET',
+    endpoint: '/key/list',
+    status: 200,
+  });
   const lines = (await metrics.registry.metrics()).split('\n');
   return lines
     .flatMap((line) => {

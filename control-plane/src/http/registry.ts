@@ -1,5 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { requestIdOf } from '@aigateway/contract/request-id';
 import { type Actor, anonymousActor } from '../auth/actor.ts';
 import { authenticate } from '../auth/authenticate.ts';
 import { auditStates } from '../audit/entry.ts';
@@ -30,6 +31,26 @@ export type ControlPlanePorts = {
   readonly onChange: (written: readonly Written[]) => void | Promise<void>;
   /** For the log. Never holds a secret. */
   readonly onFault: (message: string, cause: unknown) => void;
+  /** Told of every call once it is answered, for the log and metrics. */
+  readonly onAnswered?: (call: AnsweredCall, request: IncomingMessage) => void;
+  /** True from the moment that the process is to end: it is not ready any more. */
+  readonly isStopping?: () => boolean;
+};
+
+/** What may be logged of a call. */
+export type AnsweredCall = {
+  readonly requestId: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly method: string;
+  /** The declared path: the one that was called may hold ids and keys. `unknown` where there is none. */
+  readonly endpoint: string;
+  readonly status: number;
+  /** Who called, where that is known. */
+  readonly keyId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly role?: string | undefined;
 };
 
 /** A request as the framework hands it over. `readBody` is called only for callers who may use the route. */
@@ -47,6 +68,8 @@ export type ApiAnswer = {
   readonly body: unknown;
   readonly headers: { readonly [name: string]: string };
   readonly contentType?: string;
+  /** Undefined where nobody was recognised. */
+  readonly actor?: Actor | undefined;
 };
 
 /** How often a call is decided anew because something it read was written meanwhile. */
@@ -79,18 +102,34 @@ export async function answer(
   request: ApiRequest,
   ports: ControlPlanePorts,
 ): Promise<ApiAnswer> {
-  const requestId = randomUUID();
+  const requestId = requestIdOf(request.headers);
+  let actor: Actor | undefined;
   try {
-    return await serve(route, request, ports, requestId);
+    actor = await identify(route, request, ports);
+    return { ...(await serve(route, request, ports, requestId, actor)), actor };
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal.status >= 500) ports.onFault(`${route.method} ${request.path}`, error);
     return {
       status: refusal.status,
       body: refusal.body,
-      headers: { 'x-request-id': requestId },
+      headers: idHeaders(requestId),
+      actor,
     };
   }
+}
+
+function idHeaders(requestId: string) {
+  return { 'x-request-id': requestId, 'x-litellm-call-id': requestId };
+}
+
+async function identify(
+  route: Route,
+  { headers }: ApiRequest,
+  { store, clock, masterKeyHash }: ControlPlanePorts,
+): Promise<Actor> {
+  if (route.policy.isPublic) return anonymousActor;
+  return authenticate(headers, masterKeyHash(), new View(store.entities), clock.now());
 }
 
 async function serve(
@@ -98,12 +137,10 @@ async function serve(
   request: ApiRequest,
   ports: ControlPlanePorts,
   requestId: string,
+  actor: Actor,
 ): Promise<ApiAnswer> {
   const { store, clock } = ports;
   const now = clock.now();
-  const actor = route.policy.isPublic
-    ? anonymousActor
-    : await authenticate(request.headers, ports.masterKeyHash(), new View(store.entities), now);
   authorize(route, request.path, actor);
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });
@@ -144,7 +181,7 @@ async function serve(
     status: route.status ?? 200,
     body: outcome.answer,
     headers: {
-      'x-request-id': requestId,
+      ...idHeaders(requestId),
       ...(input.ignored.length > 0 && { 'x-aigateway-ignored': ignoredHeader(input.ignored) }),
       ...(outcome.etag !== undefined && { etag: `"${outcome.etag}"` }),
       ...(outcome.replayed && { 'idempotency-replayed': 'true' }),

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requestIdOf } from '@aigateway/contract/request-id';
 import type { Match } from '../endpoints/endpoint.ts';
 import { createEndpoint } from '../endpoints/index.ts';
 import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
@@ -23,13 +23,8 @@ import { authorizeStored } from './stored.ts';
 /** What is known of a request before anything of it has been checked. */
 export type Arrival = { readonly requestId: string; readonly startedAt: number };
 
-/** An id that a caller may set: it goes into logs and headers, so it is plain and short. */
-const plainId = /^[A-Za-z0-9_.:-]{8,128}$/;
-
 export function arrive(request: IncomingMessage, gateway: Gateway): Arrival {
-  const given = request.headers['x-request-id'] ?? request.headers['x-litellm-call-id'];
-  const requestId = typeof given === 'string' && plainId.test(given) ? given : randomUUID();
-  return { requestId, startedAt: gateway.clock.now() };
+  return { requestId: requestIdOf(request.headers), startedAt: gateway.clock.now() };
 }
 
 /** Headers that every answer to a request carries. */

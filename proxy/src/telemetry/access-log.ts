@@ -27,6 +27,22 @@ export type RefusedCall = RefusalFacts & {
   keyId?: string;
 };
 
+/** What is logged of a call of the management API. */
+export type ManagementCall = {
+  readonly requestId: string;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  /** Address of the caller. */
+  readonly client: string;
+  readonly method: string;
+  /** The path as it is declared: in the one that was called ids and keys may stand. */
+  readonly endpoint: string;
+  readonly status: number;
+  readonly keyId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly role?: string | undefined;
+};
+
 const flushBytes = 32_768;
 const flushMs = 200;
 
@@ -40,8 +56,8 @@ export class AccessLog {
   #pending = '';
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param write - takes one or several whole lines */
-  constructor(write: (text: string) => void) {
+  /** @param write - takes one or several whole lines; standard output unless given */
+  constructor(write = (text: string): void => void process.stdout.write(text)) {
     this.#write = write;
   }
 
@@ -51,10 +67,11 @@ export class AccessLog {
   }
 
   refused(call: RefusedCall): void {
-    const time = timeText(call.startedAt + call.durationMs);
-    this.#line(
-      `{"level":"info","time":"${time}","event":"refused",${JSON.stringify(call).slice(1)}`,
-    );
+    this.#fields('refused', call);
+  }
+
+  managed(call: ManagementCall): void {
+    this.#fields('management', call);
   }
 
   /** What an earlier call was charged by estimate has been set right: amounts are the differences. */
@@ -93,6 +110,13 @@ export class AccessLog {
     const text = this.#pending;
     this.#pending = '';
     this.#write(text);
+  }
+
+  #fields(event: string, call: RefusedCall | ManagementCall): void {
+    const time = timeText(call.startedAt + call.durationMs);
+    this.#line(
+      `{"level":"info","time":"${time}","event":"${event}",${JSON.stringify(call).slice(1)}`,
+    );
   }
 
   #line(line: string): void {

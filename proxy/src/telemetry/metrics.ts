@@ -1,7 +1,8 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from 'prom-client';
+import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { CallSeries } from './call-series.ts';
 import { litellmMetrics } from './litellm-metrics.ts';
+import { createRegistry } from './registry.ts';
 import { worstStates } from './worst-states.ts';
 
 /** What the meter counts; admitted = settled + in flight, always. */
@@ -28,22 +29,28 @@ export type AttemptCount = { deployment: string; status: number; reason: string;
  * error codes; never from what a caller sends.
  */
 export class Metrics {
-  readonly registry = new Registry();
+  readonly registry: Registry;
   readonly #calls = new CallSeries();
   readonly #attempts = new Map<string, AttemptCount>();
-  readonly #refused = new Counter({
-    name: 'aigateway_refused_total',
-    help: 'Requests refused by the gateway itself, by error code',
-    labelNames: ['code'],
-    registers: [this.registry],
-  });
+  readonly #refused: Counter<'code'>;
 
   /**
    * @param meter - read when metrics are scraped
    * @param deployments - read when metrics are scraped
+   * @param registry - takes them in beside those that are there
    */
-  constructor(meter: () => MeterCounts, deployments: () => readonly DeploymentStanding[]) {
-    collectDefaultMetrics({ register: this.registry, prefix: 'aigateway_' });
+  constructor(
+    meter: () => MeterCounts,
+    deployments: () => readonly DeploymentStanding[],
+    registry = createRegistry(),
+  ) {
+    this.registry = registry;
+    this.#refused = new Counter({
+      name: 'aigateway_refused_total',
+      help: 'Requests refused by the gateway itself, by error code',
+      labelNames: ['code'],
+      registers: [registry],
+    });
     const collectedOnes = [
       ...this.#calls.metrics('aigateway_'),
       ...litellmMetrics(this.#calls, () => [...this.#attempts.values()], deployments),
