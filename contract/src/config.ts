@@ -952,6 +952,11 @@ export const aigatewaySettings = z.object({
     'How many reverse proxies in front add themselves to X-Forwarded-For',
     '0',
   ),
+  wrong_keys: effective(
+    integer({ min: 0, max: 1_000_000 }),
+    'Different wrong keys that one address may try at once before it has to wait; one more every 6 seconds; 0 = any number',
+    '20',
+  ),
   proxy: effective(secret(), 'HTTP proxy towards upstreams; also `HTTPS_PROXY`', 'none'),
   no_proxy: effective(texts(), 'Hosts reached without it; also `NO_PROXY`', 'none'),
   ca_file: effective(text(), 'PEM file of authorities trusted besides the usual ones', 'none'),

@@ -38,6 +38,13 @@ export const errorDefinitions = {
     message:
       'The API key was refused. Check that the key is complete and was issued by this gateway.',
   },
+  too_many_wrong_keys: {
+    status: 429,
+    type: 'throttling_error',
+    layer: 'authenticate',
+    message:
+      'Too many different wrong keys came from this address. Check the key, and try again in {seconds} seconds.',
+  },
   conflicting_keys: {
     status: 400,
     type: 'invalid_request_error',

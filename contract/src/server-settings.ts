@@ -31,6 +31,8 @@ export type ServerSettings = {
   /** After how much silence a plain answer begins with white space. */
   silentAnswerMs: number;
   trustedHops: number;
+  /** Different wrong keys that an address may try at once; 0 = any number. */
+  wrongKeys: number;
   /** HTTP proxy towards upstreams; may hold a password. */
   proxy?: SecretReference;
   noProxy: readonly string[];
@@ -69,6 +71,7 @@ const startSettings = {
   heartbeatMs: 'heartbeat',
   silentAnswerMs: 'silent_answer',
   trustedHops: 'trusted_hops',
+  wrongKeys: 'wrong_keys',
   proxy: 'proxy',
   noProxy: 'no_proxy',
   caFile: 'ca_file',
@@ -117,6 +120,7 @@ export function serverSettings(
     heartbeatMs: ours.heartbeat ?? 15_000,
     silentAnswerMs: ours.silent_answer ?? 180_000,
     trustedHops: ours.trusted_hops ?? 0,
+    wrongKeys: ours.wrong_keys ?? 20,
     ...(ours.proxy === undefined ? {} : { proxy: ours.proxy }),
     noProxy: ours.no_proxy ?? [],
     ...(ours.ca_file === undefined ? {} : { caFile: ours.ca_file }),

@@ -79,24 +79,26 @@ function answerUnknown(request: Request, response: Response, ports: ControlPlane
   report(ports, request, { requestId, startedAt, endpoint: 'unknown', status: 404 }, undefined);
 }
 
+function clientOf(request: IncomingMessage, { clientAddress }: ControlPlanePorts): string {
+  return clientAddress?.(request) ?? request.socket.remoteAddress ?? '';
+}
+
 /** Tells of an answered call; nothing that the caller sent but its method and id. */
 function report(
-  { clock, onAnswered }: ControlPlanePorts,
+  ports: ControlPlanePorts,
   request: IncomingMessage,
   call: { requestId: string; startedAt: number; endpoint: string; status: number },
   actor: Actor | undefined,
 ): void {
-  onAnswered?.(
-    {
-      ...call,
-      durationMs: clock.now() - call.startedAt,
-      method: request.method ?? '',
-      keyId: actor?.kind === 'master' ? masterKeyId : actor?.key?.key_id,
-      userId: actor?.userId,
-      role: actor?.role,
-    },
-    request,
-  );
+  ports.onAnswered?.({
+    ...call,
+    durationMs: ports.clock.now() - call.startedAt,
+    client: clientOf(request, ports),
+    method: request.method ?? '',
+    keyId: actor?.kind === 'master' ? masterKeyId : actor?.key?.key_id,
+    userId: actor?.userId,
+    role: actor?.role,
+  });
 }
 
 function isMounted(app: Express): boolean {
@@ -114,6 +116,7 @@ async function serve(
   const { status, body, headers, contentType, actor } = await answer(
     route,
     {
+      client: clientOf(request, ports),
       headers: request.headers,
       path,
       params: request.params as { [name: string]: string },

@@ -1,3 +1,5 @@
+import { errorDefinitions, errorMessage } from '@aigateway/contract/errors';
+
 /** LiteLLM's first form of an error: `code` is the status as text. */
 export type ProxyErrorBody = {
   error: { message: string; type: string; param: string | null; code: string };
@@ -8,11 +10,20 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
   readonly body: unknown;
+  /** Of the answer, besides those of every answer. */
+  readonly headers: { readonly [name: string]: string };
 
-  constructor(status: number, message: string, body: unknown, cause?: unknown) {
+  constructor(
+    status: number,
+    message: string,
+    body: unknown,
+    cause?: unknown,
+    headers: ApiError['headers'] = {},
+  ) {
     super(message, { cause });
     this.status = status;
     this.body = body;
+    this.headers = headers;
   }
 }
 
@@ -26,6 +37,15 @@ export function proxyError(
 ): ApiError {
   const body: ProxyErrorBody = { error: { message, type, param, code: String(status) } };
   return new ApiError(status, message, body, cause);
+}
+
+/** 429: the address of the caller has tried too many different wrong keys. */
+export function tooManyWrongKeys(waitMs: number): ApiError {
+  const seconds = Math.ceil(waitMs / 1000);
+  const message = errorMessage('too_many_wrong_keys', { seconds });
+  const { type } = errorDefinitions.too_many_wrong_keys;
+  const body: ProxyErrorBody = { error: { message, type, param: null, code: '429' } };
+  return new ApiError(429, message, body, undefined, { 'retry-after': String(seconds) });
 }
 
 /** An error in the form of LiteLLM's web framework: `{"detail": …}`, a text or `{"error": text}`. */

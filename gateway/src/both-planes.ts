@@ -10,6 +10,7 @@ import { startPlane } from './plane.ts';
 import { recordsOf } from './records-of.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
+import { loginThrottle } from './start.ts';
 import type { SharedRedis } from './shared-redis.ts';
 
 /**
@@ -29,10 +30,11 @@ export async function startBothPlanes(
     redis === undefined
       ? createMemoryLimiter({ clock: { now: Date.now }, calendar: () => settings })
       : undefined;
+  const logins = loginThrottle(input.configuration.compiled.server);
   const registry = createRegistry();
   const accessLog = new AccessLog();
   const calls = new ManagementCalls(registry, accessLog);
-  const plane = await startPlane({ ...input, bus, sealer, limiter, calls });
+  const plane = await startPlane({ ...input, bus, sealer, limiter, calls, logins });
   const { ledger } = plane.store;
   if (limiter !== undefined) {
     // Before the first request: what an earlier process spent is spent.
@@ -49,7 +51,12 @@ export async function startBothPlanes(
         logger.error({ error, producer, sequence }, 'usage was refused'),
       ),
     },
-    { registry, management: plane.handler, ...(limiter !== undefined && { limiter }) },
+    {
+      registry,
+      ...(logins !== undefined && { logins }),
+      management: plane.handler,
+      ...(limiter !== undefined && { limiter }),
+    },
   );
   return {
     proxy: data.proxy,

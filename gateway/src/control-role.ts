@@ -9,7 +9,7 @@ import { startPlane } from './plane.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
 import type { SharedRedis } from './shared-redis.ts';
-import { serverOptions } from './start.ts';
+import { loginThrottle, serverOptions } from './start.ts';
 
 /** The management API by itself, on a server like that of a proxy. */
 export async function startControlRole(input: RoleInput, redis: SharedRedis): Promise<Running> {
@@ -23,6 +23,7 @@ export async function startControlRole(input: RoleInput, redis: SharedRedis): Pr
     bus: createSharedBus(redis, input, sealer),
     sealer,
     limiter: undefined,
+    logins: loginThrottle(server),
     calls: new ManagementCalls(registry, accessLog),
     isStopping: () => isStopping,
   });

@@ -27,16 +27,20 @@ export type Control = {
   close(): Promise<void>;
 };
 
-export type ControlInput = RoleInput &
-  Pick<ControlPlanePorts, 'onAnswered' | 'isStopping'> & {
-    readonly publisher: SnapshotPublisher;
-    /** Seals secrets in the store. */
-    readonly sealer: Sealer;
-    /** What is done to the records before they are published. */
-    readonly outgoing: (catalogue: Catalogue) => Catalogue;
-    readonly spend: SpendKeeper;
-    readonly onFault: (message: string, cause: unknown) => void;
-  };
+export type ControlInput = RoleInput & {
+  /** What the management API needs besides. */
+  readonly management: Pick<
+    ControlPlanePorts,
+    'onAnswered' | 'isStopping' | 'clientAddress' | 'logins'
+  >;
+  readonly publisher: SnapshotPublisher;
+  /** Seals secrets in the store. */
+  readonly sealer: Sealer;
+  /** What is done to the records before they are published. */
+  readonly outgoing: (catalogue: Catalogue) => Catalogue;
+  readonly spend: SpendKeeper;
+  readonly onFault: (message: string, cause: unknown) => void;
+};
 
 /**
  * The control plane of a configuration: its store, the management API over it, and what brings both to proxies. What the file or
@@ -60,8 +64,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
   });
   const { handler, readiness } = createControlPlane({
-    ...(input.onAnswered !== undefined && { onAnswered: input.onAnswered }),
-    ...(input.isStopping !== undefined && { isStopping: input.isStopping }),
+    ...input.management,
     store,
     clock: { now: Date.now },
     masterKeyHash: () => masterKeyHash(configuration.compiled),

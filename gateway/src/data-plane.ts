@@ -30,7 +30,7 @@ export type DataPlaneInput = RoleInput & {
  */
 export async function startDataPlane(
   input: DataPlaneInput,
-  ports: Pick<ProxyPorts, 'limiter' | 'management' | 'registry'>,
+  ports: Pick<ProxyPorts, 'limiter' | 'logins' | 'management' | 'registry'>,
 ): Promise<DataPlane> {
   const { source, transport, sealer, logger } = input;
   const { compiled } = input.configuration;

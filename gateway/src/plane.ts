@@ -1,4 +1,5 @@
 import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
+import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Sealer } from '@aigateway/contract/sealer';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
 import type { MemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
@@ -19,6 +20,8 @@ export type PlaneInput = RoleInput &
   Pick<ControlPlanePorts, 'isStopping'> & {
     readonly bus: Bus;
     readonly sealer: Sealer;
+    /** Slows down who guesses keys; undefined = nobody does. */
+    readonly logins: LoginThrottle | undefined;
     /** Told of every call of the management API. */
     readonly calls: ManagementCalls;
     /** Counts spend, where this process is all that does; its counts are set back with those of the store. */
@@ -31,7 +34,7 @@ export type PlaneInput = RoleInput &
  * @throws {StoreUnavailableError} when the store cannot be reached
  */
 export async function startPlane(input: PlaneInput): Promise<Plane> {
-  const { bus, calls, limiter, logger } = input;
+  const { bus, calls, isStopping, limiter, logger, logins } = input;
   const { trustedHops } = input.configuration.compiled.server;
   let current = input.configuration;
   const control = await startControl({
@@ -40,8 +43,12 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     outgoing: (catalogue) => bus.outgoing(catalogue),
     spend: spendKeeper(limiter),
     onFault: (message, cause) => logger.error({ error: cause }, message),
-    onAnswered: (call, request) =>
-      calls.answered({ ...call, client: clientAddress(request, trustedHops) }),
+    management: {
+      ...(logins !== undefined && { logins }),
+      ...(isStopping !== undefined && { isStopping }),
+      onAnswered: (call) => calls.answered(call),
+      clientAddress: (request) => clientAddress(request, trustedHops),
+    },
   });
   const republish = (): Promise<void> => control.publish(current);
   await republish();

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Compiled } from '@aigateway/contract/compile';
 import type { Records, SecretReference } from '@aigateway/contract/records';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
@@ -24,7 +25,18 @@ export function startWith(
   ports: Omit<ProxyPorts, 'environment' | 'secret'>,
 ): Promise<Proxy> {
   const options = proxyOptions(compiled.server, environment, version);
-  return startProxy(records, options, { ...ports, environment, secret });
+  const logins = ports.logins ?? loginThrottle(compiled.server);
+  return startProxy(records, options, {
+    ...ports,
+    ...(logins !== undefined && { logins }),
+    environment,
+    secret,
+  });
+}
+
+/** What slows down who guesses keys, for all of a process; undefined where nobody is to. */
+export function loginThrottle({ wrongKeys }: ServerSettings): LoginThrottle | undefined {
+  return wrongKeys === 0 ? undefined : new LoginThrottle({ now: Date.now, tries: wrongKeys });
 }
 
 /** How often silent answers are looked at; well below the shortest interval that can be set. */

@@ -13,7 +13,8 @@ import type { Readiness } from './ops.ts';
 import { authenticate, type Caller } from './pipeline/authenticate.ts';
 import { authorizeRoute } from './pipeline/authorize.ts';
 import type { Gateway } from './pipeline/gateway.ts';
-import { arrivalHeaders, arrive, handle, identify, refuseArrival } from './pipeline/pipeline.ts';
+import { identify } from './pipeline/identify.ts';
+import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
 import { litellmModelOf } from './routing/deployments.ts';
 import { healthReport } from './routing/health.ts';
@@ -176,7 +177,7 @@ async function answerView(
   try {
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
-    caller = await identify(request.headers, snapshot, arrival.startedAt, gateway);
+    caller = await identify(request, snapshot, arrival.startedAt, gateway);
     authorizeRoute(caller.key, request.url);
     const body = JSON.stringify(view(snapshot, caller, request));
     response.writeHead(200, [

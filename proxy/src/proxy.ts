@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
+import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { KeyRecord, Records } from '@aigateway/contract/records';
 import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
 import { Corrections } from './accounting/corrections.ts';
@@ -39,6 +40,8 @@ export type ProxyPorts = {
   readonly estimates?: Estimates;
   /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
   readonly findKey?: (hash: string) => Promise<KeyRecord | undefined>;
+  /** Slows down who guesses keys. */
+  readonly logins?: LoginThrottle;
   /** Answers paths that the proxy does not have, and passes on those that nobody has: the management API of an embedded control plane. */
   readonly management?: RequestHandler;
   /** Takes log lines, one or several at a time; standard output unless given. */
@@ -140,6 +143,7 @@ export async function startProxy(
             if (key !== undefined) keys.put(key);
             return key !== undefined;
           },
+    logins: ports.logins,
     deployments,
     limiter,
     meter,

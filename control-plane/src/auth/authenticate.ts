@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { timingSafeEqual } from 'node:crypto';
 import { hashSecret } from '@aigateway/contract/key';
-import { proxyError } from '../errors.ts';
+import type { LoginThrottle } from '@aigateway/contract/login-throttle';
+import { proxyError, tooManyWrongKeys } from '../errors.ts';
 import type { View } from '../http/view.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import { type Actor, commonRole, masterActor, masterUserId, type Role } from './actor.ts';
@@ -20,18 +21,29 @@ const keyHeaders = [
 /** Longer than any key; what exceeds it is not hashed. */
 const longestKey = 1024;
 
+/** What keys are looked up in, and who slows down those who guess them. */
+export type LoginContext = {
+  /** Undefined = there is none. */
+  readonly masterKeyHash: string | undefined;
+  readonly view: View;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Address of the caller. */
+  readonly client: string;
+  readonly logins: LoginThrottle | undefined;
+};
+
 /**
  * Finds out who calls: the master key, or a virtual key in the store.
  *
  * A value is a key of ours if its hash is known; a foreign `Authorization` beside it is ignored.
  *
- * @throws ApiError 400 for two different keys of ours, 401 for none, an unknown, expired or blocked one
+ * @throws ApiError 400 for two different keys of ours, 401 for none, an unknown, expired or blocked one, 429 where too many were
+ *   tried from the caller's address
  */
 export async function authenticate(
   headers: IncomingHttpHeaders,
-  masterKeyHash: string | undefined,
-  view: View,
-  now: number,
+  { masterKeyHash, view, now, client, logins }: LoginContext,
 ): Promise<Actor> {
   const values = new Set<string>();
   for (const name of keyHeaders) {
@@ -47,16 +59,22 @@ export async function authenticate(
     );
   }
   const found = new Map<string, KeyDocument | 'master'>();
+  let waitMs = 0;
   for (const value of values) {
+    const waitOfOne = logins?.waitMs(client, value) ?? 0;
+    waitMs = Math.max(waitMs, waitOfOne);
+    if (waitOfOne > 0) continue;
     const hash = hashSecret(value);
-    if (masterKeyHash !== undefined && isEqual(hash, masterKeyHash)) found.set('master', 'master');
-    else {
-      const key = await keyByHash(view, hash, now);
-      if (key !== undefined) found.set(key.key_id, key);
-    }
+    const isMaster = masterKeyHash !== undefined && isEqual(hash, masterKeyHash);
+    const key = isMaster ? 'master' : await keyByHash(view, hash, now);
+    if (key === undefined) continue;
+    found.set(key === 'master' ? key : key.key_id, key);
+    logins?.succeeded(client, value);
   }
   const [only, another] = found.values();
   if (only === undefined) {
+    for (const value of values) waitMs = Math.max(waitMs, logins?.failed(client, value) ?? 0);
+    if (waitMs > 0) throw tooManyWrongKeys(waitMs);
     throw proxyError(
       401,
       'token_not_found_in_db',

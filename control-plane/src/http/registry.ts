@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import { requestIdOf } from '@aigateway/contract/request-id';
 import { type Actor, anonymousActor } from '../auth/actor.ts';
 import { authenticate } from '../auth/authenticate.ts';
@@ -32,7 +33,11 @@ export type ControlPlanePorts = {
   /** For the log. Never holds a secret. */
   readonly onFault: (message: string, cause: unknown) => void;
   /** Told of every call once it is answered, for the log and metrics. */
-  readonly onAnswered?: (call: AnsweredCall, request: IncomingMessage) => void;
+  readonly onAnswered?: (call: AnsweredCall) => void;
+  /** Address of a caller; that of its connection unless given. */
+  readonly clientAddress?: (request: IncomingMessage) => string;
+  /** Slows down who guesses keys. */
+  readonly logins?: LoginThrottle;
   /** True from the moment that the process is to end: it is not ready any more. */
   readonly isStopping?: () => boolean;
 };
@@ -43,6 +48,8 @@ export type AnsweredCall = {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
+  /** Address of the caller. */
+  readonly client: string;
   readonly method: string;
   /** The declared path: the one that was called may hold ids and keys. `unknown` where there is none. */
   readonly endpoint: string;
@@ -55,6 +62,8 @@ export type AnsweredCall = {
 
 /** A request as the framework hands it over. `readBody` is called only for callers who may use the route. */
 export type ApiRequest = {
+  /** Address of the caller. */
+  readonly client: string;
   readonly headers: IncomingHttpHeaders;
   /** The declared path that matched. */
   readonly path: string;
@@ -113,7 +122,7 @@ export async function answer(
     return {
       status: refusal.status,
       body: refusal.body,
-      headers: idHeaders(requestId),
+      headers: { ...idHeaders(requestId), ...refusal.headers },
       actor,
     };
   }
@@ -125,11 +134,17 @@ function idHeaders(requestId: string) {
 
 async function identify(
   route: Route,
-  { headers }: ApiRequest,
-  { store, clock, masterKeyHash }: ControlPlanePorts,
+  { headers, client }: ApiRequest,
+  { store, clock, masterKeyHash, logins }: ControlPlanePorts,
 ): Promise<Actor> {
   if (route.policy.isPublic) return anonymousActor;
-  return authenticate(headers, masterKeyHash(), new View(store.entities), clock.now());
+  return authenticate(headers, {
+    masterKeyHash: masterKeyHash(),
+    view: new View(store.entities),
+    now: clock.now(),
+    client,
+    logins,
+  });
 }
 
 async function serve(

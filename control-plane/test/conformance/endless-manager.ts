@@ -26,7 +26,8 @@ async function post(path: string, body: object): Promise<any> {
   const route = routes.find(({ method, paths }) => method === 'post' && paths.includes(path));
   if (!route) throw new Error(`${path} is no route`);
   const headers = { authorization: `Bearer ${masterKey}` };
-  const request = { headers, path, params: {}, query: {}, readBody: () => Promise.resolve(body) };
+  const readBody = () => Promise.resolve(body);
+  const request = { client: '127.0.0.1', headers, path, params: {}, query: {}, readBody };
   const { status, body: answered } = await answer(route, request, ports);
   if (status !== 200) throw new Error(`${path}: ${status} ${JSON.stringify(answered)}`);
   process.stdout.write(`${path}\n`);

@@ -67,19 +67,27 @@ export async function authenticateNewer(
   now: number,
   find: (hash: string) => Promise<boolean>,
 ): Promise<Caller> {
-  if (!(refusal instanceof GatewayError) || refusal.code !== 'invalid_api_key') throw refusal;
-  const values = keyHeadersOf(snapshot)
-    .map((name) => keyValue(name, headers[name]))
-    .filter((value) => value !== undefined && value !== '' && value.length <= longestKey);
+  if (!isUnknownKey(refusal)) throw refusal;
   let isFound = false;
-  for (const value of new Set(values)) {
-    const found = await find(hash('sha256', value ?? '', 'hex')).catch((cause: unknown) => {
+  for (const value of keysIn(headers, snapshot)) {
+    const found = await find(hash('sha256', value, 'hex')).catch((cause: unknown) => {
       throw new GatewayError('not_ready', { retryAfterMs: 1000, cause });
     });
     isFound ||= found;
   }
   if (!isFound) throw refusal;
   return authenticate(headers, snapshot, now);
+}
+
+/** Whether a refusal says that a key came and none that is known. */
+export function isUnknownKey(refusal: unknown): refusal is GatewayError {
+  return refusal instanceof GatewayError && refusal.code === 'invalid_api_key';
+}
+
+/** Everything that a request brings as a key, each value once. */
+export function keysIn(headers: IncomingHttpHeaders, snapshot: Snapshot): Set<string> {
+  const values = keyHeadersOf(snapshot).map((name) => keyValue(name, headers[name]) ?? '');
+  return new Set(values.filter((value) => value !== '' && value.length <= longestKey));
 }
 
 function keyHeadersOf(snapshot: Snapshot): readonly string[] {

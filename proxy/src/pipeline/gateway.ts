@@ -1,4 +1,5 @@
 import type { Corrections } from '../accounting/corrections.ts';
+import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Meter } from '../accounting/meter.ts';
 import type { OutputMeans } from '../admission/estimate.ts';
 import type { Clock, Limiter } from '../ports.ts';
@@ -37,6 +38,8 @@ export type Gateway = {
   readonly snapshot: () => Snapshot | undefined;
   /** Takes a key that is newer than the records into them; false when there is none. Absent where records come whole. */
   readonly findKey: ((hash: string) => Promise<boolean>) | undefined;
+  /** Slows down who guesses keys; undefined = nobody does. */
+  readonly logins: LoginThrottle | undefined;
   readonly deployments: Deployments;
   readonly limiter: Limiter;
   readonly meter: Meter;

@@ -4,12 +4,12 @@ import type { Match } from '../endpoints/endpoint.ts';
 import { createEndpoint } from '../endpoints/index.ts';
 import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
-import type { Snapshot } from '../snapshot.ts';
-import { authenticate, authenticateNewer, type Caller } from './authenticate.ts';
+import type { Caller } from './authenticate.ts';
 import { authorize, authorizeRoute, type Grant } from './authorize.ts';
 import { accountBackground } from './background.ts';
 import { clientAddress } from './client-address.ts';
 import type { Gateway } from './gateway.ts';
+import { identify } from './identify.ts';
 import { limit } from './limit.ts';
 import { readCall } from './read.ts';
 import { checkBodyHeaders, receiveBody } from './receive.ts';
@@ -52,7 +52,7 @@ export async function handle(
     const snapshot = gateway.snapshot();
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
     // A promise only for a key that is not known here: usually nothing waits before the body is read.
-    const identified = identify(request.headers, snapshot, arrival.startedAt, gateway);
+    const identified = identify(request, snapshot, arrival.startedAt, gateway);
     caller = identified instanceof Promise ? await identified : identified;
     authorizeRoute(caller.key, request.url ?? '');
     checkBodyHeaders(request, gateway.options);
@@ -132,25 +132,6 @@ async function serve(
     clientAddress(request, gateway.options.trustedHops),
     record,
   );
-}
-
-/**
- * Who calls; asks for a key that is not among the records where they come from, if there is somebody to ask.
- *
- * @throws GatewayError as {@link authenticate} and {@link authenticateNewer} do
- */
-export function identify(
-  headers: IncomingMessage['headers'],
-  snapshot: Snapshot,
-  now: number,
-  { findKey }: Pick<Gateway, 'findKey'>,
-): Caller | Promise<Caller> {
-  try {
-    return authenticate(headers, snapshot, now);
-  } catch (refusal) {
-    if (findKey === undefined) throw refusal;
-    return authenticateNewer(refusal, headers, snapshot, now, findKey);
-  }
 }
 
 function route(request: IncomingMessage, gateway: Gateway): Match {
