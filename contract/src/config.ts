@@ -38,7 +38,7 @@ const noGuardrails = 'guardrails are not in this release';
 const noAccounts =
   'defaults and bounds of keys, users and teams are not read from the file in this release; give them with each key';
 const noStore =
-  'the store is named by DATABASE_URL, and runs where the role is all or control-plane';
+  'the store is named by DATABASE_URL or COSMOS_ENDPOINT, and runs where the role is all or control-plane';
 const noRedis = 'Redis is named by REDIS_URL or REDIS_HOST in the environment';
 const noCallbacks =
   'Prometheus metrics are always served on the operations port, other callbacks are not in this release';

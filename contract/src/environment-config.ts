@@ -47,6 +47,17 @@ export const variables: readonly VariableDescription[] = [
       'PostgreSQL that the control plane keeps its store in; a file in the data directory where it is not set',
   },
   {
+    name: 'COSMOS_ENDPOINT',
+    description:
+      'Azure Cosmos DB account that the control plane keeps its store in, `https://ACCOUNT.documents.azure.com`, instead of `DATABASE_URL`',
+  },
+  { name: 'COSMOS_DATABASE', description: 'Its database. `aigateway` unless set' },
+  {
+    name: 'COSMOS_KEY',
+    description:
+      'Key of the account. Not set: workload identity where `AZURE_FEDERATED_TOKEN_FILE` is set, else managed identity (`AZURE_CLIENT_ID`)',
+  },
+  {
     name: 'REDIS_URL',
     description: '`redis://…`, or `rediss://…` for TLS: what proxies and control planes share',
   },

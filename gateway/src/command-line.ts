@@ -37,7 +37,7 @@ export const usage = `Usage: npm start -- [options]
   --port N, -p        main port, 8080 unless set (also PORT)
   --host ADDRESS      address to listen on, 127.0.0.1 in development
   --role ROLE         proxy: models; control-plane: the management API and its store; all: both (also AIGATEWAY_ROLE)
-  --migrate ACTION    of the schema of DATABASE_URL: status, plan, apply, or rollback:N (back to step N); then exit
+  --migrate ACTION    of the schema of DATABASE_URL or COSMOS_ENDPOINT: status, plan, apply, or rollback:N (back to step N); then exit
   --reseal ACTION     of the secrets in the store: plan, or apply: seals them with the key in use (LITELLM_SALT_KEY); then exit
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit

@@ -1,4 +1,3 @@
-import { join, resolve } from 'node:path';
 import type { Compiled } from '@aigateway/contract/compile';
 import { masterKeyId } from '@aigateway/contract/key';
 import type { JsonObject } from '@aigateway/contract/records';
@@ -11,11 +10,10 @@ import type { ManagementSettings, SpendKeeper } from '@aigateway/control-plane/h
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
 import type { Entities } from '@aigateway/control-plane/store/entities';
-import { createPostgresStore } from '@aigateway/control-plane/store/postgres/postgres-store';
-import { createSqliteStore } from '@aigateway/control-plane/store/sqlite/sqlite-store';
 import type { Store } from '@aigateway/control-plane/store/store';
 import type { Configuration } from './configuration.ts';
 import type { RoleInput } from './roles.ts';
+import { openStore, storePlace } from './store-place.ts';
 
 /** A running control plane, without the server in front of it. */
 export type Control = {
@@ -50,7 +48,7 @@ export type ControlInput = RoleInput & {
  */
 export async function startControl(input: ControlInput): Promise<Control> {
   let { configuration } = input;
-  const store = await openStore(input);
+  const store = await openStore(storePlace(configuration.compiled.server, input.environment));
   const { sealer } = input;
   const onProblem = (message: string) =>
     input.onFault(`an entry of the store is not used: ${message}`, undefined);
@@ -88,18 +86,6 @@ export async function startControl(input: ControlInput): Promise<Control> {
       await store.close();
     },
   };
-}
-
-/** PostgreSQL where `DATABASE_URL` names one, else a file in the data directory. */
-export function openStore({
-  configuration,
-  environment,
-}: Pick<RoleInput, 'configuration' | 'environment'>): Promise<Store> {
-  const connectionString = environment['DATABASE_URL']?.trim();
-  if (connectionString) return createPostgresStore({ connectionString });
-  return createSqliteStore({
-    path: join(resolve(configuration.compiled.server.dataDir), 'gateway.db'),
-  });
 }
 
 const settingsOf = new WeakMap<Compiled, ManagementSettings>();

@@ -111,7 +111,7 @@ async function runMigration(action: string): Promise<void> {
 async function runReseal(command: Command): Promise<void> {
   const action = command.reseal ?? 'plan';
   const { reseal, resealLines } = await import('./reseal.ts');
-  const { openStore } = await import('./control.ts');
+  const { openStore, storePlace } = await import('./store-place.ts');
   const { sealerOf } = await import('./sealer.ts');
   try {
     const process = readEnvironment(globalThis.process.cwd());
@@ -123,7 +123,7 @@ async function runReseal(command: Command): Promise<void> {
     });
     const { environment } = configuration;
     const secret = rootSecrets(configuration.compiled.server, environment);
-    const store = await openStore({ configuration, environment });
+    const store = await openStore(storePlace(configuration.compiled.server, environment));
     try {
       const report = await reseal(store.entities, sealerOf({ environment, secret }), action);
       const lines = resealLines(report, action);

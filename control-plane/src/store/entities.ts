@@ -170,10 +170,8 @@ export class StoreUnavailableError extends Error {
  * Versioned documents with declared indexes: the one truth about keys, teams, models and the like. Ids and values of indexes are any
  * text, compared as it stands; an id has at most 1,200 bytes.
  *
- * A write of one entity, its version and its unique values hold in every store. That several entities change as one holds where the
- * database has transactions over all of them. A store of single documents (Cosmos DB) can only make them one after the other, in the
- * order given, each over its expected version: whoever writes several at once puts first what must not be missing, and what is left
- * behind by a failure must do no harm when the write is made again.
+ * A write is one in every store, however many entities it changes. Where a database has no transaction over several documents (Cosmos
+ * DB), somebody else may see a part of it for a moment; a write that rests on what it read is still made only if all of that stands.
  *
  * @throws {StoreUnavailableError} from every method
  * @throws {RangeError} for what no store could answer: an index that is not declared, a page that is none

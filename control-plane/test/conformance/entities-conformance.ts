@@ -10,10 +10,10 @@ import {
   type Stored,
 } from '../../src/store/entities.ts';
 import { ideographs, keyDocument, noon, teamDocument } from './documents.ts';
-import { underTest, type CreateStore } from './store-under-test.ts';
+import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
 /** What the entities of every store promise. */
-export function describeEntities(name: string, create: CreateStore): void {
+export function describeEntities(name: string, create: CreateStore, { runs }: Trials): void {
   describe(`${name}: entities`, () => {
     const subject = underTest(create);
     const entities = (): Entities => subject().store.entities;
@@ -265,7 +265,7 @@ export function describeEntities(name: string, create: CreateStore): void {
             expect(byTeam.rows.map(({ document }) => document.key_alias)).toEqual([id]);
           }
         }),
-        { numRuns: 25 },
+        { numRuns: runs },
       );
     });
 
@@ -315,7 +315,7 @@ export function describeEntities(name: string, create: CreateStore): void {
             await expectSame(entities(), model, ids);
           }
         }),
-        { numRuns: 20 },
+        { numRuns: runs },
       );
     });
   });

@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Dimension, Ledger, LedgerEvent, LedgerSums } from '../../src/store/ledger.ts';
 import { dayMs, hourMs, ideographs, noon, usageRecord } from './documents.ts';
-import { underTest, type CreateStore } from './store-under-test.ts';
+import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
 const today = '2026-11-26';
 const everyDay = { fromDay: '1970-01-01', toDay: '9999-12-31' };
 
 /** What the ledger of every store promises. */
-export function describeLedger(name: string, create: CreateStore): void {
+export function describeLedger(name: string, create: CreateStore, { runs }: Trials): void {
   describe(`${name}: ledger`, () => {
     const subject = underTest(create);
     const ledger = (): Ledger => subject().store.ledger;
@@ -121,7 +121,7 @@ export function describeLedger(name: string, create: CreateStore): void {
           const spend = await ledger().spend({ dimension: 'key', ids: keys });
           expect(spend).toEqual(new Map([...total].filter(([, cost]) => cost > 0)));
         }),
-        { numRuns: 25 },
+        { numRuns: runs },
       );
       const counted = await logsOf(ledger(), { keyId: keys[0]! });
       const activity = await ledger().activity({ dimension: 'key', ids: [keys[0]!], ...everyDay });

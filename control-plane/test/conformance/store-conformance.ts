@@ -5,16 +5,20 @@ import { describeAudit } from './audit-conformance.ts';
 import { auditEntry, keyDocument, usageRecord } from './documents.ts';
 import { describeEntities } from './entities-conformance.ts';
 import { describeLedger } from './ledger-conformance.ts';
-import { underTest, type CreateStore } from './store-under-test.ts';
+import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
 /**
  * What every store promises, whatever it keeps its data in. A new kind is trusted once this suite passes against it.
  *
  * @param create - makes an empty store
  */
-export function describeStore(name: string, create: CreateStore): void {
-  describeEntities(name, create);
-  describeLedger(name, create);
+export function describeStore(
+  name: string,
+  create: CreateStore,
+  trials: Trials = { runs: 25 },
+): void {
+  describeEntities(name, create, trials);
+  describeLedger(name, create, trials);
   describeAudit(name, create);
 
   describe(`${name}: the whole`, () => {

@@ -13,6 +13,9 @@ export type StoreUnderTest = {
 
 export type CreateStore = () => Promise<StoreUnderTest>;
 
+/** How often properties are tried on values made up: less where each request takes its time. */
+export type Trials = { runs: number };
+
 /** One store for all tests of a block: making one takes longer than most of them. Each test uses ids of its own. */
 export function underTest<Subject extends StoreUnderTest>(
   create: () => Promise<Subject>,

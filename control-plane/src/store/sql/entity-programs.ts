@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Kind } from '../documents.ts';
 import { absent, ConflictError, UniqueError } from '../entities.ts';
+import type { Condition, PreparedChange } from '../prepared-entities.ts';
 import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { fromColumn } from './text.ts';
@@ -8,23 +9,10 @@ import { fromColumn } from './text.ts';
 /** One entity as a row of the table; texts in the form of columns, the document as JSON. */
 export type EntityRow = { id: string; version: string; created_at: number; document: string };
 
-/** Where an entity is found: a value of one of its indexes. `only` is the value again when the index is unique. */
-export type IndexRow = { kind: Kind; name: string; value: string; unique: boolean };
-
-/** One change. No two of a write are of one entity. */
-export type EntityChange = {
-  kind: Kind;
-  id: string;
-  expected: string | undefined;
-  /** Undefined when the entity is to go. */
-  row: { version: string; created_at: number; document: string } | undefined;
-  indexed: readonly IndexRow[];
-};
-
 /** Which entities of a kind: for each index named, one of the values. */
 export type EntityFilter = {
   kind: Kind;
-  where: readonly { name: string; values: readonly string[] }[];
+  where: readonly Condition[];
 };
 
 export type EntityPage = EntityFilter & {
@@ -117,7 +105,7 @@ export function entityPrograms(dialect: Dialect) {
     },
 
     /** @param changes - sorted by kind and id: writers that meet wait for each other in one order */
-    *writeEntities(changes: readonly EntityChange[]): Program<void> {
+    *writeEntities(changes: readonly PreparedChange[]): Program<void> {
       const there = yield* query<{ kind: Kind; id: string; version: string }>(sql`
         select entity.kind, entity.id, entity.version
         from ${keyRows(changes)}
@@ -185,18 +173,18 @@ export function entityPrograms(dialect: Dialect) {
     },
   };
 
-  function keysOf(changes: readonly EntityChange[]): RawBuilder<unknown> {
+  function keysOf(changes: readonly PreparedChange[]): RawBuilder<unknown> {
     return sql`select kind, id from ${keyRows(changes)}`;
   }
 
-  function keyRows(changes: readonly EntityChange[]): RawBuilder<unknown> {
+  function keyRows(changes: readonly PreparedChange[]): RawBuilder<unknown> {
     return dialect.rows(
       changes.map(({ kind, id }) => ({ kind, id })),
       keyColumns,
     );
   }
 
-  function insertOf(changes: readonly EntityChange[]): RawBuilder<unknown> {
+  function insertOf(changes: readonly PreparedChange[]): RawBuilder<unknown> {
     const rows = changes.map(({ kind, id, row }) => ({ kind, id, ...row }));
     return sql`
       insert into entity (kind, id, version, created_at, document)
@@ -206,7 +194,7 @@ export function entityPrograms(dialect: Dialect) {
   }
 }
 
-function conflict({ kind, id }: EntityChange): ConflictError {
+function conflict({ kind, id }: PreparedChange): ConflictError {
   return new ConflictError(kind, fromColumn(id));
 }
 

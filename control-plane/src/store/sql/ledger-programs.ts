@@ -4,7 +4,7 @@ import type { Dimension, LedgerEvent, LedgerSums } from '../ledger.ts';
 import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { toColumn } from './text.ts';
-import { dayOf, hourMs, sumUsage } from './usage-sums.ts';
+import { dayOf, hourMs, sumUsage } from '../usage-sums.ts';
 
 const dayMs = 24 * hourMs;
 

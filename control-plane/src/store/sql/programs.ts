@@ -1,7 +1,8 @@
 import type { AuditEntry } from '../audit.ts';
+import type { PreparedChange } from '../prepared-entities.ts';
 import { auditPrograms } from './audit-programs.ts';
 import type { Dialect } from './dialect.ts';
-import { entityPrograms, type EntityChange } from './entity-programs.ts';
+import { entityPrograms } from './entity-programs.ts';
 import { ledgerPrograms } from './ledger-programs.ts';
 import { migrationPrograms } from './migration-programs.ts';
 import type { Program } from './program.ts';
@@ -20,7 +21,7 @@ export function storePrograms(dialect: Dialect) {
      *
      * @param changes - sorted by kind and id
      */
-    *commit(changes: readonly EntityChange[], entry: AuditEntry | undefined): Program<void> {
+    *commit(changes: readonly PreparedChange[], entry: AuditEntry | undefined): Program<void> {
       if (changes.length > 0) yield* entities.writeEntities(changes);
       if (entry) yield* audit.appendAudit(entry);
     },

@@ -1,6 +1,6 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
-import type { Dimension, LedgerSums } from '../ledger.ts';
-import { toColumn } from './text.ts';
+import type { Dimension, LedgerSums } from './ledger.ts';
+import { toColumn } from './sql/text.ts';
 
 export const hourMs = 3_600_000;
 
@@ -29,6 +29,18 @@ export function dayOf(atMs: number): string {
   return new Date(atMs).toISOString().slice(0, 10);
 }
 
+/** The members of sums. */
+export const sumNames = [
+  'requests',
+  'failed',
+  'inputTokens',
+  'cachedInputTokens',
+  'cacheWriteTokens',
+  'outputTokens',
+  'reasoningTokens',
+  'costNanoUsd',
+] as const satisfies readonly (keyof LedgerSums)[];
+
 /** Adds up records for the tables: each row once, in the order of its key, so that writers that meet wait in one order. */
 export function sumUsage(records: readonly UsageRecord[]): {
   hourly: readonly HourSums[];
@@ -40,21 +52,23 @@ export function sumUsage(records: readonly UsageRecord[]): {
     const hour = record.startedAt - (record.startedAt % hourMs);
     const day = dayOf(record.startedAt);
     const ids = idsOf(record);
+    const sums = sumsOf(record);
     for (const { dimension, id } of ids) {
-      add(hourly, `${dimension}\0${id}\0${hour}`, { dimension, id, hour }, record);
+      add(hourly, `${dimension}\0${id}\0${hour}`, { dimension, id, hour }, sums);
       const whole = { dimension, id, day, by_dimension: '' as const, by_id: '' };
-      add(daily, `${dimension}\0\0${id}\0${day}`, whole, record);
+      add(daily, `${dimension}\0\0${id}\0${day}`, whole, sums);
       for (const other of ids) {
         if (!isBrokenDown(dimension, other.dimension)) continue;
         const part = { dimension, id, day, by_dimension: other.dimension, by_id: other.id };
-        add(daily, `${dimension}\0${other.dimension}\0${id}\0${day}\0${other.id}`, part, record);
+        add(daily, `${dimension}\0${other.dimension}\0${id}\0${day}\0${other.id}`, part, sums);
       }
     }
   }
   return { hourly: inOrder(hourly), daily: inOrder(daily) };
 }
 
-function idsOf(record: UsageRecord): { dimension: Dimension; id: string }[] {
+/** The dimensions that a record counts in, each id once. Texts in the form of columns. */
+export function idsOf(record: UsageRecord): { dimension: Dimension; id: string }[] {
   const ids: readonly [Dimension, string | undefined][] = [
     ['key', record.keyId],
     ['user', record.userId],
@@ -74,23 +88,30 @@ function add<Row extends object>(
   rows: Map<string, Row & LedgerSums>,
   name: string,
   row: Row,
-  { corrects, outcome, tokens, costNanoUsd }: UsageRecord,
+  record: LedgerSums,
 ): void {
   let sums = rows.get(name);
   if (!sums) rows.set(name, (sums = { ...row, ...noSums }));
-  if (corrects === undefined) {
-    sums.requests += 1;
-    sums.failed += outcome === 'completed' ? 0 : 1;
-  }
-  sums.inputTokens += tokens.input;
-  sums.cachedInputTokens += tokens.cachedInput;
-  sums.cacheWriteTokens += tokens.cacheWrite;
-  sums.outputTokens += tokens.output;
-  sums.reasoningTokens += tokens.reasoning;
-  sums.costNanoUsd += costNanoUsd;
+  for (const member of sumNames) sums[member] += record[member];
 }
 
-const noSums: LedgerSums = Object.freeze({
+/** What one record adds to sums. */
+export function sumsOf({ corrects, outcome, tokens, costNanoUsd }: UsageRecord): LedgerSums {
+  const requests = corrects === undefined ? 1 : 0;
+  return {
+    requests,
+    failed: outcome === 'completed' ? 0 : requests,
+    inputTokens: tokens.input,
+    cachedInputTokens: tokens.cachedInput,
+    cacheWriteTokens: tokens.cacheWrite,
+    outputTokens: tokens.output,
+    reasoningTokens: tokens.reasoning,
+    costNanoUsd,
+  };
+}
+
+/** Of nothing. */
+export const noSums: LedgerSums = Object.freeze({
   requests: 0,
   failed: 0,
   inputTokens: 0,

@@ -1,0 +1,411 @@
+import type { UsageRecord } from '@aigateway/contract/usage';
+import type { ActivityRow, Dimension, Ledger, LedgerEvent } from '../ledger.ts';
+import { checkActivity, checkDay, checkEvent, logPageOf, type LogPage } from '../prepared-usage.ts';
+import { fromColumn, toColumn, toCursor } from '../sql/text.ts';
+import { dayOf, hourMs } from '../usage-sums.ts';
+import {
+  additionsOf,
+  overallPartition,
+  sumPartition,
+  SumWriter,
+  toSums,
+  type SumItem,
+  type SumRow,
+} from './cosmos-sums.ts';
+import { forEach, nameOf, pack, pause, unpack, type Item, type Items } from './items.ts';
+
+/** Every event of a producer up to its sequence is counted. */
+type MarkItem = Item & { readonly producer: string; readonly sequence: number };
+
+/** Which event counts as the correction of something. */
+type CorrectionItem = Item & { readonly producer: string; readonly sequence: number };
+
+/** A day that has single records. */
+type DayItem = Item & { readonly day: string };
+
+/** Single records of one producer and day that came together. */
+type BatchItem = Item & {
+  readonly producer: string;
+  /** Times of the oldest and the newest. */
+  readonly oldest: number;
+  readonly newest: number;
+  readonly last: number;
+  /** Values that records are looked up by, in the form of columns. */
+  readonly lookup: { readonly [name in Indexed]: readonly string[] };
+  /** Packed JSON: sequences and records. */
+  readonly records: string;
+};
+
+const indexed = ['requestId', 'keyId', 'userId', 'teamId', 'customerId'] as const;
+type Indexed = (typeof indexed)[number];
+
+type Row = { readonly sequence: number; readonly producer: string; readonly record: UsageRecord };
+
+/** Characters of records in one item, which holds 2 MB. */
+const mostText = 400_000;
+const markPartition = 'marks';
+const dayPartition = 'days';
+const correctionPartition = 'corrections';
+
+export type CosmosLedger = {
+  readonly port: Ledger;
+  /** Waits for what is under way. */
+  settled(): Promise<void>;
+};
+
+/**
+ * The ledger in Cosmos DB. An append writes the records, then the sums of every id that they concern, then the producer's mark; each
+ * item of sums says up to where it has a producer's events, so an append that broke off and comes again, in other slices or at the same
+ * time elsewhere, adds to those only that have not had it.
+ */
+export function cosmosLedger(items: Items): CosmosLedger {
+  const sums = new SumWriter(items);
+  const underWay = new Set<Promise<unknown>>();
+
+  async function append(producer: string, events: readonly LedgerEvent[]): Promise<number> {
+    const id = nameOf(producer);
+    const marked = await items.read<MarkItem>(markPartition, id);
+    let mark = marked?.item.sequence ?? 0;
+    const fresh: LedgerEvent[] = [];
+    for (const event of events) {
+      if (event.sequence <= mark) continue;
+      if (event.sequence !== mark + 1) break;
+      fresh.push(event);
+      mark += 1;
+    }
+    if (fresh.length === 0) return mark;
+    const counted = await withoutRepeatedCorrections(producer, fresh);
+    const days = Map.groupBy(counted, ({ record }) => dayOf(record.startedAt));
+    for (const [day, ofDay] of days) await keepRecords(day, producer, ofDay);
+    await forEach(additionsOf(counted), (additions) => sums.add(id, additions));
+    return raiseMark(producer, mark);
+  }
+
+  /** The first to come has a correction for itself, and still has it when it comes again. */
+  async function withoutRepeatedCorrections(
+    producer: string,
+    events: readonly LedgerEvent[],
+  ): Promise<readonly LedgerEvent[]> {
+    const counted: LedgerEvent[] = [];
+    for (const event of events) {
+      const { corrects } = event.record;
+      if (corrects !== undefined) {
+        const id = nameOf(toColumn(corrects));
+        const own: CorrectionItem = {
+          pk: correctionPartition,
+          id,
+          producer,
+          sequence: event.sequence,
+        };
+        if ((await items.create(own)) === undefined) {
+          const first = (await items.read<CorrectionItem>(own.pk, id))?.item;
+          if (first?.producer !== producer || first.sequence !== event.sequence) continue;
+        }
+      }
+      counted.push(event);
+    }
+    return counted;
+  }
+
+  /** Never lowers it: another may be further. */
+  async function raiseMark(producer: string, sequence: number): Promise<number> {
+    const id = nameOf(producer);
+    for (let tries = 0; ; tries += 1) {
+      const read = await items.read<MarkItem>(markPartition, id);
+      if (read && read.item.sequence >= sequence) return read.item.sequence;
+      const next: MarkItem = { pk: markPartition, id, producer, sequence };
+      const written = read ? await items.replace(next, read.tag) : await items.create(next);
+      if (written !== undefined) return sequence;
+      await pause(tries);
+    }
+  }
+
+  async function keepRecords(
+    day: string,
+    producer: string,
+    events: readonly LedgerEvent[],
+  ): Promise<void> {
+    if (!(await items.read(dayPartition, day))) {
+      const item: DayItem = { pk: dayPartition, id: day, day };
+      await items.create(item);
+    }
+    for (const part of partsOf(events)) {
+      const item = await batchItem(day, producer, part);
+      for (let tries = 0; (await items.create(item)) === undefined; tries += 1) {
+        const read = await items.read<BatchItem>(item.pk, item.id);
+        // One that begins here and ends later has all of this.
+        if (read && read.item.last >= item.last) break;
+        if (read && (await items.replace(item, read.tag)) !== undefined) break;
+        await pause(tries);
+      }
+    }
+  }
+
+  /** The rows of a day that match, the newest first. */
+  async function* rowsOf(day: string, page: LogPage): AsyncIterable<Row> {
+    const parameters: (string | number)[] = [page.fromMs, page.toMs];
+    const conditions = page.where.flatMap(({ name, value }) => {
+      if (!(indexed as readonly string[]).includes(name)) return [];
+      parameters.push(value);
+      return [` AND ARRAY_CONTAINS(c.lookup.${name}, @${parameters.length - 1})`];
+    });
+    const text = `SELECT c.producer, c.newest, c.records FROM c WHERE c.newest >= @0 AND c.oldest < @1${conditions.join('')} ORDER BY c.newest DESC`;
+    let pool: Row[] = [];
+    const seen = new Set<string>();
+    for await (const batch of items.query<BatchItem>(recordPartition(day), text, parameters)) {
+      const newer = pool.filter(({ record }) => record.startedAt > batch.newest);
+      pool = pool.filter(({ record }) => record.startedAt <= batch.newest);
+      yield* newer.toSorted(newestFirst);
+      const records = JSON.parse(await unpack(batch.records)) as [number, UsageRecord][];
+      for (const [sequence, record] of records) {
+        const row = { sequence, producer: batch.producer, record };
+        const place = `${sequence} ${batch.producer}`;
+        if (seen.has(place) || !matches(row, page)) continue;
+        seen.add(place);
+        pool.push(row);
+      }
+    }
+    yield* pool.toSorted(newestFirst);
+  }
+
+  async function daysBetween(fromMs: number, toMs: number): Promise<string[]> {
+    const text = 'SELECT VALUE c.day FROM c WHERE c.day >= @0 AND c.day <= @1';
+    const between = [dayOf(Math.max(fromMs, 0)), dayOf(Math.max(toMs - 1, 0))];
+    return (await collect<string>(items.query(dayPartition, text, between)))
+      .toSorted()
+      .toReversed();
+  }
+
+  async function spendOf(dimension: Dimension, id: string, fromMs: number): Promise<number> {
+    const pk = sumPartition(dimension, id);
+    if (fromMs <= 0) {
+      const text = 'SELECT VALUE SUM(c.cost) FROM c WHERE IS_DEFINED(c.cost)';
+      const [total] = await collect<number | undefined>(items.query(pk, text, []));
+      return total ?? 0;
+    }
+    const day = dayOf(fromMs);
+    const text = 'SELECT c.day, c.cost, c.hours FROM c WHERE c.day >= @0 AND IS_DEFINED(c.cost)';
+    const firstHour = Math.floor((fromMs % (24 * hourMs)) / hourMs);
+    let total = 0;
+    for await (const row of items.query<Required<SumItem>>(pk, text, [day])) {
+      const hours = Object.entries(row.hours).filter(([hour]) => Number(hour) >= firstHour);
+      total += row.day === day ? hours.reduce((sum, [, cost]) => sum + cost, 0) : row.cost;
+    }
+    return total;
+  }
+
+  async function activityOf(
+    dimension: Dimension,
+    by: Dimension | undefined,
+    id: string,
+    [fromDay, toDay]: readonly [string, string],
+  ): Promise<readonly Activity[]> {
+    const select = by === undefined ? 'c.day, c.sums' : `c.day, c.parts["${by}"] AS broken`;
+    const there = by === undefined ? 'c.sums' : `c.parts["${by}"]`;
+    const text = `SELECT ${select} FROM c WHERE c.day >= @0 AND c.day <= @1 AND IS_DEFINED(${there})`;
+    const rows = items.query<{ day: string; sums: SumRow; broken: [string, SumRow][] }>(
+      sumPartition(dimension, id),
+      text,
+      [fromDay, toDay],
+    );
+    const found: Activity[] = [];
+    for await (const { day, sums: all, broken } of rows) {
+      if (by === undefined) found.push({ day, id, byId: '', sums: all });
+      else for (const [byId, part] of broken) found.push({ day, id, byId, sums: part });
+    }
+    return found;
+  }
+
+  /** Every id of a dimension. */
+  async function overall(
+    dimension: Dimension,
+    [fromDay, toDay]: readonly [string, string],
+  ): Promise<readonly Activity[]> {
+    const text = 'SELECT c.day, c.parts FROM c WHERE c.day >= @0 AND c.day <= @1';
+    const rows = items.query<SumItem>(overallPartition(dimension), text, [fromDay, toDay]);
+    const found: Activity[] = [];
+    for await (const { day, parts } of rows) {
+      for (const [id, all] of parts[dimension] ?? []) found.push({ day, id, byId: '', sums: all });
+    }
+    return found;
+  }
+
+  const port: Ledger = {
+    async append(producer, events) {
+      events.forEach(checkEvent);
+      const appended = append(toColumn(producer), events);
+      underWay.add(appended);
+      return appended.finally(() => underWay.delete(appended));
+    },
+    async mark(producer) {
+      const read = await items.read<MarkItem>(markPartition, nameOf(toColumn(producer)));
+      return read?.item.sequence ?? 0;
+    },
+    async spend({ dimension, ids, fromMs = 0 }) {
+      const spent = new Map<string, number>();
+      await forEach([...new Set(ids.map(toColumn))], async (id) => {
+        const cost = await spendOf(dimension, id, fromMs);
+        if (cost !== 0) spent.set(fromColumn(id), cost);
+      });
+      return spent;
+    },
+    async activity(asked) {
+      const { dimension, by, ids } = asked;
+      checkActivity(asked);
+      const range = [asked.fromDay, asked.toDay] as const;
+      const found: Activity[] = [];
+      if (ids === undefined && by === undefined) {
+        found.push(...(await overall(dimension, range)));
+      } else {
+        const all = ids?.map(toColumn) ?? (await overall(dimension, range)).map(({ id }) => id);
+        await forEach([...new Set(all)], async (id) => {
+          found.push(...(await activityOf(dimension, by, id, range)));
+        });
+      }
+      return found.toSorted(byPlace).map(({ day, id, byId, sums: row }): ActivityRow => ({
+        day,
+        id: fromColumn(id),
+        ...(by !== undefined && { byId: fromColumn(byId) }),
+        sums: toSums(row),
+      }));
+    },
+    async logs(asked) {
+      const page = logPageOf(asked);
+      const toMs = Math.min(page.toMs, page.after ? page.after.startedAt + 1 : Infinity);
+      const rows: Row[] = [];
+      for (const day of await daysBetween(page.fromMs, toMs)) {
+        for await (const row of rowsOf(day, { ...page, toMs })) {
+          rows.push(row);
+          if (rows.length > page.limit) break;
+        }
+        if (rows.length > page.limit) break;
+      }
+      const shown = rows.slice(0, page.limit).map(({ record }) => record);
+      const last = rows[page.limit - 1];
+      if (rows.length <= page.limit || !last) return { rows: shown };
+      const { record, producer, sequence } = last;
+      return { rows: shown, next: toCursor([record.startedAt, producer, sequence]) };
+    },
+    async dropLogsBefore(day) {
+      const text = 'SELECT VALUE c.day FROM c WHERE c.day < @0';
+      let dropped = 0;
+      for (const old of await collect<string>(items.query(dayPartition, text, [checkDay(day)]))) {
+        const pk = recordPartition(old);
+        const ids = await collect<string>(
+          items.query(pk, 'SELECT VALUE c.id FROM c WHERE c.newest >= 0', []),
+        );
+        await forEach(ids, async (id) => void (await items.remove(pk, id)));
+        if (await items.remove(dayPartition, old)) dropped += 1;
+      }
+      return dropped;
+    },
+  };
+  return {
+    port,
+    settled: async () => void (await Promise.allSettled(underWay)),
+  };
+}
+
+type Activity = {
+  readonly day: string;
+  readonly id: string;
+  readonly byId: string;
+  readonly sums: SumRow;
+};
+
+function recordPartition(day: string): string {
+  return `records:${day}`;
+}
+
+function* partsOf(events: readonly LedgerEvent[]): Iterable<readonly [LedgerEvent, string][]> {
+  let part: [LedgerEvent, string][] = [];
+  let size = 0;
+  for (const event of events) {
+    const text = JSON.stringify([event.sequence, event.record]);
+    if (size > 0 && size + text.length > mostText) {
+      yield part;
+      part = [];
+      size = 0;
+    }
+    part.push([event, text]);
+    size += text.length;
+  }
+  if (part.length > 0) yield part;
+}
+
+async function batchItem(
+  day: string,
+  producer: string,
+  part: readonly (readonly [LedgerEvent, string])[],
+): Promise<BatchItem> {
+  const events = part.map(([event]) => event);
+  const times = events.map(({ record }) => record.startedAt);
+  const valuesOf = (name: Indexed): string[] => [
+    ...new Set(
+      events.flatMap(({ record }) => (record[name] === undefined ? [] : [toColumn(record[name])])),
+    ),
+  ];
+  return {
+    pk: recordPartition(day),
+    id: `${nameOf(producer)}:${events[0]?.sequence}`,
+    producer,
+    oldest: Math.min(...times),
+    newest: Math.max(...times),
+    last: events.at(-1)?.sequence ?? 0,
+    lookup: {
+      requestId: valuesOf('requestId'),
+      keyId: valuesOf('keyId'),
+      userId: valuesOf('userId'),
+      teamId: valuesOf('teamId'),
+      customerId: valuesOf('customerId'),
+    },
+    records: await pack(`[${part.map(([, text]) => text).join(',')}]`),
+  };
+}
+
+function matches({ record, producer, sequence }: Row, page: LogPage): boolean {
+  const { startedAt } = record;
+  if (startedAt < page.fromMs || startedAt >= page.toMs) return false;
+  if (page.failed !== undefined && page.failed !== (record.outcome !== 'completed')) return false;
+  for (const { name, value } of page.where) {
+    const own = record[name];
+    if (own === undefined || toColumn(own) !== value) return false;
+  }
+  const { after } = page;
+  if (!after) return true;
+  return (
+    newestFirst(
+      {
+        sequence: after.sequence,
+        producer: after.producer,
+        record: { startedAt: after.startedAt },
+      },
+      { sequence, producer, record },
+    ) < 0
+  );
+}
+
+type Place = { sequence: number; producer: string; record: { startedAt: number } };
+
+function newestFirst(a: Place, b: Place): number {
+  return (
+    b.record.startedAt - a.record.startedAt ||
+    compare(b.producer, a.producer) ||
+    b.sequence - a.sequence
+  );
+}
+
+function byPlace(a: Activity, b: Activity): number {
+  return compare(a.day, b.day) || compare(a.id, b.id) || compare(a.byId, b.byId);
+}
+
+/** Texts in the form of columns have no characters of two units, so this is the order of their bytes. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const row of rows) all.push(row);
+  return all;
+}

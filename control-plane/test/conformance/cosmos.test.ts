@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verify } from '../../src/store/audit.ts';
+import type { CosmosOptions } from '../../src/store/cosmos/connection.ts';
+import { createCosmosStore } from '../../src/store/cosmos/cosmos-store.ts';
+import { absent, StoreUnavailableError } from '../../src/store/entities.ts';
+import { startCosmos, type CosmosRequest, type CosmosServer } from '../servers/cosmos-server.ts';
+import { auditEntry, keyDocument, usageRecord } from './documents.ts';
+import { describeKills } from './kill-conformance.ts';
+import { describeStore } from './store-conformance.ts';
+
+let server: CosmosServer;
+beforeAll(async () => {
+  server = await startCosmos();
+});
+afterAll(() => server.stop());
+
+async function dump({ endpoint, database, credential, agent }: CosmosOptions): Promise<string> {
+  const { CosmosClient } = await import('@azure/cosmos');
+  const client = new CosmosClient({
+    endpoint,
+    key: credential.kind === 'key' ? credential.key : '',
+    ...(agent && { agent, connectionPolicy: { enableEndpointDiscovery: false } }),
+  });
+  try {
+    const items = await Promise.all(
+      ['management', 'usage'].map((name) =>
+        client.database(database).container(name).items.readAll().fetchAll(),
+      ),
+    );
+    return JSON.stringify(items.map(({ resources }) => resources));
+  } finally {
+    client.dispose();
+  }
+}
+
+describeStore(
+  'Cosmos DB',
+  async () => {
+    const options = await server.createDatabase();
+    const store = await createCosmosStore(options);
+    return {
+      store,
+      another: () => createCosmosStore(options),
+      dump: () => dump(options),
+      close: () => store.close(),
+    };
+  },
+  { runs: 4 },
+);
+
+describeKills('Cosmos DB', async () => {
+  const { endpoint, database } = await server.createDatabase();
+  return { place: `${endpoint}/${database}`, close: () => Promise.resolve() };
+});
+
+describe('Cosmos DB', () => {
+  it('says which containers are missing, and is unavailable without an account', async () => {
+    const options = await server.createDatabase();
+    await expect(createCosmosStore({ ...options, database: 'none' })).rejects.toThrow(
+      /lacks the containers management, usage: make them with --migrate apply/,
+    );
+    const nowhere = createCosmosStore({ ...options, endpoint: 'https://127.0.0.1:1' });
+    await expect(nowhere).rejects.toThrow(StoreUnavailableError);
+  });
+
+  it('is asked for no more than a change, a look or a batch of usage needs', async ({ skip }) => {
+    const store = await createCosmosStore(await server.createDatabase());
+    try {
+      if (server.requests().length === 0) skip('the requests to a real account are not seen');
+      const asked = async (
+        work: Promise<unknown>,
+      ): Promise<Partial<Record<CosmosRequest, number>>> => {
+        await work;
+        const counts: Partial<Record<CosmosRequest, number>> = {};
+        for (const request of server.requests()) counts[request] = (counts[request] ?? 0) + 1;
+        return counts;
+      };
+      const { entities, ledger, audit } = store;
+      const document = keyDocument('a', { key_alias: 'alias', team_id: 'team' });
+      const change = { kind: 'key' as const, id: 'a', document };
+      // The head, the key that must not be there, its values; then the commit, the key and the record.
+      expect(await asked(entities.write([{ ...change, expected: absent }], auditEntry()))).toEqual({
+        read: 2,
+        query: 1,
+        replace: 1,
+        create: 2,
+      });
+      expect(await asked(entities.write([change], auditEntry()))).toEqual({
+        read: 2,
+        replace: 2,
+        create: 1,
+      });
+      expect(await asked(entities.get('key', 'a'))).toEqual({ read: 1 });
+      expect(await asked(entities.getMany('key', ['a', 'b', 'c', 'd', 'e']))).toEqual({ query: 1 });
+      expect(await asked(entities.find('key', { where: { team_id: 'team' }, limit: 50 }))).toEqual({
+        query: 1,
+      });
+      expect(await asked(audit.list({ actor: 'admin', limit: 50 }))).toEqual({ read: 1, query: 1 });
+
+      const events = Array.from({ length: 100 }, (_, at) => ({
+        sequence: at + 1,
+        record: usageRecord({
+          keyId: `key-${at % 5}`,
+          teamId: 'team',
+          model: 'model',
+          deploymentId: 'deployment',
+        }),
+      }));
+      // Mark, day and batch; a read and a write for each id, for the parts of the model and the deployment, and for the overviews.
+      const counts = await asked(ledger.append('producer', events));
+      expect(counts.query ?? 0).toBe(0);
+      expect(counts.create).toBeLessThanOrEqual(3 + 8 + 2 * 4 + 3 + 4);
+      expect(counts.read).toBeLessThanOrEqual(3 + 8 + 2 * 4 + 3 + 4);
+      expect(await asked(ledger.append('producer', events))).toEqual({ read: 1 });
+      const range = { fromDay: '2026-11-01', toDay: '2026-11-30' };
+      for (const report of [
+        () => ledger.spend({ dimension: 'team', ids: ['team'] }),
+        () => ledger.activity({ dimension: 'team', ids: ['team'], by: 'model', ...range }),
+        () => ledger.activity({ dimension: 'key', ...range }),
+      ]) {
+        expect(await asked(report())).toEqual({ query: 1 });
+      }
+      expect(await asked(ledger.logs({ limit: 10, keyId: 'key-1' }))).toEqual({ query: 2 });
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('finishes what a process that ended had only begun', async () => {
+    const options = await server.createDatabase();
+    const open = await createCosmosStore({ ...options, recoveryMs: 20 });
+    try {
+      // What such a process leaves: the head, and nothing of what it says.
+      const { CosmosClient } = await import('@azure/cosmos');
+      const client = new CosmosClient({
+        endpoint: options.endpoint,
+        key: options.credential.kind === 'key' ? options.credential.key : '',
+        ...(options.agent && {
+          agent: options.agent,
+          connectionPolicy: { enableEndpointDiscovery: false },
+        }),
+      });
+      const management = client.database(options.database).container('management');
+      await open.entities.write(
+        [{ kind: 'key', id: 'begun', document: keyDocument('begun') }],
+        auditEntry(),
+      );
+      const [{ resource: head }, { resource: key }, { resource: record }] = await Promise.all([
+        management.item('head', 'management').read(),
+        management.item('key:begun', 'management').read(),
+        management.item('000000000000001', 'audit-0').read(),
+      ]);
+      await Promise.all([
+        management.item(key.id, key.pk).delete(),
+        management.item(record.id, record.pk).delete(),
+      ]);
+      await management.item('head', 'management').replace({ ...head, commit: head.commit + 1 });
+      // Somebody looks after it, whatever is asked for.
+      while (!(await open.entities.get('key', 'begun')));
+      expect(await verify(open.audit)).toMatchObject({ intact: true, newest: { sequence: 1 } });
+      client.dispose();
+    } finally {
+      await open.close();
+    }
+  });
+});
