@@ -97,14 +97,22 @@ export function cosmosLedger(items: Items): CosmosLedger {
           producer,
           sequence: event.sequence,
         };
-        if ((await items.create(own)) === undefined) {
-          const first = (await items.read<CorrectionItem>(own.pk, id))?.item;
-          if (first?.producer !== producer || first.sequence !== event.sequence) continue;
-        }
+        const first = await firstOf(own);
+        if (first.producer !== producer || first.sequence !== event.sequence) continue;
       }
       counted.push(event);
     }
     return counted;
+  }
+
+  /** The item as it was made first, by whomever. */
+  async function firstOf<T extends Item>(own: T): Promise<T> {
+    for (let tries = 0; ; tries += 1) {
+      if ((await items.create(own)) !== undefined) return own;
+      const read = await items.read<T>(own.pk, own.id);
+      if (read) return read.item;
+      await pause(tries);
+    }
   }
 
   /** Never lowers it: another may be further. */

@@ -33,13 +33,14 @@ export interface Items {
 
 /** @param isClosed - asked before each request: the library itself works on after its end */
 export function itemsOf(container: Container, isClosed: () => boolean): Items {
-  const attempt = async <T>(work: () => Promise<T>, whatever: (code: unknown) => T): Promise<T> => {
+  const attempt = async <T>(work: () => Promise<T>, whatever: () => T): Promise<T> => {
     checkOpen();
     try {
       return await work();
     } catch (error) {
-      const { code } = error as { code?: unknown };
-      if (code === 404 || code === 409 || code === 412) return whatever(code);
+      const { code, substatus } = error as { code?: unknown; substatus?: number };
+      const isAnswer = code === 409 || code === 412 || (code === 404 && !substatus);
+      if (isAnswer) return whatever();
       throw portError(error);
     }
   };
@@ -51,8 +52,11 @@ export function itemsOf(container: Container, isClosed: () => boolean): Items {
   return {
     read: <T extends Item>(pk: string, id: string) =>
       attempt<Read<T> | undefined>(async () => {
-        const { resource, etag } = await container.item(id, pk).read();
-        return resource === undefined ? undefined : { item: resource as T, tag: etag };
+        const { resource, etag, substatus } = await container.item(id, pk).read();
+        if (resource !== undefined) return { item: resource as T, tag: etag };
+        // 404 with more to say: a replica that is behind the session, or a container that is gone. Nothing is known of the item.
+        if (substatus) throw Object.assign(new Error('not looked up'), { code: 404, substatus });
+        return undefined;
       }, none),
     create: (item) =>
       attempt<string | undefined>(async () => {
