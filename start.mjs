@@ -36,7 +36,15 @@ try {
   // Where this process can become the program, signals and exit code need no passing on, and no second process stays behind.
   if (process.execve && process.platform !== 'win32')
     process.execve(node, [node, ...nodeArgs], env);
+  // npm's shell does not pass a signal on that ends it: then it is for this process to say so.
+  const shell = process.ppid;
+  const look = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(look);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
   process.exitCode = await runChild(node, nodeArgs, { env });
+  clearInterval(look);
 } catch (error) {
   process.stderr.write(`Cannot start: ${error.message}\n`);
   process.exitCode = 1;

@@ -11,6 +11,7 @@ import { isRole, readCommand, roles, usage, type Command, type Role } from './co
 import { ConfigFileError } from './config-file.ts';
 import { problemLines, readConfiguration, type Configuration } from './configuration.ts';
 import { readEnvironment, type ProcessEnvironment } from './environment.ts';
+import { whenParentEnds } from './parent.ts';
 import { reloadOnChange } from './reload.ts';
 import { startRole, type Running } from './roles.ts';
 import { resolveSecret } from './start.ts';
@@ -197,11 +198,12 @@ async function serve(
   print(banner(configuration, running));
   stopOnSignal(
     running,
+    environment['npm_lifecycle_event'] !== undefined,
     reloadOnChange(configuration, reread, { running, environment, environmentFile }),
   );
 }
 
-function stopOnSignal(running: Running, stopWatching: () => void): void {
+function stopOnSignal(running: Running, isRunByNpm: boolean, stopWatching: () => void): void {
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     // A second signal is somebody who does not want to wait.
@@ -215,6 +217,7 @@ function stopOnSignal(running: Running, stopWatching: () => void): void {
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
+  if (isRunByNpm) whenParentEnds(() => void (stopping || stop('npm has ended')));
 }
 
 /** Why a port cannot be had, and what chooses another in its place; undefined for any other error. */

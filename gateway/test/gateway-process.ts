@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const program = join(import.meta.dirname, '..', 'src', 'main.ts');
+/** The gateway's own file. */
+export const program = join(import.meta.dirname, '..', 'src', 'main.ts');
 
 /** How long a process may take to say what is waited for; less than a test's own limit, which would not tell what it did say. */
 const limitMs = 120_000;

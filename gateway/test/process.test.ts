@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdirSync,
   readFileSync,
@@ -10,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GatewayProcess, newFolder } from './gateway-process.ts';
+import { GatewayProcess, newFolder, program } from './gateway-process.ts';
 
 const secret = 'a-root-secret-of-more-than-thirty-two-bytes';
 let started: GatewayProcess[];
@@ -351,5 +353,46 @@ describe('stopping and reloading', () => {
     expect(await gateway.ended()).toBe(0);
     expect(gateway.output).toContain('"outcome":"completed"');
     await expect(fetch(`${url}/health/readiness`)).rejects.toThrow('fetch failed');
+  });
+
+  it('stops in the same way when the shell ends that npm runs it in', async () => {
+    const folder = newFolder();
+    const file = configFile(
+      folder,
+      ['gpt-4o'],
+      'aigateway_settings: { allow_insecure_upstream: true }\n',
+    );
+    // As npm's shell does: it waits for the program, and hands no signal on.
+    const shell = spawn(
+      'sh',
+      ['-c', '"$@"; exit $?', 'sh', process.execPath, program, '--config', file, '--port', '0'],
+      {
+        cwd: folder,
+        env: {
+          ...production,
+          PATH: process.env['PATH'] ?? '',
+          AIGATEWAY_OPS_PORT: '0',
+          npm_lifecycle_event: 'start',
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+        detached: true,
+      },
+    );
+    try {
+      let output = '';
+      shell.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      const closed = once(shell.stdout, 'close');
+      while (!output.includes('listens on')) await once(shell.stdout, 'data');
+      shell.kill('SIGTERM');
+      await closed;
+      expect(output).toContain('"signal":"npm has ended"');
+    } finally {
+      // All that is left of the group, if it did not end by itself.
+      try {
+        process.kill(-(shell.pid ?? 0), 'SIGKILL');
+      } catch {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    }
   });
 });
