@@ -45,7 +45,7 @@ describeStore(
       close: () => store.close(),
     };
   },
-  { runs: 4 },
+  { runs: 2 },
 );
 
 describeKills('Cosmos DB', async () => {

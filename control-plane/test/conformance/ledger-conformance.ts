@@ -318,11 +318,12 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
   describe(`${name}: ledger under many writers`, () => {
     const subject = underTest(create);
 
-    it('has exact totals when twenty producers write at once over two stores, to days that are new', async () => {
+    it('has exact totals when many producers write at once over two stores, to days that are new', async () => {
       const { store } = subject();
       const other = await subject().another();
       const batches = 5;
       const batch = 20;
+      const producers = Math.min(20, runs * 3);
       const append = async (producer: number): Promise<void> => {
         for (let from = 0; from < batches * batch; from += batch) {
           const events = Array.from({ length: batch }, (_, at): LedgerEvent => ({
@@ -344,7 +345,7 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         }
       };
       try {
-        await Promise.all(Array.from({ length: 20 }, (_, producer) => append(producer)));
+        await Promise.all(Array.from({ length: producers }, (_, producer) => append(producer)));
       } finally {
         await other.close();
       }
@@ -352,14 +353,16 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       const ids = Array.from({ length: 7 }, (_, at) => `many-${at}`);
       for (const dimension of ['key', 'team', 'model'] as const) {
         const spend = await ledger.spend({ dimension, ids });
-        expect([...spend.values()].reduce((a, b) => a + b, 0)).toBe(20 * batches * batch);
+        expect([...spend.values()].reduce((a, b) => a + b, 0)).toBe(producers * batches * batch);
         const activity = await ledger.activity({ dimension, ids, ...everyDay });
         const requests = activity.reduce((sum, { sums }) => sum + sums.requests, 0);
-        expect(requests).toBe(20 * batches * batch);
+        expect(requests).toBe(producers * batches * batch);
       }
       const logs = await logsOf(ledger, {});
-      expect(new Set(logs.map(({ requestId }) => requestId)).size).toBe(20 * batches * batch);
-      expect(logs).toHaveLength(20 * batches * batch);
+      expect(new Set(logs.map(({ requestId }) => requestId)).size).toBe(
+        producers * batches * batch,
+      );
+      expect(logs).toHaveLength(producers * batches * batch);
     });
   });
 }
