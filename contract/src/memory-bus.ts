@@ -86,7 +86,10 @@ export function createMemoryBus({ now = Date.now }: MemoryBusOptions = {}): Memo
         tellAll(listener, state);
         told.add(listener);
       },
-      findKey: (hash) => Promise.resolve(state?.byHash.get(hash)),
+      findKey: (hash) => {
+        const key = state?.byHash.get(hash);
+        return Promise.resolve(key === undefined ? undefined : { key, revision });
+      },
       standing: () => ({
         revision: own === undefined ? 0 : revision,
         asOfMs: own === undefined ? 0 : now(),

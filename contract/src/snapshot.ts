@@ -33,6 +33,9 @@ export type SnapshotStanding = {
   readonly refused: number;
 };
 
+/** A key as it was at a revision. */
+export type FoundKey = { readonly key: KeyRecord; readonly revision: number };
+
 /** Where a proxy's records come from, as long as the process lives. */
 export interface SnapshotSource {
   /**
@@ -44,10 +47,10 @@ export interface SnapshotSource {
    * Asks for a key that is not among the records: it may be newer than they are.
    *
    * @param hash - lower-case hex SHA-256 of the whole secret
-   * @returns undefined when there is none; it is then as unknown as any
+   * @returns undefined when there is none; it is then as unknown as any. Records of a later revision know better
    * @throws {SnapshotUnavailableError} when it cannot be told: unknown is not invalid
    */
-  findKey(hash: string): Promise<KeyRecord | undefined>;
+  findKey(hash: string): Promise<FoundKey | undefined>;
   standing(): SnapshotStanding;
   close(): Promise<void>;
 }
@@ -59,9 +62,12 @@ export interface SnapshotPublisher {
   /**
    * Makes one step: all proxies come to it. Changes are published in order; the revision is the publisher's to give.
    *
+   * @param since - the revision before what is published was read: where another publisher has changed the same since then, what
+   * was read may be older than what that one read. Absent = nobody else can have
    * @throws {RepublishNeededError} when there is nothing to change: publish everything instead
+   * @throws {OvertakenError} when it may be older than what is published: read it again
    */
-  publish(changes: readonly PublishedChange[]): Promise<number>;
+  publish(changes: readonly PublishedChange[], since?: number): Promise<number>;
   /** Replaces everything, e.g. after the store was restored or Redis lost its data. The keys are read once it is this publisher's turn. */
   republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number>;
   close(): Promise<void>;
@@ -77,6 +83,15 @@ export class RepublishNeededError extends Error {
 
   constructor() {
     super('there is no snapshot to change: everything must be published anew');
+  }
+}
+
+/** Another publisher came first with the same records. */
+export class OvertakenError extends Error {
+  override readonly name = 'OvertakenError';
+
+  constructor() {
+    super('another publisher has changed the same records: they must be read again');
   }
 }
 

@@ -2,8 +2,8 @@ import type { RequestListener } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
-import type { KeyRecord, Records } from '@aigateway/contract/records';
-import type { Catalogue, SnapshotChange } from '@aigateway/contract/snapshot';
+import type { Records } from '@aigateway/contract/records';
+import type { Catalogue, FoundKey, SnapshotChange } from '@aigateway/contract/snapshot';
 import { Corrections } from './accounting/corrections.ts';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
@@ -39,7 +39,7 @@ export type ProxyPorts = {
   readonly usage?: UsageSink;
   readonly estimates?: Estimates;
   /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
-  readonly findKey?: (hash: string) => Promise<KeyRecord | undefined>;
+  readonly findKey?: (hash: string) => Promise<FoundKey | undefined>;
   /** Slows down who guesses keys. */
   readonly logins?: LoginThrottle;
   /** Answers paths that the proxy does not have, and passes on those that nobody has: the management API of an embedded control plane. */
@@ -94,6 +94,7 @@ export async function startProxy(
   const accessLog = new AccessLog(ports.writeLog);
   let snapshot: Snapshot | undefined;
   let keys = new KeyTable([]);
+  let revision = 0;
   const limiter =
     ports.limiter ?? createMemoryLimiter({ clock, calendar: () => snapshot?.records.settings });
   const outputMeans = new OutputMeans();
@@ -139,9 +140,10 @@ export async function startProxy(
       ports.findKey === undefined
         ? undefined
         : async (hash) => {
-            const key = await ports.findKey?.(hash);
-            if (key !== undefined) keys.put(key);
-            return key !== undefined;
+            const found = await ports.findKey?.(hash);
+            // What came meanwhile may say that the key is blocked or gone: nothing older takes its place.
+            if (found !== undefined && found.revision > revision) keys.put(found.key);
+            return keys.find(hash) !== undefined;
           },
     logins: ports.logins,
     deployments,
@@ -169,9 +171,11 @@ export async function startProxy(
   };
   const update = (next: Records): void => {
     checkSchema(next);
+    ({ revision } = next);
     put(next, new KeyTable(next.keys));
   };
   const apply = (change: SnapshotChange): void => {
+    ({ revision } = change);
     if (change.kind === 'catalogue') put(change.catalogue, keys);
     else if (change.key === undefined) keys.delete(change.keyId);
     else keys.put(change.key);

@@ -1,4 +1,5 @@
 import {
+  OvertakenError,
   RepublishNeededError,
   type Catalogue,
   type PublishedChange,
@@ -91,12 +92,20 @@ export function createPublishing(options: PublishingOptions): Publishing {
 
   /** Where proxies hold nothing to change, as after Redis lost its data, they are given everything. */
   const publishChanges = async (batch: readonly Written[]): Promise<void> => {
-    const changes = await changesOf(batch);
-    try {
-      if (changes.length > 0) await publisher.publish(changes);
-    } catch (error) {
-      if (!(error instanceof RepublishNeededError)) throw error;
-      await republish();
+    for (;;) {
+      const since = await publisher.revision();
+      if (since === 0) return await republish();
+      const changes = await changesOf(batch);
+      if (changes.length === 0) return;
+      try {
+        await publisher.publish(changes, since);
+        return;
+      } catch (error) {
+        // Another control plane has read the same later, or earlier: the store is asked again.
+        if (error instanceof OvertakenError) continue;
+        if (!(error instanceof RepublishNeededError)) throw error;
+        return await republish();
+      }
     }
   };
   const republish = async (): Promise<void> => {

@@ -17,6 +17,7 @@ import {
   type SnapshotHead,
 } from '@aigateway/contract/signing';
 import {
+  OvertakenError,
   RepublishNeededError,
   type Catalogue,
   type PublishedChange,
@@ -111,8 +112,8 @@ class Publisher implements RedisPublisher {
     return head?.signedBy === this.#signer.fingerprint ? head.revision : 0;
   }
 
-  publish(changes: readonly PublishedChange[]): Promise<number> {
-    return this.#inTurn(() => this.#publish(changes));
+  publish(changes: readonly PublishedChange[], since?: number): Promise<number> {
+    return this.#inTurn(() => this.#publish(changes, since));
   }
 
   republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number> {
@@ -147,15 +148,33 @@ class Publisher implements RedisPublisher {
     return { sealed, head: isCurrent ? head : undefined, generation: head?.generation };
   }
 
-  async #publish(changes: readonly PublishedChange[]): Promise<number> {
+  async #publish(changes: readonly PublishedChange[], since?: number): Promise<number> {
     const latest = new Map(changes.map((change) => [placeOf(change), change]));
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
       const seen = await this.#seen();
       if (seen.head === undefined) throw new RepublishNeededError();
+      if (since !== undefined && (await this.#isOvertaken(seen.head, since, latest)))
+        throw new OvertakenError();
       const head = await this.#step(seen, seen.head, [...latest.values()]);
       if (head !== undefined) return head.revision;
     }
     throw new Error('the head of the snapshot changes all the time: nothing could be published');
+  }
+
+  /** Whether one of the records was published after a revision, or may have been. What comes later still fails the step. */
+  async #isOvertaken(
+    { revision, generation }: SnapshotHead,
+    since: number,
+    places: ReadonlyMap<string, PublishedChange>,
+  ): Promise<boolean> {
+    if (revision === since) return false;
+    if (generation > since) return true;
+    const entries = await this.#redis.xrange(snapshotLogKey, `${since + 1}-0`, '+');
+    if (entries[0]?.[0] !== `${since + 1}-0`) return true;
+    const kinds = new Set([...places.values()].map(({ kind }): string => kind));
+    return entries.some(([, [, kind = '', , id = '']]) =>
+      kind === 'key' ? places.has(`key ${id}`) : kinds.has(kind),
+    );
   }
 
   /** Undefined when another publisher came first. */

@@ -4,6 +4,7 @@ import type { KeyRecord } from '@aigateway/contract/records';
 import { SnapshotSigner, type RootSecrets } from '@aigateway/contract/signing';
 import {
   SnapshotUnavailableError,
+  type FoundKey,
   type SnapshotListener,
   type SnapshotSource,
   type SnapshotStanding,
@@ -64,7 +65,7 @@ class RedisSource implements SnapshotSource {
   readonly #end = new AbortController();
   readonly #told = Promise.withResolvers<void>();
   readonly #unknown = new Map<string, number>();
-  readonly #lookUps = new Map<string, Promise<KeyRecord | undefined>>();
+  readonly #lookUps = new Map<string, Promise<FoundKey | undefined>>();
   #listener: SnapshotListener | undefined;
   #state: SnapshotState | undefined;
   #mustReadAll = false;
@@ -99,7 +100,7 @@ class RedisSource implements SnapshotSource {
     };
   }
 
-  findKey(hash: string): Promise<KeyRecord | undefined> {
+  findKey(hash: string): Promise<FoundKey | undefined> {
     const until = this.#unknown.get(hash);
     if (until !== undefined && this.#now() < until) return Promise.resolve(undefined);
     let lookUp = this.#lookUps.get(hash);
@@ -217,7 +218,7 @@ class RedisSource implements SnapshotSource {
     this.#told.resolve();
   }
 
-  async #lookUp(hash: string): Promise<KeyRecord | undefined> {
+  async #lookUp(hash: string): Promise<FoundKey | undefined> {
     try {
       const key = await this.#readKey(hash);
       if (key === undefined) this.#rememberUnknown(hash);
@@ -229,7 +230,7 @@ class RedisSource implements SnapshotSource {
     }
   }
 
-  async #readKey(hash: string): Promise<KeyRecord | undefined> {
+  async #readKey(hash: string): Promise<FoundKey | undefined> {
     const head = this.#state?.head;
     if (head === undefined) throw new SnapshotUnavailableError('there is no snapshot yet');
     const found = await this.#reader.key(head.generation, hash);
@@ -242,7 +243,7 @@ class RedisSource implements SnapshotSource {
     if (!record.value.secrets.some((secret) => secret.hash === hash)) return undefined;
     // It is not among the records, so at their revision there was none: somebody has put it back.
     if (record.revision <= head.revision) throw new SnapshotRefusedError('older', `key ${id}`);
-    return record.value;
+    return { key: record.value, revision: record.revision };
   }
 
   #report(error: unknown, place: 'redis' | 'file'): void {
