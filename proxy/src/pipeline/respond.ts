@@ -17,6 +17,7 @@ import { answerCost } from './answer-cost.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import type { ErrorEventContext } from './error-event.ts';
+import { keyHeaders } from './key-headers.ts';
 import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { endedResponse, isBackground } from './background.ts';
@@ -359,6 +360,7 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
     String(Math.max(0, input.attempts.length - 1)),
     'x-litellm-attempted-fallbacks',
     String(input.fallbacks),
+    ...keyHeaders(grant.key),
   );
   if (prepared.changes.length + input.stateChanges.length > 0) {
     const changes = [...prepared.changes, ...input.stateChanges].map(headerValue);

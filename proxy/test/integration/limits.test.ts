@@ -390,3 +390,27 @@ describe('the caps of a key', () => {
     expect(await output({ messages, max_tokens: 5 })).toBe(5);
   });
 });
+
+describe('an answer', () => {
+  it('tells the limits that its key has, under the names of LiteLLM', async () => {
+    const limits = {
+      requestsPerMinute: 7,
+      tokensPerMinute: 90_000,
+      budgets: [{ maxNanoUsd: 2_500_000_000 }],
+    };
+    await start([scope({ requestsPerMinute: 99 }, 'team', 't'), scope(limits)]);
+    const limited = await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'));
+    expect(limited.headers.get('x-litellm-key-rpm-limit')).toBe('7');
+    expect(limited.headers.get('x-litellm-key-tpm-limit')).toBe('90000');
+    expect(limited.headers.get('x-litellm-key-max-budget')).toBe('2.5');
+    await limited.text();
+  });
+
+  it('tells none where its key has none', async () => {
+    await start([scope({ requestsPerMinute: 99 }, 'team', 't')]);
+    const free = await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'));
+    const names = [...free.headers.keys()].filter((name) => name.startsWith('x-litellm-key-'));
+    expect(names).toEqual([]);
+    await free.text();
+  });
+});
