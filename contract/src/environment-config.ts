@@ -84,6 +84,14 @@ export const variables: readonly VariableDescription[] = [
     description: 'Earlier salt keys, apart by spaces: what they sealed can still be opened',
   },
   {
+    name: 'LITELLM_DATABASE_URL',
+    description: 'PostgreSQL of a LiteLLM proxy that `--import litellm` reads',
+  },
+  {
+    name: 'LITELLM_IMPORT_SALT_KEY',
+    description: "That proxy's salt key, where it is not `LITELLM_SALT_KEY` or the master key",
+  },
+  {
     name: 'AIGATEWAY_CONFIG',
     description: 'Path of the configuration file; also `CONFIG_FILE_PATH`',
   },

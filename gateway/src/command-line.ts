@@ -2,13 +2,23 @@ import { parseArgs } from 'node:util';
 
 /** What the command line asks for. */
 export type Command = {
-  readonly action: 'start' | 'check' | 'routes' | 'version' | 'help' | 'migrate' | 'reseal';
+  readonly action:
+    | 'start'
+    | 'check'
+    | 'routes'
+    | 'version'
+    | 'help'
+    | 'migrate'
+    | 'reseal'
+    | 'import';
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
   readonly role: Role | undefined;
   /** Given with the action `migrate`: see `parseMigration`. */
   readonly migration: string | undefined;
+  /** Given with the action `import`. */
+  readonly import: 'plan' | 'apply' | undefined;
   /** Given with the action `reseal`. */
   readonly reseal: 'plan' | 'apply' | undefined;
 };
@@ -25,6 +35,7 @@ const options = {
   role: { type: 'string' },
   migrate: { type: 'string' },
   reseal: { type: 'string' },
+  import: { type: 'string' },
   check: { type: 'boolean' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
@@ -39,6 +50,8 @@ export const usage = `Usage: npm start -- [options]
   --role ROLE         proxy: models; control-plane: the management API and its store; all: both (also AIGATEWAY_ROLE)
   --migrate ACTION    of the schema of DATABASE_URL or COSMOS_ENDPOINT: status, plan, apply, or rollback:N (back to step N); then exit
   --reseal ACTION     of the secrets in the store: plan, or apply: seals them with the key in use (LITELLM_SALT_KEY); then exit
+  --import litellm    what the data base of a LiteLLM proxy (LITELLM_DATABASE_URL) would bring into the store, and what not;
+                      litellm:apply takes it over; then exit
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -63,6 +76,8 @@ export function readCommand(args: readonly string[]): Command {
   const { reseal } = values;
   if (reseal !== undefined && reseal !== 'plan' && reseal !== 'apply')
     throw new TypeError(`--reseal must be plan or apply, found "${reseal}"`);
+  if (values.import !== undefined && !/^litellm(:apply)?$/.test(values.import))
+    throw new TypeError(`--import must be litellm or litellm:apply, found "${values.import}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
     (name) => values[name] === true,
   );
@@ -73,13 +88,19 @@ export function readCommand(args: readonly string[]): Command {
     host: values.host,
     role,
     migration: values.migrate,
+    import:
+      values.import === undefined ? undefined : values.import === 'litellm' ? 'plan' : 'apply',
     reseal,
   };
 }
 
-function jobIn(values: { migrate?: string; reseal?: string }): 'migrate' | 'reseal' | undefined {
-  if (values.migrate !== undefined) return 'migrate';
-  return values.reseal === undefined ? undefined : 'reseal';
+/** What is done instead of a start. */
+function jobIn(values: {
+  migrate?: string | undefined;
+  reseal?: string | undefined;
+  import?: string | undefined;
+}): 'migrate' | 'reseal' | 'import' | undefined {
+  return (['migrate', 'reseal', 'import'] as const).find((name) => values[name] !== undefined);
 }
 
 /** Whether a text names a role. */

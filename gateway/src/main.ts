@@ -52,7 +52,8 @@ async function main(args: readonly string[]): Promise<void> {
       await runMigration(command.migration ?? '');
       return;
     case 'reseal':
-      await runReseal(command);
+    case 'import':
+      await runJob(command);
       return;
     case 'check':
     case 'start':
@@ -109,11 +110,9 @@ async function runMigration(action: string): Promise<void> {
   }
 }
 
-async function runReseal(command: Command): Promise<void> {
-  const action = command.reseal ?? 'plan';
-  const { reseal, resealLines } = await import('./reseal.ts');
-  const { openStore, storePlace } = await import('./store-place.ts');
-  const { sealerOf } = await import('./sealer.ts');
+/** A job on the store, with the configuration of a control plane. */
+async function runJob(command: Command): Promise<void> {
+  const { runStoreJob } = await import('./store-jobs.ts');
   try {
     const process = readEnvironment(globalThis.process.cwd());
     const variables = { ...process.variables, AIGATEWAY_ROLE: 'control-plane' };
@@ -124,15 +123,9 @@ async function runReseal(command: Command): Promise<void> {
     });
     const { environment } = configuration;
     const secret = rootSecrets(configuration.compiled.server, environment);
-    const store = await openStore(storePlace(configuration.compiled.server, environment));
-    try {
-      const report = await reseal(store.entities, sealerOf({ environment, secret }), action);
-      const lines = resealLines(report, action);
-      if (report.lost.length > 0) fail(lines);
-      else for (const line of lines) print(line);
-    } finally {
-      await store.close();
-    }
+    const { lines, isWhole } = await runStoreJob(command, { configuration, environment, secret });
+    if (!isWhole) fail(lines);
+    else for (const line of lines) print(line);
   } catch (error) {
     fail([error instanceof Error ? error.message : String(error)]);
   }

@@ -52,9 +52,9 @@ async function opened(salt: string, name: string) {
   const credential = await store.entities.get('credential', name);
   const { api_key, extra_headers } = model?.document.litellm_params ?? {};
   return [
-    sealer.unseal(String(api_key)),
-    sealer.unseal(String((extra_headers as { 'x-a': string })['x-a'])),
-    sealer.unseal(String(credential?.document.credential_values['api_key'])),
+    sealer.unseal(api_key as string),
+    sealer.unseal((extra_headers as { 'x-a': string })['x-a']),
+    sealer.unseal(credential?.document.credential_values['api_key'] as string),
   ];
 }
 

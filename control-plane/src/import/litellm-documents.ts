@@ -1,0 +1,334 @@
+import { parseDuration } from '@aigateway/contract/duration';
+import type { JsonObject, JsonValue } from '@aigateway/contract/records';
+import { noLimits } from '../http/limits.ts';
+import type {
+  BudgetDocument,
+  CustomerDocument,
+  KeyDocument,
+  KeySecret,
+  LimitFields,
+  OrganizationDocument,
+  OrganizationMembershipDocument,
+  TagDocument,
+  TeamDocument,
+  TeamMember,
+  TeamMembershipDocument,
+  UserDocument,
+  UserRole,
+} from '../store/documents.ts';
+
+/** Told of everything of a row that has no place here. */
+export type Note = (what: string) => void;
+
+/** Rows of LiteLLM's tables as documents of ours. Names and units are the same; what differs is noted. */
+
+export function budgetOf(row: JsonObject, note: Note): BudgetDocument {
+  return {
+    ...tracked(row),
+    ...limitsOf(row, {}, note),
+    budget_id: textOf(row['budget_id']),
+    budget_reset_at: instantOf(row['budget_reset_at']),
+    inert: {},
+  };
+}
+
+const userRoles: ReadonlySet<string> = new Set<UserRole>([
+  'proxy_admin',
+  'proxy_admin_viewer',
+  'internal_user',
+  'internal_user_viewer',
+]);
+
+export function userOf(row: JsonObject, note: Note): UserDocument {
+  const role = optionalText(row['user_role']);
+  if (role !== null && !userRoles.has(role)) note(`the role ${role} is not known here: none`);
+  if (optionalText(row['password']) !== null) note('passwords of the UI are not taken over');
+  noteUnused(row, ['object_permission_id', 'policies'], note);
+  const metadata = objectOf(row['metadata']);
+  return {
+    ...tracked(row),
+    ...limitsOf(row, metadata, note),
+    user_id: textOf(row['user_id']),
+    user_email: optionalText(row['user_email']),
+    user_alias: optionalText(row['user_alias']),
+    user_role: role !== null && userRoles.has(role) ? (role as UserRole) : null,
+    sso_user_id: optionalText(row['sso_user_id']),
+    models: textsOf(row['models']),
+    metadata,
+    inert: {},
+  };
+}
+
+export function organizationOf(row: JsonObject, note: Note): OrganizationDocument {
+  noteUnused(row, ['object_permission_id'], note);
+  return {
+    ...tracked(row),
+    organization_id: textOf(row['organization_id']),
+    organization_alias: textOf(row['organization_alias']),
+    budget_id: textOf(row['budget_id']),
+    models: textsOf(row['models']),
+    metadata: objectOf(row['metadata']),
+    inert: {},
+  };
+}
+
+const organizationRoles: ReadonlySet<string> = new Set([
+  'org_admin',
+  'internal_user',
+  'internal_user_viewer',
+]);
+
+export function organizationMembershipOf(
+  row: JsonObject,
+  note: Note,
+): OrganizationMembershipDocument {
+  const role = optionalText(row['user_role']);
+  const isKnown = role !== null && organizationRoles.has(role);
+  if (!isKnown) note(`the role ${role ?? 'none'} is not known here: internal_user_viewer`);
+  return {
+    ...tracked(row),
+    organization_id: textOf(row['organization_id']),
+    user_id: textOf(row['user_id']),
+    user_role: (isKnown
+      ? role
+      : 'internal_user_viewer') as OrganizationMembershipDocument['user_role'],
+    budget_id: optionalText(row['budget_id']),
+  };
+}
+
+/** @param aliases - of the team's row in `LiteLLM_ModelTable` */
+export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: Note): TeamDocument {
+  noteUnused(row, ['object_permission_id', 'policies', 'router_settings'], note);
+  const metadata = objectOf(row['metadata']);
+  noteUnused(metadata, ['guardrails'], note);
+  const groups = textsOf(row['access_group_ids']);
+  if (groups.length > 0) note('access groups as objects are not taken over: give them again');
+  return {
+    ...tracked(row),
+    ...limitsOf(row, metadata, note),
+    team_id: textOf(row['team_id']),
+    team_alias: optionalText(row['team_alias']),
+    organization_id: optionalText(row['organization_id']),
+    members_with_roles: membersOf(row),
+    team_member_permissions: textsOf(row['team_member_permissions']),
+    models: textsOf(row['models']),
+    model_aliases: namesOf(typeof aliases === 'string' ? parsed(aliases) : aliases),
+    metadata,
+    blocked: row['blocked'] === true,
+    credential: null,
+    inert: {},
+  };
+}
+
+/** Older rows name members in two lists only. */
+function membersOf(row: JsonObject): TeamMember[] {
+  const listed = row['members_with_roles'];
+  if (Array.isArray(listed) && listed.length > 0) {
+    return listed.map(objectOf).map((member) => ({
+      role: member['role'] === 'admin' ? 'admin' : 'user',
+      user_id: optionalText(member['user_id']),
+      user_email: optionalText(member['user_email']),
+    }));
+  }
+  const admins = textsOf(row['admins']);
+  const others = textsOf(row['members']).filter((id) => !admins.includes(id));
+  return [
+    ...admins.map((id): TeamMember => ({ role: 'admin', user_id: id, user_email: null })),
+    ...others.map((id): TeamMember => ({ role: 'user', user_id: id, user_email: null })),
+  ];
+}
+
+/** @param budget - the row of its budget, which names the member's models as well */
+export function teamMembershipOf(
+  row: JsonObject,
+  budget: JsonObject | undefined,
+  note: Note,
+): TeamMembershipDocument {
+  if (numberOf(row['spend']) > 0)
+    note('what a member spent is not taken over: it is what the keys spend that the member has');
+  return {
+    ...tracked(row),
+    ...noLimits,
+    team_id: textOf(row['team_id']),
+    user_id: textOf(row['user_id']),
+    budget_id: optionalText(row['budget_id']),
+    allowed_models: textsOf(budget?.['allowed_models']),
+  };
+}
+
+export function customerOf(row: JsonObject, note: Note): CustomerDocument {
+  noteUnused(row, ['object_permission_id'], note);
+  return {
+    ...tracked(row),
+    user_id: textOf(row['user_id']),
+    alias: optionalText(row['alias']),
+    blocked: row['blocked'] === true,
+    budget_id: optionalText(row['budget_id']),
+    default_model: optionalText(row['default_model']),
+    allowed_model_region: optionalText(row['allowed_model_region']),
+    models: [],
+    inert: {},
+  };
+}
+
+export function tagOf(row: JsonObject): TagDocument {
+  return {
+    ...tracked(row),
+    name: textOf(row['tag_name']),
+    description: optionalText(row['description']),
+    models: textsOf(row['models']),
+    budget_id: optionalText(row['budget_id']),
+  };
+}
+
+/** The stable id of an imported key, whose secret may be rotated later. */
+export function keyIdOf(token: string): string {
+  return `key_${token.slice(0, 32)}`;
+}
+
+const unusedOfKeys = [
+  'object_permission_id',
+  'policies',
+  'router_settings',
+  'config',
+  'project_id',
+  'agent_id',
+];
+
+const unusedMetadata = ['guardrails', 'policies', 'enforced_params', 'prompts', 'logging'];
+
+/** @param overlapping - secrets that go on for a while beside the key's own */
+export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: Note): KeyDocument {
+  const metadata = objectOf(row['metadata']);
+  noteUnused(row, unusedOfKeys, note);
+  noteUnused(metadata, unusedMetadata, note);
+  if (row['auto_rotate'] === true) note('is not rotated by itself here');
+  if (textsOf(row['access_group_ids']).length > 0)
+    note('access groups as objects are not taken over: give them again');
+  const token = textOf(row['token']);
+  return {
+    ...tracked(row),
+    ...limitsOf(row, metadata, note),
+    key_id: keyIdOf(token),
+    secrets: [
+      { hash: token, name: optionalText(row['key_name']) ?? 'sk-...', not_after: null },
+      ...overlapping,
+    ],
+    key_alias: optionalText(row['key_alias']),
+    user_id: optionalText(row['user_id']),
+    team_id: optionalText(row['team_id']),
+    organization_id: optionalText(row['organization_id']),
+    budget_id: optionalText(row['budget_id']),
+    models: textsOf(row['models']),
+    aliases: namesOf(row['aliases']),
+    allowed_routes: textsOf(row['allowed_routes']),
+    key_type: 'default',
+    metadata,
+    permissions: objectOf(row['permissions']),
+    tags: textsOf(metadata['tags']),
+    blocked: typeof row['blocked'] === 'boolean' ? row['blocked'] : null,
+    expires: instantOf(row['expires']),
+    max_requests: null,
+    rotation_count: numberOf(row['rotation_count']),
+    last_rotation_at: instantOf(row['last_rotation_at']),
+    inert: {},
+  };
+}
+
+function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
+  const window = optionalText(row['budget_duration']);
+  if (window !== null && parseDuration(window) === undefined)
+    note(`the window ${window} of its budget is not known here: the budget never resets`);
+  const windows = Array.isArray(row['budget_limits']) ? row['budget_limits'].map(objectOf) : [];
+  return {
+    max_budget: optionalNumber(row['max_budget']),
+    soft_budget: optionalNumber(row['soft_budget']),
+    budget_duration: window !== null && parseDuration(window) !== undefined ? window : null,
+    budget_limits:
+      windows.length === 0
+        ? null
+        : windows.map((one) => ({
+            max_budget: numberOf(one['max_budget']),
+            budget_duration: textOf(one['budget_duration']),
+          })),
+    rpm_limit: optionalNumber(row['rpm_limit']),
+    tpm_limit: optionalNumber(row['tpm_limit']),
+    max_parallel_requests: optionalNumber(row['max_parallel_requests']),
+    model_rpm_limit: numbersOf(metadata['model_rpm_limit']),
+    model_tpm_limit: numbersOf(metadata['model_tpm_limit']),
+    model_max_budget: objectOf(row['model_max_budget']),
+  };
+}
+
+/** Members that ask for something. */
+function noteUnused(values: JsonObject, names: readonly string[], note: Note): void {
+  for (const name of names) {
+    const value = values[name];
+    const asksForNothing =
+      value === null ||
+      value === undefined ||
+      (typeof value === 'object' && Object.keys(value).length === 0);
+    if (!asksForNothing) note(`${name} has no effect here`);
+  }
+}
+
+export function tracked(row: JsonObject) {
+  const created_at = instantOf(row['created_at']) ?? new Date(0).toISOString();
+  return {
+    created_at,
+    created_by: optionalText(row['created_by']) ?? 'litellm',
+    updated_at: instantOf(row['updated_at']) ?? created_at,
+    updated_by: optionalText(row['updated_by']) ?? 'litellm',
+  };
+}
+
+/** ISO 8601 in UTC: LiteLLM's columns have no zone and are UTC. */
+export function instantOf(value: JsonValue | undefined): string | null {
+  if (typeof value !== 'string') return null;
+  const ms = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`);
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}
+
+export function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+export function optionalText(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+export function textsOf(value: JsonValue | undefined): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}
+
+export function objectOf(value: JsonValue | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}
+
+export function numberOf(value: JsonValue | undefined): number {
+  return typeof value === 'number' ? value : 0;
+}
+
+function optionalNumber(value: JsonValue | undefined): number | null {
+  return typeof value === 'number' ? value : null;
+}
+
+function namesOf(value: JsonValue | undefined): { [name: string]: string } {
+  const entries = Object.entries(objectOf(value));
+  return Object.fromEntries(entries.filter((entry) => typeof entry[1] === 'string')) as {
+    [name: string]: string;
+  };
+}
+
+function numbersOf(value: JsonValue | undefined): { [name: string]: number } | null {
+  const entries = Object.entries(objectOf(value)).filter(([, one]) => typeof one === 'number');
+  return entries.length === 0 ? null : (Object.fromEntries(entries) as { [name: string]: number });
+}
+
+function parsed(text: string): JsonValue | undefined {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    return undefined;
+  }
+}

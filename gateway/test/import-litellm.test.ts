@@ -1,0 +1,295 @@
+import { hashSecret } from '@aigateway/contract/key';
+import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fillLitellmDatabase, sealedByLitellm } from '../../control-plane/test/litellm-database.ts';
+import {
+  startPostgres,
+  type PostgresServer,
+} from '../../control-plane/test/servers/postgres-server.ts';
+import { GatewayProcess } from './gateway-process.ts';
+
+const master = 'sk-master-0123456789abcdef';
+/** Shorter than a salt key of ours may be. */
+const salt = 'sk-litellm-salt';
+const keys = {
+  ci: 'sk-imported-0123456789abcdef',
+  before: 'sk-before-0123456789abcdef',
+  spent: 'sk-spent-0123456789abcdef',
+  member: 'sk-member-0123456789abcdef',
+  blocked: 'sk-blocked-0123456789abcdef',
+  ended: 'sk-ended-0123456789abcdef',
+};
+
+let postgres: PostgresServer;
+let simulator: Simulator;
+let source: string;
+let environment: Record<string, string>;
+const running: GatewayProcess[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  simulator = await startSimulator({
+    config: {
+      resources: [
+        {
+          name: 'east',
+          keys: ['upstream-key-1'],
+          deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }],
+        },
+      ],
+    },
+  });
+  source = await postgres.createDatabase();
+  environment = {
+    AIGATEWAY_PROFILE: 'development',
+    AIGATEWAY_STOP_DELAY: '0',
+    AIGATEWAY_ALLOW_INSECURE_UPSTREAM: 'true',
+    AIGATEWAY_SECRET: 'a root secret of more than thirty-two bytes',
+    LITELLM_MASTER_KEY: master,
+    LITELLM_IMPORT_SALT_KEY: salt,
+    LITELLM_DATABASE_URL: source,
+    DATABASE_URL: await postgres.createDatabase(),
+  };
+  await fillLitellmDatabase(source, rows());
+  await job('--migrate', 'apply');
+});
+afterAll(async () => {
+  for (const process of running) await process.stop();
+  await simulator.close();
+  await postgres.stop();
+});
+
+function rows() {
+  const sealed = (text: string, key = salt) => sealedByLitellm(text, key);
+  const model = (id: string, params: object) => ({
+    model_id: id,
+    model_name: id,
+    litellm_params: { use_in_pass_through: false, ...params },
+    model_info: { id, db_model: true },
+    created_by: 'u1',
+  });
+  const token = (secret: string, more: object) => ({
+    token: hashSecret(secret),
+    key_name: `sk-...${secret.slice(-4)}`,
+    models: [],
+    ...more,
+  });
+  const request = (id: string, startTime: string, spend: number, more: object = {}) => ({
+    request_id: id,
+    call_type: 'acompletion',
+    api_key: hashSecret(keys.ci),
+    spend,
+    prompt_tokens: 10,
+    completion_tokens: 5,
+    startTime,
+    endTime: startTime.replace('00.000', '01.500'),
+    model: 'azure/gpt-4o',
+    model_group: 'imported',
+    team_id: 't1',
+    user: 'u1',
+    end_user: 'c1',
+    request_tags: JSON.stringify(['nightly']),
+    status: 'success',
+    ...more,
+  });
+  return {
+    LiteLLM_BudgetTable: [
+      { budget_id: 'b1', max_budget: 10, budget_duration: '30d', tpm_limit: 5_000_000_000 },
+    ],
+    LiteLLM_UserTable: [
+      { user_id: 'u1', user_email: 'u1@example.com', user_role: 'internal_user', spend: 1.5 },
+      { user_id: 'u2', user_role: 'team', password: 'scrypt-of-a-password' },
+    ],
+    LiteLLM_OrganizationTable: [
+      { organization_id: 'o1', organization_alias: 'org one', budget_id: 'b1', spend: 0.75 },
+    ],
+    LiteLLM_OrganizationMembership: [
+      { user_id: 'u1', organization_id: 'o1', user_role: 'org_admin' },
+    ],
+    LiteLLM_ModelTable: [{ aliases: { fast: 'imported' } }],
+    LiteLLM_TeamTable: [
+      {
+        team_id: 't1',
+        team_alias: 'team one',
+        organization_id: 'o1',
+        members_with_roles: [{ role: 'admin', user_id: 'u1' }],
+        max_budget: 50,
+        budget_duration: '30d',
+        spend: 2.25,
+        model_id: 1,
+        policies: ['no-pii'],
+      },
+    ],
+    LiteLLM_TeamMembership: [{ user_id: 'u1', team_id: 't1', budget_id: 'b1', spend: 0.2 }],
+    LiteLLM_EndUserTable: [{ user_id: 'c1', alias: 'customer one', budget_id: 'b1', spend: 0.5 }],
+    LiteLLM_TagTable: [{ tag_name: 'nightly', description: 'at night', spend: 0.25 }],
+    LiteLLM_CredentialsTable: [
+      {
+        credential_id: 'x',
+        credential_name: 'azure',
+        credential_values: {
+          api_key: sealed('upstream-key-1'),
+          api_base: sealed(simulator.resourceUrl('east')),
+        },
+        credential_info: { description: 'east' },
+      },
+    ],
+    LiteLLM_ProxyModelTable: [
+      model('imported', {
+        model: sealed('azure/gpt-4o'),
+        litellm_credential_name: sealed('azure'),
+        api_version: sealed('v1'),
+      }),
+      model('elsewhere', {
+        model: sealed('bedrock/claude'),
+        api_base: sealed('https://b.example'),
+      }),
+      model('locked', { model: sealed('azure/gpt-4o', 'another salt key') }),
+      model('named', {
+        model: sealed('azure/gpt-4o'),
+        api_base: sealed('https://a.openai.azure.com'),
+        api_key: sealed('os.environ/AZURE_API_KEY'),
+      }),
+    ],
+    LiteLLM_VerificationToken: [
+      token(keys.ci, {
+        key_alias: 'ci',
+        team_id: 't1',
+        user_id: 'u1',
+        spend: 0.5,
+        max_budget: 5,
+        models: ['imported'],
+        metadata: { tags: ['nightly'], model_rpm_limit: { imported: 100 }, guardrails: ['pii'] },
+      }),
+      token(keys.spent, { key_alias: 'spent', spend: 5, max_budget: 5, budget_duration: '30d' }),
+      token(keys.member, { key_alias: 'member', budget_id: 'b1', object_permission_id: 'p' }),
+      token(keys.blocked, { key_alias: 'blocked', blocked: true }),
+      token(keys.ended, { key_alias: 'ended', expires: '2024-01-01T00:00:00' }),
+      { token: 'not-hashed', key_alias: 'raw', models: [] },
+      token('sk-of-the-ui-0123456789abcdef', { team_id: 'litellm-dashboard' }),
+    ],
+    LiteLLM_DeprecatedVerificationToken: [
+      {
+        id: 'd',
+        token: hashSecret(keys.before),
+        active_token_id: hashSecret(keys.ci),
+        revoke_at: '2126-01-01T00:00:00',
+      },
+    ],
+    LiteLLM_Config: [{ param_name: 'router_settings', param_value: { num_retries: 3 } }],
+    LiteLLM_SpendLogs: [
+      request('r1', '2026-01-05T10:00:00.000', 0.01),
+      request('r2', '2026-01-05T11:00:00.000', 0.02),
+      request('r3', '2026-01-06T09:00:00.000', 0, { status: 'failure' }),
+    ],
+  };
+}
+
+async function job(...args: string[]) {
+  const process = new GatewayProcess(args, environment);
+  running.push(process);
+  const code = await process.ended();
+  return { code, text: process.output + process.errors };
+}
+
+/** Everything in LiteLLM's data base, in one text. */
+async function everythingThere(): Promise<string> {
+  const name = new URL(source).pathname.slice(1);
+  const tables = await postgres.query(
+    `select table_name from information_schema.tables where table_schema = 'public' order by 1`,
+    name,
+  );
+  const parts = await Promise.all(
+    tables.map(({ table_name }) =>
+      postgres.query(`select row_to_json(t) from "${String(table_name)}" t`, name),
+    ),
+  );
+  return JSON.stringify(parts);
+}
+
+describe('--import litellm', () => {
+  it('says what it would do first, and then does it once, however often it runs', async () => {
+    const before = await everythingThere();
+    const plan = await job('--import', 'litellm');
+    expect(plan.code).toBe(0);
+    expect(plan.text).toContain('key: 5 to be taken over, 0 there already, 1 not');
+    expect(plan.text).toContain('model: 1 to be taken over, 0 there already, 3 not');
+    expect(plan.text).toContain('requests: 3 to be taken over');
+    const again = await job('--import', 'litellm');
+    expect(again.text).toBe(plan.text);
+
+    const applied = await job('--import', 'litellm:apply');
+    expect(applied.code).toBe(0);
+    expect(applied.text).toContain('key: 5 taken over, 0 there already, 1 not');
+    expect(applied.text).toContain('requests: 3 taken over, 0 there already');
+    const twice = await job('--import', 'litellm:apply');
+    expect(twice.code).toBe(0);
+    expect(twice.text).toContain('key: 0 taken over, 5 there already, 1 not');
+    expect(twice.text).toContain('requests: 0 taken over, 3 there already');
+    expect(twice.text).toMatch(/sums of what was spent: 0 taken over/);
+    expect(await everythingThere()).toBe(before);
+  });
+
+  it('names everything that is not taken over, with the reason, and no secret', async () => {
+    const { text } = await job('--import', 'litellm');
+    for (const line of [
+      /key raw: not taken over, is not stored as a hash/,
+      /model elsewhere \(elsewhere\): not taken over, .*litellm_params\.model/,
+      /model locked \(locked\): not taken over, no key opens its secrets/,
+      /model named \(named\): not taken over, refers to variables of the process/,
+      /key ci: guardrails has no effect here/,
+      /key member: object_permission_id has no effect here/,
+      /team t1: policies has no effect here/,
+      /user u2: the role team is not known here/,
+      /user u2: passwords of the UI are not taken over/,
+      /team_membership t1:u1: what a member spent is not taken over/,
+      /settings router_settings: .*num_retries/,
+    ])
+      expect(text).toMatch(line);
+    for (const secret of [...Object.values(keys), 'upstream-key', salt, master, 'scrypt-of'])
+      expect(text).not.toContain(secret);
+  });
+
+  it('leaves keys, budgets and models working', async () => {
+    const gateway = new GatewayProcess(['--port', '0', '--role', 'all'], environment);
+    running.push(gateway);
+    const url = await gateway.url();
+    const call = async (key: string, model = 'imported') => {
+      const response = await fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }] }),
+      });
+      return { status: response.status, text: await response.text() };
+    };
+    const info = async (path: string) => {
+      const headers = { authorization: `Bearer ${master}` };
+      return (await (await fetch(url + path, { headers })).json()) as Record<string, never>;
+    };
+    expect((await call(keys.ci)).status).toBe(200);
+    expect((await call(keys.before)).status).toBe(200);
+    expect((await call(keys.ci, 'fast')).status).toBe(200);
+    expect((await call(keys.member)).status).toBe(200);
+    expect((await call(keys.spent)).text).toContain('Budget has been exceeded');
+    expect((await call(keys.spent)).status).toBe(429);
+    expect([401, 403]).toContain((await call(keys.blocked)).status);
+    expect((await call(keys.ended)).status).toBe(401);
+    const seen = simulator
+      .requests()
+      .flatMap(({ operation, headers }) =>
+        operation === 'chat.completions' ? [headers['api-key']] : [],
+      );
+    expect(new Set(seen)).toEqual(new Set(['upstream-key-1']));
+
+    const ci = await info(`/key/info?key=${hashSecret(keys.ci)}`);
+    expect(ci['info']).toMatchObject({ key_alias: 'ci', team_id: 't1', max_budget: 5 });
+    expect(ci['info']?.['spend']).toBeGreaterThanOrEqual(0.5);
+    const team = await info('/team/info?team_id=t1');
+    expect(team['team_info']).toMatchObject({ team_alias: 'team one', max_budget: 50 });
+    expect(team['team_info']?.['spend']).toBeGreaterThanOrEqual(2.25);
+    const logs = await info(
+      '/spend/logs?start_date=2026-01-05&end_date=2026-01-06&summarize=false',
+    );
+    expect(JSON.stringify(logs)).toContain('r2');
+  });
+});
