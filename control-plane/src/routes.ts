@@ -11,6 +11,7 @@ import { keyRoutes } from './keys/routes.ts';
 import { manageRoutes } from './manage/routes.ts';
 import { modelRoutes } from './models/routes.ts';
 import { organizationRoutes } from './organizations/routes.ts';
+import { settingsRoutes } from './settings/routes.ts';
 import { spendRoutes } from './spend/routes.ts';
 import { tagRoutes } from './tags/routes.ts';
 import { teamRoutes } from './teams/routes.ts';
@@ -56,6 +57,7 @@ export const routes: readonly Route[] = [
   ...manageRoutes,
   ...modelRoutes,
   ...credentialRoutes,
+  ...settingsRoutes,
   ...accessGroupRoutes,
   ...tagRoutes,
   ...auditRoutes,

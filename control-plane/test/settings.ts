@@ -9,4 +9,6 @@ export const settings: ManagementSettings = {
   timezone: 'UTC',
   budgetResetTime: '00:00',
   fileModels: new Map(),
+  fileAliases: [],
+  fileSettings: {},
 };

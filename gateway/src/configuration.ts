@@ -1,4 +1,9 @@
 import { resolve } from 'node:path';
+import {
+  settingsOfFile,
+  withSettings,
+  type Settings,
+} from '@aigateway/contract/changeable-settings';
 import { configure, type Compiled } from '@aigateway/contract/compile';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { JsonObject } from '@aigateway/contract/records';
@@ -18,11 +23,17 @@ export type Configuration = {
   readonly masterKey: KeptSecret | undefined;
   /** True when nothing upstream is configured and simulated models take its place. */
   readonly simulated: boolean;
-  /** The same configuration with more entries of `model_list` and `credential_list`: those of a store. */
-  readonly compileWith: (
-    models: readonly JsonObject[],
-    credentials: readonly JsonObject[],
-  ) => Compiled;
+  /** Settings of the file that a management API could change were they not the file's. */
+  readonly settings: Settings;
+  /** The same configuration with what a store holds besides. */
+  readonly compileWith: (more: MoreConfiguration) => Compiled;
+};
+
+/** Entries of `model_list` and `credential_list`, and settings that the file leaves open. */
+export type MoreConfiguration = {
+  readonly models: readonly JsonObject[];
+  readonly credentials: readonly JsonObject[];
+  readonly settings: Settings;
 };
 
 /** What a configuration is made of. */
@@ -62,7 +73,7 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
       file,
       masterKey: undefined,
       simulated: false,
-      compileWith: compilesWith(raw, given),
+      ...openTo(raw, given),
     };
   }
   const directory = resolve(compiled.server.dataDir);
@@ -85,7 +96,7 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
       file,
       masterKey,
       simulated: false,
-      compileWith: compilesWith(raw, environment),
+      ...openTo(raw, environment),
     };
   }
   const withSimulated = { ...raw, model_list: simulatedModels(await input.simulatorUrl()) };
@@ -96,24 +107,27 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
     file,
     masterKey,
     simulated: true,
-    compileWith: compilesWith(withSimulated, withKey),
+    ...openTo(withSimulated, withKey),
   };
 }
 
-function compilesWith(
+function openTo(
   raw: ConfigFile['raw'],
   environment: Environment,
-): Configuration['compileWith'] {
+): Pick<Configuration, 'settings' | 'compileWith'> {
   const listed = (list: unknown) => (Array.isArray(list) ? list : []);
-  return (models, credentials) =>
-    configure(
-      {
-        ...raw,
-        model_list: [...listed(raw['model_list']), ...models],
-        credential_list: [...listed(raw['credential_list']), ...credentials],
-      },
-      environment,
-    );
+  return {
+    settings: settingsOfFile(raw),
+    compileWith: ({ models, credentials, settings }) =>
+      configure(
+        {
+          ...withSettings(raw, settings),
+          model_list: [...listed(raw['model_list']), ...models],
+          credential_list: [...listed(raw['credential_list']), ...credentials],
+        },
+        environment,
+      ),
+  };
 }
 
 const noFile: ConfigFile = {

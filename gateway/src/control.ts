@@ -1,3 +1,4 @@
+import type { Settings } from '@aigateway/contract/changeable-settings';
 import type { Compiled } from '@aigateway/contract/compile';
 import { masterKeyId } from '@aigateway/contract/key';
 import type { JsonObject } from '@aigateway/contract/records';
@@ -66,7 +67,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
     store,
     clock: { now: Date.now },
     masterKeyHash: () => masterKeyHash(configuration.compiled),
-    settings: () => managementSettings(configuration.compiled),
+    settings: () => managementSettings(configuration),
     sealer,
     spend: input.spend,
     onChange: (written) => publishing.publish(written),
@@ -88,19 +89,19 @@ export async function startControl(input: ControlInput): Promise<Control> {
   };
 }
 
-const settingsOf = new WeakMap<Compiled, ManagementSettings>();
+const settingsOf = new WeakMap<Configuration, ManagementSettings>();
 
 /** Made once for each configuration. */
-function managementSettings(compiled: Compiled): ManagementSettings {
-  let known = settingsOf.get(compiled);
+function managementSettings(configuration: Configuration): ManagementSettings {
+  let known = settingsOf.get(configuration);
   if (known === undefined) {
-    const { settings, deployments, models } = compiled.records;
+    const { settings, deployments, models, router } = configuration.compiled.records;
     const accessGroups = new Map(models.map((model) => [model.name, model.accessGroups]));
     known = {
       keyDefaults: {},
       keyUpperBounds: {},
       customKeys: true,
-      keyVaults: compiled.server.apiKeyVaults,
+      keyVaults: configuration.compiled.server.apiKeyVaults,
       timezone: settings.timezone,
       budgetResetTime: settings.budgetResetTime,
       fileModels: new Map(
@@ -109,8 +110,10 @@ function managementSettings(compiled: Compiled): ManagementSettings {
           { name: model, accessGroups: accessGroups.get(model) ?? [] },
         ]),
       ),
+      fileAliases: Object.keys(router.aliases),
+      fileSettings: configuration.settings,
     };
-    settingsOf.set(compiled, known);
+    settingsOf.set(configuration, known);
   }
   return known;
 }
@@ -121,7 +124,7 @@ function masterKeyHash({ records }: Compiled): string | undefined {
 }
 
 /**
- * The configuration's records but its keys, with the models and credentials that the store holds besides. An entry of the store
+ * The configuration's records but its keys, with the models, credentials and settings that the store holds besides. An entry of the store
  * that refers to the environment is left out: what the API takes must never name what the process knows.
  *
  * @param onProblem - told of what of the store cannot be used
@@ -148,9 +151,16 @@ async function catalogueOf(
       onProblem(`credential ${document.credential_name} refers to what only the file may`);
     else credentials.push({ credential_name: document.credential_name, credential_values: values });
   }
-  const hasMore = models.length + credentials.length > 0;
+  const sections: [string, JsonObject][] = [];
+  for await (const { document } of entities.all('settings')) {
+    if (hasForeignReference(document.values, []))
+      onProblem(`${document.section} refers to what only the file may`);
+    else sections.push([document.section, document.values]);
+  }
+  const settings: Settings = Object.fromEntries(sections);
+  const hasMore = models.length + credentials.length + sections.length > 0;
   const { records, problems } = hasMore
-    ? configuration.compileWith(models, credentials)
+    ? configuration.compileWith({ models, credentials, settings })
     : configuration.compiled;
   for (const { path, message } of problems) onProblem(`${path.join('.')}: ${message}`);
   const { keys: _keys, schemaVersion: _version, revision: _revision, ...catalogue } = records;

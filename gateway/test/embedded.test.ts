@@ -116,6 +116,30 @@ describe('a gateway with both planes in one process', () => {
     expect((await chat(again.url, key)).status).toBe(200);
   });
 
+  it('takes settings and groups of models over the API, at once and after a restart', async () => {
+    const folder = newFolder();
+    const running = await start(folder);
+    const { url, master } = running;
+    const group = await post(url, '/v1/access_group', master, {
+      access_group_name: 'small',
+      access_model_names: ['gpt-4o-mini'],
+    });
+    const { access_group_id: id } = (await group.json()) as { access_group_id: string };
+    const key = await newKey(running, { access_group_ids: [id] });
+    const statuses = async (at: string) => {
+      const models = ['gpt-4o-mini', 'gpt-4o', 'helper'];
+      return Promise.all(models.map(async (model) => (await chat(at, key, model)).status));
+    };
+    expect(await statuses(url)).toEqual([200, 403, 403]);
+    const router_settings = { model_group_alias: { helper: 'gpt-4o-mini' } };
+    expect((await post(url, '/config/update', master, { router_settings })).status).toBe(200);
+    expect(await statuses(url)).toEqual([200, 403, 200]);
+    running.gateway.child.kill('SIGTERM');
+    await running.gateway.ended();
+    const again = await start(folder);
+    expect(await statuses(again.url)).toEqual([200, 403, 200]);
+  });
+
   it('holds a budget over a restart, for what was spent before it', async () => {
     const folder = newFolder();
     const running = await start(folder);

@@ -1,3 +1,4 @@
+import type { Settings } from '@aigateway/contract/changeable-settings';
 import type { Actor } from '../auth/actor.ts';
 import type { Audit } from '../store/audit.ts';
 import type { Change } from '../store/entities.ts';
@@ -28,6 +29,10 @@ export type ManagementSettings = {
   readonly fileModels: ReadonlyMap<string, FileModel>;
   /** Origins of the Key Vaults that models and credentials may refer to. */
   readonly keyVaults: readonly string[];
+  /** Other names that the file gives models. */
+  readonly fileAliases: readonly string[];
+  /** Settings that a file owns: they count, and are read-only here. */
+  readonly fileSettings: Settings;
 };
 
 /** A deployment of the configuration file. */
@@ -58,6 +63,8 @@ export type Outcome = {
   readonly changes?: readonly Change[];
   /** What the audit record is about, where that is not the first change. */
   readonly subject?: string;
+  /** Parts of fields that had no effect, for the header. */
+  readonly ignored?: readonly string[];
   readonly etag?: string | undefined;
   /** True when an `Idempotency-Key` came again and nothing was done. */
   readonly replayed?: boolean;

@@ -192,12 +192,13 @@ async function serve(
   };
   const { outcome, replaced } = await repeatOnConflict(decide);
   if (replaced.length > 0) await publish(replaced, ports);
+  const ignored = [...input.ignored, ...(outcome.ignored ?? [])];
   return {
     status: route.status ?? 200,
     body: outcome.answer,
     headers: {
       ...idHeaders(requestId),
-      ...(input.ignored.length > 0 && { 'x-aigateway-ignored': ignoredHeader(input.ignored) }),
+      ...(ignored.length > 0 && { 'x-aigateway-ignored': ignoredHeader(ignored) }),
       ...(outcome.etag !== undefined && { etag: `"${outcome.etag}"` }),
       ...(outcome.replayed && { 'idempotency-replayed': 'true' }),
     },

@@ -1,0 +1,154 @@
+import { detailError } from '../errors.ts';
+import { policies, route } from '../http/route.ts';
+import { deleteFallback, setFallback, showFallback } from './fallbacks.ts';
+import * as schema from './schema.ts';
+import {
+  activeCallbacks,
+  changeSettings,
+  deleteSetting,
+  listSettings,
+  routerFields,
+  routerSettings,
+  setSetting,
+  showSetting,
+} from './service.ts';
+
+const updated = { action: 'updated', kind: 'settings' } as const;
+
+export const settingsRoutes = [
+  route({
+    method: 'post',
+    paths: ['/config/update'],
+    summary: 'Changes settings in every proxy; those that the file states are changed there',
+    policy: policies.admin,
+    effect: updated,
+    body: schema.updateBody,
+    answer: schema.doneAnswer,
+    handle: async ({ body }, call) => ({
+      ...(await changeSettings(call, body)),
+      answer: { message: 'Config updated successfully' },
+    }),
+  }),
+  route({
+    method: 'post',
+    paths: ['/config/field/update'],
+    summary: 'Changes one setting',
+    policy: policies.admin,
+    effect: updated,
+    body: schema.fieldBody,
+    answer: schema.sectionAnswer,
+    handle: ({ body }, call) =>
+      setSetting(call, body.config_type, body.field_name, body.field_value),
+  }),
+  route({
+    method: 'post',
+    paths: ['/config/field/delete'],
+    summary: 'Takes away a setting that was given over the API',
+    policy: policies.admin,
+    effect: { action: 'deleted', kind: 'settings' },
+    body: schema.fieldDeleteBody,
+    answer: schema.sectionAnswer,
+    handle: ({ body }, call) => deleteSetting(call, body.config_type, body.field_name),
+  }),
+  route({
+    method: 'get',
+    paths: ['/config/field/info'],
+    summary: 'The value of one setting, and who owns it',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.fieldQuery,
+    answer: schema.fieldAnswer,
+    handle: ({ query }, call) => showSetting(call, query.config_type, query.field_name),
+  }),
+  route({
+    method: 'get',
+    paths: ['/config/list'],
+    summary: 'The settings of a section that can be changed here, with their values',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.listQuery,
+    answer: schema.listAnswer,
+    handle: ({ query }, call) => listSettings(call, query.config_type),
+  }),
+  route({
+    method: 'get',
+    paths: ['/router/settings'],
+    summary: "The router's settings with their values",
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.routerSettingsAnswer,
+    handle: (_input, call) => routerSettings(call),
+  }),
+  route({
+    method: 'get',
+    paths: ['/router/fields'],
+    summary: 'The settings that the router has',
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.routerFieldsAnswer,
+    handle: () => Promise.resolve({ answer: routerFields(() => null) }),
+  }),
+  route({
+    method: 'post',
+    paths: ['/fallback'],
+    summary: 'Sets the models that are tried after a model failed',
+    policy: policies.admin,
+    effect: updated,
+    body: schema.fallbackBody,
+    answer: schema.fallbackWritten,
+    handle: ({ body }, call) => setFallback(call, body),
+  }),
+  route({
+    method: 'get',
+    paths: ['/fallback/:model'],
+    summary: 'The models that are tried after a model failed',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.fallbackQuery,
+    answer: schema.fallbackAnswer,
+    handle: ({ params, query }, call) =>
+      showFallback(call, params['model'] ?? '', query.fallback_type),
+  }),
+  route({
+    method: 'delete',
+    paths: ['/fallback/:model'],
+    summary: 'Takes them away',
+    policy: policies.admin,
+    effect: { action: 'deleted', kind: 'settings' },
+    query: schema.fallbackQuery,
+    answer: schema.fallbackDeleted,
+    handle: ({ params, query }, call) =>
+      deleteFallback(call, params['model'] ?? '', query.fallback_type),
+  }),
+  route({
+    method: 'get',
+    paths: ['/get/config/callbacks'],
+    summary: 'Where logs and alerts go besides standard output and metrics: nowhere',
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.callbacksAnswer,
+    handle: (_input, call) => activeCallbacks(call),
+  }),
+  route({
+    method: 'get',
+    paths: ['/callbacks/list'],
+    summary: 'Callbacks that are called: there are none',
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.callbackListAnswer,
+    handle: () =>
+      Promise.resolve({ answer: { success: [], failure: [], success_and_failure: [] } }),
+  }),
+  route({
+    method: 'post',
+    paths: ['/config/callback/delete'],
+    summary: 'Takes a callback away: there is none to take',
+    policy: policies.admin,
+    effect: { action: 'deleted', kind: 'settings' },
+    body: schema.callbackBody,
+    answer: schema.doneAnswer,
+    handle: () => {
+      throw detailError(404, { error: 'There is no such callback: this gateway has none.' });
+    },
+  }),
+];
