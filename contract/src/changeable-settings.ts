@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { configSchema } from './config.ts';
 import { keyMeta, typeOf } from './config-fields.ts';
 import { formatProblem, type Problem } from './config-problems.ts';

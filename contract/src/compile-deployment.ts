@@ -141,6 +141,7 @@ export function compileDeployment(
   };
   record.id = info.id ?? stableId(record);
   if (info.blocked === true) record.blocked = true;
+  if (info['db_model'] === true) record.stored = true;
   const scopes = deploymentScopes(record.id, entry, name.provider, context);
   if (scopes.length > 0) record.scopes = scopes;
   return { deployment: record, credential, url: address, provider: name.provider };

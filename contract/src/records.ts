@@ -136,6 +136,8 @@ export type DeploymentRecord = {
   prices?: PriceRecord;
   /** Taken out of service by an administrator: the model is known, but this deployment gets no calls. */
   blocked?: boolean;
+  /** It comes from a store: the management API may change it. */
+  stored?: boolean;
   /** Holders of limits that only attempts on this deployment must pass: its own budget, its provider's. */
   scopes?: readonly LimitScope[];
   /** Native Azure spillover target within the same resource. */

@@ -139,7 +139,12 @@ async function catalogueOf(
   const models: JsonObject[] = [];
   for await (const { document } of entities.all('model')) {
     const params = unsealed(document.litellm_params, sealer);
-    const info = { ...document.model_info, id: document.model_id, blocked: document.blocked };
+    const info = {
+      ...document.model_info,
+      id: document.model_id,
+      blocked: document.blocked,
+      db_model: true,
+    };
     if (hasForeignReference(params, vaults) || hasForeignReference(info, []))
       onProblem(`model ${document.model_id} refers to what only the file may`);
     else models.push({ model_name: document.model_name, litellm_params: params, model_info: info });

@@ -46,7 +46,14 @@ const views: { readonly path: string; readonly name: string; readonly view: View
   {
     path: '/model/info',
     name: 'model.info',
-    view: (snapshot, { key }) => modelInfo(snapshot, key),
+    view: (snapshot, { key }, request) => {
+      const id = request.query['litellm_model_id'];
+      const rows = modelInfo(snapshot, key, typeof id === 'string' ? id : undefined);
+      if (typeof id === 'string' && rows.data.length === 0) {
+        throw new GatewayError('model_not_found', { values: { model: id.slice(0, 80) } });
+      }
+      return rows;
+    },
   },
   {
     path: '/model_group/info',

@@ -37,10 +37,14 @@ function modelEntry(snapshot: Snapshot, id: string, group: string) {
 /**
  * LiteLLM's list of deployments, complete rows only: Roo Code drops a row that lacks `model_name`, `litellm_params.model` or
  * `model_info`. Hosts are shown to admins alone, secrets to nobody.
+ *
+ * @param only - the id of the one deployment that is asked for
  */
-export function modelInfo(snapshot: Snapshot, key: KeyRecord) {
-  const rows = visibleModels(snapshot.models, key).flatMap(({ id, model }) =>
-    snapshot.models.deployments(model.group).map((record) => {
+export function modelInfo(snapshot: Snapshot, key: KeyRecord, only?: string) {
+  const rows = visibleModels(snapshot.models, key).flatMap(({ id, model }) => {
+    const records = snapshot.models.deployments(model.group);
+    const wanted = only === undefined ? records : records.filter((record) => record.id === only);
+    return wanted.map((record) => {
       const { facts, prices } = record;
       const showsHost = snapshot.exposesUpstream(key);
       return {
@@ -48,10 +52,12 @@ export function modelInfo(snapshot: Snapshot, key: KeyRecord) {
         litellm_params: {
           model: record.litellmModel,
           ...(showsHost && { api_base: record.resource.origin }),
+          ...(record.requestsPerMinute !== undefined && { rpm: record.requestsPerMinute }),
+          ...(record.tokensPerMinute !== undefined && { tpm: record.tokensPerMinute }),
         },
         model_info: {
           id: record.id,
-          db_model: false,
+          db_model: record.stored === true,
           key: facts.baseModel ?? record.litellmModel,
           litellm_provider: record.dialect === 'openai' ? 'openai' : 'azure',
           mode: facts.mode ?? null,
@@ -64,8 +70,8 @@ export function modelInfo(snapshot: Snapshot, key: KeyRecord) {
           ...supports(facts.supports ?? []),
         },
       };
-    }),
-  );
+    });
+  });
   return { data: rows };
 }
 

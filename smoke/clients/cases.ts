@@ -15,15 +15,15 @@ export type Failure = { type: string; message: string; status?: number; retryAft
 
 type Line = { case: string; value?: unknown; error?: Failure };
 
-/** How long a program may take for all its cases. */
-const limitMs = 120_000;
+/** How long a program may take for all its cases, unless it says otherwise. */
+const usualLimitMs = 120_000;
 
 /**
  * Runs a program that writes one JSON line for each of its cases: `{"case", "value"}` or `{"case", "error"}`.
  *
  * @throws {Error} with what it wrote when it ends badly
  */
-export async function runCases(command: Command): Promise<Cases> {
+export async function runCases(command: Command, limitMs = usualLimitMs): Promise<Cases> {
   const { status, stdout, stderr } = await run(command, limitMs);
   expect({ status, stderr: status === 0 ? '' : stderr.slice(-3000) }).toEqual({
     status: 0,

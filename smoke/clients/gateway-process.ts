@@ -35,8 +35,10 @@ export async function startGatewayProcess(options: {
   /** Of a caller who may make one request a minute. */
   slowKey: string;
   masterKey: string;
+  /** `all` serves the management API as well. */
+  role: 'proxy' | 'all';
 }): Promise<GatewayProcess> {
-  const { simulator, folder, key, slowKey, masterKey } = options;
+  const { simulator, folder, key, slowKey, masterKey, role } = options;
   const opsPort = await freePort();
   const data = join(folder, 'gateway');
   const config = join(data, 'config.yaml');
@@ -55,6 +57,7 @@ export async function startGatewayProcess(options: {
     ],
     environment: {
       PATH: process.env['PATH'] ?? '',
+      AIGATEWAY_ROLE: role,
       LITELLM_MASTER_KEY: masterKey,
       PROXY_API_KEY: key,
       SLOW_KEY: slowKey,

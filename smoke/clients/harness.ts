@@ -22,6 +22,8 @@ export type Stage = {
   readonly key: string;
   /** Key of a caller who may make one request a minute. */
   readonly slowKey: string;
+  /** The administrator's key. */
+  readonly masterKey: string;
   /** Requests at the simulator since `from`, of models only. */
   modelCalls(from?: number): readonly RecordedRequest[];
   /** A fresh folder for a program's home. */
@@ -47,7 +49,7 @@ const masterKey = 'sk-master-b3d91c5f7e2a6048d9c0';
 const isDirect = process.env['AIGATEWAY_E2E_TARGET'] === 'simulator';
 
 /** Starts the simulated Azure and the gateway in front of it. */
-export async function startStage(): Promise<Stage> {
+export async function startStage(role: 'proxy' | 'all' = 'proxy'): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'aigateway-clients-'));
   const simulator = await startSimulatedAzure();
   let gateway: GatewayProcess | undefined;
@@ -59,6 +61,7 @@ export async function startStage(): Promise<Stage> {
         key: callerKey,
         slowKey,
         masterKey,
+        role,
       });
   } catch (error) {
     await simulator.close();
@@ -72,6 +75,7 @@ export async function startStage(): Promise<Stage> {
     v1: gateway === undefined ? `${url}/openai/v1` : `${url}/v1`,
     key: gateway === undefined ? keyOfEast : callerKey,
     slowKey,
+    masterKey,
     modelCalls: (from = 0) =>
       simulator
         .requests()

@@ -50,6 +50,8 @@ describe('docs/clients.md', () => {
     }
     const requirements = readFileSync(join(clientsFolder, 'requirements.txt'), 'utf8');
     expect(requirements).toContain(`openai==${rows.get('OpenAI SDK, Python')?.version ?? ''}\n`);
+    const litellm = readFileSync(join(clientsFolder, 'requirements-litellm.txt'), 'utf8');
+    expect(litellm).toContain(`litellm==${rows.get('LiteLLM, Python client')?.version ?? ''}\n`);
   });
 
   it('says "program" of programs that run, and "replay" of the others', () => {
@@ -61,6 +63,7 @@ describe('docs/clients.md', () => {
       'OpenAI SDK, Node': 'openai-node.e2e.ts',
       'OpenAI SDK, Python': 'openai-python.e2e.ts',
       'OpenAI SDK, Go': 'openai-go.e2e.ts',
+      'LiteLLM, Python client': 'litellm-python.e2e.ts',
       'AI SDK': 'ai-sdk.e2e.ts',
       LangChain: 'langchain.e2e.ts',
       'Roo Code': 'replays/roo-code.ts',

@@ -22,7 +22,8 @@ export const modelRoutes = [
     effect: { action: 'updated', kind: 'model' },
     body: schema.updateBody,
     answer: schema.modelRow,
-    handle: ({ body }, call) => updateModel(call, body.model_info.id, body),
+    handle: ({ body: { id, ...sent } }, call) =>
+      updateModel(call, sent.model_info?.id ?? id ?? '', sent),
   }),
   route({
     method: 'patch',

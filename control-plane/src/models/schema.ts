@@ -12,7 +12,8 @@ export const newBody = z.object({
 export const updateBody = z.object({
   model_name: text.min(1).nullish(),
   litellm_params: params.partial().nullish().describe('Merged; what is not sent stays'),
-  model_info: z.looseObject({ id }),
+  model_info: info.nullish(),
+  id: id.nullish().describe("As LiteLLM's own client names it, instead of model_info.id"),
 });
 export const patchBody = z.object({
   model_name: text.min(1).nullish(),

@@ -1,6 +1,6 @@
 import type { JsonValue } from '@aigateway/contract/records';
 import { matchesPattern } from '@aigateway/contract/wildcard';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import type { fallbackBody } from './schema.ts';

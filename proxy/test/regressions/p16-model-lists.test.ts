@@ -115,6 +115,16 @@ describe('model info', () => {
     });
   });
 
+  it('is of one deployment where its id is asked for', async () => {
+    const { data } = await get('/v1/model/info');
+    const { id } = (data[0] as { model_info: { id: string } }).model_info;
+    const one = await get(`/v1/model/info?litellm_model_id=${id}`);
+    expect(one.data.length).toBeGreaterThan(0);
+    for (const row of one.data) expect(row).toMatchObject({ model_info: { id } });
+    const unknown = '/v1/model/info?litellm_model_id=no-such-id';
+    expect((await gateway.call(unknown, undefined, { key: callerKey })).status).toBe(404);
+  });
+
   it('shows hosts to administrators alone, and credentials to nobody', async () => {
     const { origin } = new URL(gateway.simulator.url);
     expect(JSON.stringify(await get('/v1/model/info'))).not.toContain(origin);
