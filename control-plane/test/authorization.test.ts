@@ -331,3 +331,55 @@ describe('nobody raises its own rights', () => {
     expect(({} as { blocked?: boolean }).blocked).toBeUndefined();
   });
 });
+
+describe('hostile values, in every field of every route', () => {
+  const texts = [
+    "' OR 1=1 --",
+    "'); drop table entity; --",
+    '%',
+    '_',
+    '\u0000',
+    '\ud800',
+    '../../etc/passwd',
+    'constructor',
+    '__proto__',
+    'x'.repeat(5000),
+  ];
+
+  it('fail no route, change no prototype and find nothing that is not named', async () => {
+    await using api = await startManagement();
+    const { body: bystander } = await api.post('/key/generate', { key_alias: 'bystander' });
+    const failed: string[] = [];
+    for (const route of routes) {
+      for (const value of texts) {
+        const [method, path] = [
+          route.method.toUpperCase(),
+          route.paths[0]!.replaceAll(/:\w+/g, encodeURIComponent(value.toWellFormed())),
+        ];
+        const query = new URLSearchParams(
+          Object.keys(route.query?.shape ?? {}).map((field) => [field, value]),
+        );
+        const fields = Object.keys(route.body?.shape ?? {}).map(
+          (field) => `${JSON.stringify(field)}:${JSON.stringify(value)}`,
+        );
+        const more = [
+          '"__proto__":{"polluted":true}',
+          '"constructor":{"prototype":{"polluted":true}}',
+        ];
+        const { status } = await api.call(
+          method,
+          `${path}${query.size > 0 ? `?${query.toString()}` : ''}`,
+          {
+            ...(route.body && { body: `{${[...fields, ...more].join(',')}}` }),
+          },
+        );
+        if (status >= 500) failed.push(`${method} ${path.slice(0, 80)} ${status}`);
+      }
+    }
+    expect(failed).toEqual([]);
+    expect(api.faults).toEqual([]);
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+    const { info } = (await api.get(`/key/info?key=${bystander.key}`)).body;
+    expect(info).toMatchObject({ key_alias: 'bystander', status: 'active', models: [] });
+  });
+});

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { usageRecord } from './conformance/documents.ts';
 import { makeUser, type Management, startManagement } from './management.ts';
 
 describe('projects and tokens', () => {
@@ -108,5 +109,33 @@ describe('projects and tokens', () => {
     } while (after !== '');
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toHaveLength(await api.store.entities.count('team'));
+  });
+});
+
+describe('the report on keys', () => {
+  it('counts them by state, age, owner and last use', async () => {
+    await using api = await startManagement();
+    await api.post('/team/new', { team_id: 'search' });
+    const { body: old } = await api.post('/key/generate', { team_id: 'search' });
+    await api.post('/key/generate', { team_id: 'search', duration: '1d' });
+    api.clock.ms += 40 * 86_400_000;
+    await makeUser(api, 'ann', 'internal_user');
+    const { body: lone } = await api.post('/key/generate', {});
+    await api.post('/key/block', { key: lone.key });
+    const record = usageRecord({ keyId: old.key_id, startedAt: api.clock.ms - 8 * 86_400_000 });
+    await api.store.ledger.append('p', [{ sequence: 1, record }]);
+    const { body } = await api.get('/manage/keys/report');
+    expect(body).toEqual({
+      keys: 4,
+      status: { active: 2, expired: 1, revoked: 1 },
+      age: { 'under 7 days': 2, 'under 90 days': 2 },
+      owner: { 'team search': 2, nobody: 1, 'user ann': 1 },
+      last_use: { never: 3, 'under 30 days': 1 },
+    });
+    const { text } = await api.get('/manage/keys/report?format=text');
+    expect(text.split('\n')[0]).toBe('       4  keys');
+    expect(text).toContain('\nlast use\n       3  never\n');
+    const user = await makeUser(api, 'bob', 'internal_user');
+    expect((await api.get('/manage/keys/report', user)).status).toBe(401);
   });
 });

@@ -1,4 +1,5 @@
 import { policies, route } from '../http/route.ts';
+import { keysReport } from './keys-report.ts';
 import * as schema from './schema.ts';
 import {
   createProject,
@@ -133,5 +134,17 @@ export const manageRoutes = [
     own: true,
     answer: schema.deleted,
     handle: ({ params }, call) => deleteToken(call, params['id'] ?? ''),
+  }),
+  route({
+    method: 'get',
+    paths: ['/manage/keys/report'],
+    summary:
+      'How many keys there are, by state, age, owner and last use; as a table with format=text',
+    policy: policies.admin,
+    effect: 'read',
+    own: true,
+    query: schema.reportQuery,
+    answer: schema.report,
+    handle: ({ query }, call) => keysReport(call, query.format),
   }),
 ];

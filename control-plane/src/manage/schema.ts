@@ -74,3 +74,13 @@ export const tokenWithSecret = token.extend({
 export const projects = z.object({ data: z.array(project), next: z.string().nullable() });
 export const tokens = z.object({ data: z.array(token), next: z.string().nullable() });
 export const deleted = z.object({ id: z.string(), deleted: z.literal(true) });
+
+export const reportQuery = z.object({ format: z.enum(['json', 'text']).default('json') });
+const counts = z.record(z.string(), z.int());
+export const report = z.object({
+  keys: z.int(),
+  status: counts,
+  age: counts.describe('Since it was made'),
+  owner: counts,
+  last_use: counts.describe('Since the day of the last request'),
+});

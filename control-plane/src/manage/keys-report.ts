@@ -1,0 +1,89 @@
+import type { JsonObject } from '@aigateway/contract/records';
+import type { Call, Outcome } from '../http/call.ts';
+import { keyStatus } from '../keys/row.ts';
+import type { KeyDocument } from '../store/documents.ts';
+
+const dayMs = 86_400_000;
+
+/** Upper ends of the stretches that ages are counted by, in days. */
+const stretches = [7, 30, 90, 365] as const;
+
+type Counts = Map<string, number>;
+
+/** How many keys there are, by state, age, owner and last use: an inventory that shows what nobody looks after. */
+export async function keysReport(call: Call, format: 'json' | 'text'): Promise<Outcome> {
+  const lastUsed = await lastUses(call);
+  const status: Counts = new Map();
+  const age: Counts = new Map();
+  const owner: Counts = new Map();
+  const lastUse: Counts = new Map();
+  let keys = 0;
+  for await (const key of call.view.all('key')) {
+    keys += 1;
+    add(status, keyStatus(key, call.now));
+    add(age, stretchOf(call.now - Date.parse(key.created_at)));
+    add(owner, ownerOf(key));
+    const used = lastUsed.get(key.key_id);
+    add(lastUse, used === undefined ? 'never' : stretchOf(call.now - used));
+  }
+  const report = {
+    keys,
+    status: sorted(status),
+    age: sorted(age),
+    owner: sorted(owner),
+    last_use: sorted(lastUse),
+  };
+  return format === 'json'
+    ? { answer: report }
+    : { answer: asText(report), contentType: 'text/plain' };
+}
+
+/** The day of each key's last request, in milliseconds since the epoch. */
+async function lastUses(call: Call): Promise<ReadonlyMap<string, number>> {
+  const rows = await call.ledger.activity({
+    dimension: 'key',
+    fromDay: '1970-01-01',
+    toDay: new Date(call.now).toISOString().slice(0, 10),
+  });
+  const last = new Map<string, number>();
+  for (const { id, day } of rows) last.set(id, Math.max(last.get(id) ?? 0, Date.parse(day)));
+  return last;
+}
+
+function ownerOf({ team_id: team, user_id: user }: KeyDocument): string {
+  if (team !== null) return `team ${team}`;
+  return user === null ? 'nobody' : `user ${user}`;
+}
+
+function stretchOf(ms: number): string {
+  const within = stretches.find((days) => ms < days * dayMs);
+  return within === undefined ? `over ${stretches.at(-1)} days` : `under ${within} days`;
+}
+
+function add(counts: Counts, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+/** The most first, then by name. */
+function sorted(counts: Counts): JsonObject {
+  return Object.fromEntries(
+    [...counts].toSorted(([one, many], [other, more]) => more - many || (one < other ? -1 : 1)),
+  );
+}
+
+function asText({
+  keys,
+  ...parts
+}: {
+  readonly keys: number;
+  readonly [part: string]: unknown;
+}): string {
+  const lines = Object.entries(parts).flatMap(([part, counts]) => [
+    '',
+    part.replace('_', ' '),
+    ...Object.entries(counts as { [name: string]: number }).map(
+      ([name, count]) => `${String(count).padStart(8)}  ${name}`,
+    ),
+  ]);
+  return [`${String(keys).padStart(8)}  keys`, ...lines, ''].join('\n');
+}
