@@ -8,7 +8,7 @@ export type ControlPlane = {
   /** Answers the management API; mounted in another application it passes on every path it does not have. */
   readonly handler: Express;
   readonly routes: readonly Route[];
-  readiness(): Promise<ControlReadiness>;
+  readonly readiness: () => Promise<ControlReadiness>;
 };
 
 /**
