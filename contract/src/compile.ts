@@ -25,6 +25,7 @@ import {
   type Records,
   schemaVersion,
 } from './records.ts';
+import { redisSettings } from './redis-settings.ts';
 import { serverSettings, type ServerSettings } from './server-settings.ts';
 import {
   ambientIdentity,
@@ -61,13 +62,15 @@ export function compile(parsed: ParsedConfig): Compiled {
   const { config, environment, positions } = parsed;
   const report = createReport(parsed.report);
   const profile = profileOf(environment, report);
+  const identity = ambientIdentity(
+    { environment, fileVariables: parsed.fileVariables, profile },
+    {},
+  );
   const server: ServerSettings = {
     ...serverSettings(config, profile),
     ...rootSecrets(environment, report),
-    vaultIdentity: ambientIdentity(
-      { environment, fileVariables: parsed.fileVariables, profile },
-      {},
-    ),
+    ...optional('redis', redisSettings(config.aigateway_settings ?? {}, identity, report)),
+    vaultIdentity: identity,
     apiKeyVaults: apiKeyVaults(config, report),
   };
   checkAmbientName(environment, report);
@@ -119,7 +122,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   if (config.aigateway_settings?.forbid_api_keys === true)
     forbidApiKeys(compiled, credentialRecords, report);
   checkManagement(environment, report);
-  checkWhole(deployments, keys, profile, environment, report);
+  checkWhole(deployments, keys, server, environment, report);
 
   return {
     records: {
@@ -387,21 +390,23 @@ function checkManagement(environment: Environment, report: Report): void {
   }
 }
 
-/** Whether an environment names a Redis. */
-export function hasRedis(environment: Environment): boolean {
-  return isSet(environment, 'REDIS_URL') || isSet(environment, 'REDIS_HOST');
+/** What becomes of several processes that share nothing. */
+export function unshared(replicas: number): string {
+  return `${replicas} replicas without a Redis each count limits and budgets by themselves: together they grant up to ${replicas} times as much. Set REDIS_URL`;
 }
 
 function checkWhole(
   deployments: readonly DeploymentRecord[],
   keys: readonly KeyRecord[],
-  profile: ServerSettings['profile'],
+  { profile, redis, replicas }: ServerSettings,
   environment: Environment,
   report: Report,
 ): void {
   if (report.problems.length > 0) return;
+  if (replicas > 1 && redis === undefined)
+    report.notice('risk', ['aigateway_settings', 'replicas'], unshared(replicas));
   const role = environment['AIGATEWAY_ROLE']?.trim() || 'proxy';
-  const follows = role === 'proxy' && hasRedis(environment);
+  const follows = role === 'proxy' && redis !== undefined;
   const noModels = 'no model is configured';
   const noKeys = 'no key is configured that callers could use';
   const modelHint = 'Set AZURE_OPENAI_URL, or model_list in the file.';

@@ -216,6 +216,50 @@ export function texts(): z.ZodType<string[], unknown> {
   });
 }
 
+/**
+ * Servers: a list of `host:port`, of maps with `host` and `port`, or of pairs; in environment variables JSON of one of them, or
+ * texts that commas separate.
+ *
+ * @param defaultPort - where none is named
+ */
+export function hostPorts(
+  defaultPort: number,
+): z.ZodType<{ host: string; port: number }[], unknown> {
+  const read = (item: unknown) => {
+    const text = typeof item === 'string' ? item : pairText(item);
+    const match = /^(\[[\da-f:]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/i.exec(text?.trim() ?? '');
+    const port = Number(match?.[2] ?? defaultPort);
+    if (match?.[1] === undefined || port < 1 || port > 65_535) return undefined;
+    return { host: match[1].replace(/^\[|\]$/g, ''), port };
+  };
+  return kind('a list of servers as host:port', (input) => {
+    const items = typeof input === 'string' ? listIn(input) : input;
+    if (!Array.isArray(items)) return undefined;
+    const servers = items.map(read);
+    return servers.every((server) => server !== undefined) ? servers : undefined;
+  });
+}
+
+function listIn(text: string): unknown {
+  if (!text.trim().startsWith('[')) return text.split(',');
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function pairText(item: unknown): string | undefined {
+  const [host, port]: unknown[] = Array.isArray(item)
+    ? item
+    : isJsonObject(item)
+      ? [item['host'], item['port']]
+      : [];
+  if (typeof host !== 'string') return undefined;
+  const bracketed = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  return port === undefined ? bracketed : `${bracketed}:${String(port)}`;
+}
+
 export function jsonObject(): z.ZodType<JsonObject, unknown> {
   return kind('a map', (input) => (isJsonObject(input) ? input : undefined));
 }

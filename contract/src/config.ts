@@ -26,6 +26,7 @@ import {
   usdPerToken,
 } from './config-fields.ts';
 import type { Operation } from './records.ts';
+import { redisFields } from './redis-settings.ts';
 
 /**
  * The one schema of the configuration: LiteLLM's config.yaml and our own sections.
@@ -39,7 +40,8 @@ const noAccounts =
   'defaults and bounds of keys, users and teams are not read from the file in this release; give them with each key';
 const noStore =
   'the store is named by DATABASE_URL or COSMOS_ENDPOINT, and runs where the role is all or control-plane';
-const noRedis = 'Redis is named by REDIS_URL or REDIS_HOST in the environment';
+const noRedis =
+  'Redis is named by aigateway_settings.redis_url, or REDIS_URL or REDIS_HOST in the environment';
 const noCallbacks =
   'Prometheus metrics are always served on the operations port, other callbacks are not in this release';
 const noAlerting = 'alerting is not in this release; metrics carry what alerts need';
@@ -956,6 +958,12 @@ export const aigatewaySettings = z.object({
     integer({ min: 0, max: 1_000_000 }),
     'Different wrong keys that one address may try at once before it has to wait; one more every 6 seconds; 0 = any number',
     '20',
+  ),
+  ...redisFields,
+  replicas: effective(
+    integer({ min: 1, max: 10_000 }),
+    'How many processes like this one run in all: more than one without a Redis is warned of',
+    '1',
   ),
   proxy: effective(secret(), 'HTTP proxy towards upstreams; also `HTTPS_PROXY`', 'none'),
   no_proxy: effective(texts(), 'Hosts reached without it; also `NO_PROXY`', 'none'),

@@ -1,6 +1,7 @@
 import { parseAzureUrl } from './azure-url.ts';
 import { aigatewaySettings } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
+import { redisVariables } from './redis-settings.ts';
 import { nearestName } from './names.ts';
 
 /** The environment as it was read once; empty variables count as unset. */
@@ -56,24 +57,6 @@ export const variables: readonly VariableDescription[] = [
     name: 'COSMOS_KEY',
     description:
       'Key of the account. Not set: workload identity where `AZURE_FEDERATED_TOKEN_FILE` is set, else managed identity (`AZURE_CLIENT_ID`)',
-  },
-  {
-    name: 'REDIS_URL',
-    description: '`redis://…`, or `rediss://…` for TLS: what proxies and control planes share',
-  },
-  { name: 'REDIS_HOST', description: "LiteLLM's way to name it, with the next four" },
-  { name: 'REDIS_PORT', description: '6379 unless set' },
-  { name: 'REDIS_USERNAME', description: 'User of the Redis' },
-  { name: 'REDIS_PASSWORD', description: 'Its password' },
-  { name: 'REDIS_SSL', description: '`true`: TLS' },
-  {
-    name: 'AIGATEWAY_ALLOW_PLAINTEXT_REDIS',
-    description: '`true`: a Redis on another machine may be spoken to without TLS',
-  },
-  {
-    name: 'AIGATEWAY_WITHOUT_REDIS',
-    description:
-      'What limits do while Redis is away: `local` (each proxy grants its share, the default) or `closed` (503)',
   },
   {
     name: 'LITELLM_SALT_KEY',
@@ -150,6 +133,7 @@ export const masterKeyNames = ['LITELLM_MASTER_KEY', 'AIGATEWAY_MASTER_KEY'] as 
 
 /** Settings that have names of their own in the environment besides `AIGATEWAY_<NAME>`, the least important first. */
 const settingNames: { readonly [setting: string]: readonly string[] } = {
+  ...redisVariables,
   port: ['PORT'],
   base_path: ['SERVER_ROOT_PATH'],
   proxy: ['https_proxy', 'HTTPS_PROXY'],

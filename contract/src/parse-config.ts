@@ -37,6 +37,9 @@ const secretKeys: ReadonlySet<string> = new Set([
   'master_key',
   'previous_key',
   'proxy',
+  'redis_password',
+  'redis_sentinel_password',
+  'redis_url',
 ]);
 
 /** Credentials that `key_management_system` looks up in its vault. */
@@ -51,7 +54,7 @@ const credentialReference = new RegExp(
   [
     /^(model_list\[\d+\]\.litellm_params|credential_list\[\d+\]\.credential_values)\.(api_key|azure_ad_token|tenant_id|client_id|client_secret|certificate_path|federated_token_file|azure_credential|azure_scope|litellm_credential_name)$/,
     /^(virtual_keys|projects)\[\d+\]\.(virtual_keys\[\d+\]\.)?(credential|litellm_credential_name)$/,
-    /^aigateway_settings\.proxy$/,
+    /^aigateway_settings\.(proxy|redis_url|redis_password|redis_sentinel_password)$/,
   ]
     .map(({ source }) => source)
     .join('|'),

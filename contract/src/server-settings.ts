@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import type { CredentialMethod, SecretReference } from './records.ts';
+import type { RedisSettings } from './redis-settings.ts';
 
 /** Settings of one process, as against the records, which all processes share. */
 export type ServerSettings = {
@@ -44,6 +45,10 @@ export type ServerSettings = {
   /** Root secret and the one before it, while both are accepted. */
   secret?: SecretReference;
   previousSecret?: SecretReference;
+  /** What processes share; undefined = nothing. */
+  redis?: RedisSettings;
+  /** How many processes like this one there are. */
+  replicas: number;
   /** How this process signs in to Key Vaults. */
   vaultIdentity: CredentialMethod;
   /** Origins of the vaults that what is given over the API may refer to. */
@@ -72,6 +77,7 @@ const startSettings = {
   silentAnswerMs: 'silent_answer',
   trustedHops: 'trusted_hops',
   wrongKeys: 'wrong_keys',
+  redis: 'redis_*',
   proxy: 'proxy',
   noProxy: 'no_proxy',
   caFile: 'ca_file',
@@ -121,6 +127,7 @@ export function serverSettings(
     silentAnswerMs: ours.silent_answer ?? 180_000,
     trustedHops: ours.trusted_hops ?? 0,
     wrongKeys: ours.wrong_keys ?? 20,
+    replicas: ours.replicas ?? 1,
     ...(ours.proxy === undefined ? {} : { proxy: ours.proxy }),
     noProxy: ours.no_proxy ?? [],
     ...(ours.ca_file === undefined ? {} : { caFile: ours.ca_file }),

@@ -89,7 +89,10 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   };
   compiled = configure(raw, environment);
   const isEmpty = compiled.records.deployments.length === 0 && compiled.problems.length === 0;
-  if (!isEmpty || input.simulatorUrl === undefined) {
+  // Who follows a control plane has its models from there: none are invented.
+  const isProxy = environment['AIGATEWAY_ROLE'] === 'proxy';
+  const follows = isProxy && compiled.server.redis !== undefined;
+  if (!isEmpty || follows || input.simulatorUrl === undefined) {
     return {
       compiled,
       environment,

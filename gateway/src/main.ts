@@ -1,5 +1,4 @@
 import { releaseMemory } from './garbage-collection.ts';
-import { hasRedis } from '@aigateway/contract/compile';
 import { describe } from '@aigateway/contract/describe';
 import type { Environment } from '@aigateway/contract/environment-config';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
@@ -70,9 +69,7 @@ async function run(command: Command): Promise<void> {
     return;
   }
   const isCheck = command.action === 'check';
-  // Who follows a control plane, or is one, has its models elsewhere or not at all: none are invented.
-  const isWhole = role === 'all' || (role === 'proxy' && !hasRedis(environment.variables));
-  const simulatorUrl = isWhole ? startSimulatorOnce : undefined;
+  const simulatorUrl = role === 'control-plane' ? undefined : startSimulatorOnce;
   const read = (simulatorAddress: (() => Promise<string>) | undefined, variables: Environment) =>
     readConfiguration({
       command,

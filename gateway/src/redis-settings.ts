@@ -1,51 +1,98 @@
-import type { Environment } from '@aigateway/contract/environment-config';
+import { readFileSync } from 'node:fs';
+import type { RedisSettings } from '@aigateway/contract/redis-settings';
 import {
   parseRedisUrl,
+  type RedisAddress,
   type RedisConnectionOptions,
+  type RedisSignIn,
 } from '@aigateway/proxy/stores/redis/connection';
+import { createEntraTokenFetcher, isEntra } from '@aigateway/proxy/upstream/entra-token';
+import { resolveSecret } from './start.ts';
 
-type Address = Pick<RedisConnectionOptions, 'address' | 'signIn' | 'tls' | 'allowPlaintext'>;
+type Environment = { readonly [name: string]: string | undefined };
 
-/** The Redis that an environment names, and what happens while it is away; undefined where it names none. */
-export type RedisSettings = {
-  readonly connection: Address;
-  readonly withoutRedis: 'local' | 'closed';
-};
+/** The same for every cloud's Redis. */
+const tokenScope = 'https://redis.azure.com/.default';
+const publicAuthority = 'https://login.microsoftonline.com';
 
 /**
- * Reads `REDIS_URL`, or LiteLLM's `REDIS_HOST`, `REDIS_PORT`, `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_SSL`.
+ * What to connect to Redis with: settings with their secrets and files read.
  *
  * @throws {RedisSettingsError} for an address that cannot be used
- * @throws {Error} naming the variable that has no usable value
+ * @throws {Error} naming the variable or file that is not there
  */
-export function redisSettings(environment: Environment): RedisSettings | undefined {
-  const value = (name: string) => environment[name]?.trim() || undefined;
-  const url = value('REDIS_URL');
-  const host = value('REDIS_HOST');
-  if (url === undefined && host === undefined) return undefined;
-  const withoutRedis = value('AIGATEWAY_WITHOUT_REDIS') ?? 'local';
-  if (withoutRedis !== 'local' && withoutRedis !== 'closed')
-    throw new Error('AIGATEWAY_WITHOUT_REDIS: must be one of local, closed');
-  const address = url === undefined ? hostAddress(value) : parseRedisUrl(url);
-  const allowPlaintext = isYes(value('AIGATEWAY_ALLOW_PLAINTEXT_REDIS'));
-  return { connection: { ...address, allowPlaintext }, withoutRedis };
-}
-
-function hostAddress(value: (name: string) => string | undefined): Address {
-  const port = Number(value('REDIS_PORT') ?? 6379);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new Error('REDIS_PORT: must be the number of a port');
-  const password = value('REDIS_PASSWORD');
-  const username = value('REDIS_USERNAME');
+export function redisConnection(
+  settings: RedisSettings,
+  environment: Environment,
+): Pick<RedisConnectionOptions, 'address' | 'signIn' | 'tls' | 'allowPlaintext'> {
+  const { caFile, serverName } = settings;
+  const named = target(settings, environment);
+  const signIn = named.signIn ?? ownSignIn(settings, environment);
+  const isTls = settings.tls || named.tls !== undefined;
   return {
-    address: { kind: 'single', host: value('REDIS_HOST') ?? 'localhost', port },
-    ...(password !== undefined && {
-      signIn: { password, ...(username !== undefined && { username }) },
+    address: named.address,
+    ...(signIn !== undefined && { signIn }),
+    ...(isTls && {
+      tls: {
+        ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
+        ...(serverName !== undefined && { servername: serverName }),
+      },
     }),
-    ...(isYes(value('REDIS_SSL')) && { tls: {} }),
+    allowPlaintext: settings.allowPlaintext,
   };
 }
 
-function isYes(text: string | undefined): boolean {
-  return /^(true|1|yes|on)$/i.test(text ?? '');
+function target(
+  { address, db }: RedisSettings,
+  environment: Environment,
+): ReturnType<typeof parseRedisUrl> {
+  const database = db === undefined ? {} : { db };
+  switch (address.kind) {
+    case 'url': {
+      const parsed = parseRedisUrl(resolveSecret(address.url, environment).trim());
+      const withDatabase = { ...database, ...parsed.address } as RedisAddress;
+      return { ...parsed, address: withDatabase };
+    }
+    case 'single':
+      return { address: { ...address, ...database } };
+    case 'sentinel': {
+      const { password, ...sentinel } = address;
+      const sentinelPassword =
+        password === undefined
+          ? {}
+          : { sentinelPassword: resolveSecret(password, environment).trim() };
+      return { address: { ...sentinel, ...sentinelPassword, ...database } };
+    }
+    case 'cluster':
+      return { address };
+  }
+}
+
+function ownSignIn(
+  { username, password, identity }: RedisSettings,
+  environment: Environment,
+): RedisSignIn | undefined {
+  if (identity !== undefined && username !== undefined) {
+    if (!isEntra(identity))
+      throw new Error('redis_identity: the environment holds no identity to sign in with');
+    const authorityHost = environment['AZURE_AUTHORITY_HOST']?.replace(/\/+$/, '');
+    const fetchToken = createEntraTokenFetcher({
+      method: identity,
+      scope: tokenScope,
+      authorityHost: authorityHost || publicAuthority,
+      environment,
+    });
+    let previous: string | undefined;
+    const token = async () => {
+      const fresh = await fetchToken(previous);
+      previous = fresh.value;
+      return fresh;
+    };
+    return { username, token };
+  }
+  if (password === undefined) return undefined;
+  return {
+    password: resolveSecret(password, environment).trim(),
+    ...(username !== undefined && { username }),
+  };
 }

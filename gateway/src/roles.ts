@@ -1,4 +1,3 @@
-import { hasRedis } from '@aigateway/contract/compile';
 import type { Proxy } from '@aigateway/proxy/proxy';
 import type { Logger } from '@aigateway/proxy/telemetry/logger';
 import type { Role } from './command-line.ts';
@@ -42,9 +41,10 @@ export type Running = {
  * @throws {Error} naming the setting that is missing
  */
 export async function startRole(role: Role, input: RoleInput): Promise<Running> {
-  if (!hasRedis(input.environment)) return startWithin(role, input, undefined);
+  const settings = input.configuration.compiled.server.redis;
+  if (settings === undefined) return startWithin(role, input, undefined);
   const { connectSharedRedis } = await import('./shared-redis.ts');
-  const redis = await connectSharedRedis(input);
+  const redis = await connectSharedRedis(settings, input);
   try {
     return await startWithin(role, input, redis);
   } catch (error) {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Records, SettingsRecord } from '@aigateway/contract/records';
+import type { RedisSettings } from '@aigateway/contract/redis-settings';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import type { Estimates, Limiter } from '@aigateway/proxy/ports';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
@@ -9,7 +10,7 @@ import { createRedisEstimates } from '@aigateway/proxy/stores/redis/estimates';
 import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
 import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
 import { recordsOf } from './records-of.ts';
-import { redisSettings } from './redis-settings.ts';
+import { redisConnection } from './redis-settings.ts';
 import type { RoleInput } from './roles.ts';
 
 /** Tells when the windows of budgets begin. */
@@ -33,17 +34,18 @@ export type SharedRedis = {
 const firstAttemptMs = 5_000;
 
 /**
- * Connects to the Redis that the environment names. Resolves once it is connected, or has failed to be: before that it would
+ * Connects to the Redis of the settings. Resolves once it is connected, or has failed to be: before that it would
  * count as away, and what limits grant without it stays reckoned for the rest of the minute.
  *
  * @throws {Error} for settings that cannot be used
  */
-export async function connectSharedRedis(input: RoleInput): Promise<SharedRedis> {
+export async function connectSharedRedis(
+  settings: RedisSettings,
+  input: RoleInput,
+): Promise<SharedRedis> {
   const { environment, logger } = input;
-  const settings = redisSettings(environment);
-  if (settings === undefined) throw new Error('REDIS_URL is not set');
   const connection = await connectRedis({
-    ...settings.connection,
+    ...redisConnection(settings, environment),
     onError: (error) => logger.warn({ error }, 'Redis'),
   });
   await firstAttempt(connection.client);
@@ -52,7 +54,7 @@ export async function connectSharedRedis(input: RoleInput): Promise<SharedRedis>
     createLimiter: (calendar) =>
       createRedisLimiter({
         redis: connection.client,
-        withoutRedis: settings.withoutRedis,
+        withoutRedis: settings.whileAway,
         calendar,
         onEvent: (event) => logger.warn(event, 'limits'),
       }),

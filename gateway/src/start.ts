@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LoginThrottle } from '@aigateway/contract/login-throttle';
-import type { Compiled } from '@aigateway/contract/compile';
+import { unshared, type Compiled } from '@aigateway/contract/compile';
 import type { Records, SecretReference } from '@aigateway/contract/records';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import type { ProxyOptions, ServerOptions } from '@aigateway/proxy/config';
@@ -101,6 +101,8 @@ function proxyOptions(
     vaultIdentity: server.vaultIdentity,
     heartbeatTickMs,
     probeIntervalMs,
+    ...(server.replicas > 1 &&
+      server.redis === undefined && { warning: unshared(server.replicas) }),
     corsOrigins: server.corsOrigins,
     logLevel: server.logLevel,
   };

@@ -101,10 +101,12 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
     response.json("I'm alive!");
   });
   app.get('/health/readiness', (_request, response) => {
-    const { ready, reason } = options.readiness();
-    response
-      .status(ready ? 200 : 503)
-      .json({ status: ready ? 'healthy' : 'unhealthy', ...(reason && { reason }) });
+    const { ready, reason, warning } = options.readiness();
+    response.status(ready ? 200 : 503).json({
+      status: ready ? 'healthy' : 'unhealthy',
+      ...(reason && { reason }),
+      ...(warning && { warning }),
+    });
   });
   app.get('/health', (request, response) => answerHealth(request, response, gateway, options));
   for (const { path, name, view } of views) {

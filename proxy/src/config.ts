@@ -35,6 +35,8 @@ export type ProxyOptions = ServerOptions & {
   /** How the process signs in to Key Vaults; absent = it cannot. */
   readonly vaultIdentity?: CredentialMethod;
   readonly heartbeatTickMs: number;
+  /** Told by readiness probes although requests are served. */
+  readonly warning?: string | undefined;
   /** Between probes of a deployment that rests; 0 = none. */
   readonly probeIntervalMs: number;
   readonly corsOrigins: readonly string[];

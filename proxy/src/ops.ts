@@ -2,7 +2,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Registry } from 'prom-client';
 
 /** What a probe is told: ready, and if not, why. */
-export type Readiness = { readonly ready: boolean; readonly reason?: string };
+export type Readiness = {
+  readonly ready: boolean;
+  readonly reason?: string;
+  /** What is wrong although requests are served. */
+  readonly warning?: string;
+};
 
 /**
  * The port for probes and scrapers: `/livez`, `/readyz`, `/metrics`. Without authentication, so it belongs on an address that
@@ -31,10 +36,11 @@ async function answer(
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
       return;
     case '/readyz': {
-      const { ready, reason } = await readiness();
+      const { ready, reason, warning } = await readiness();
+      const standing = ready ? 'ready' : (reason ?? 'not ready');
       response
         .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
-        .end(ready ? 'ready\n' : `${reason ?? 'not ready'}\n`);
+        .end(warning === undefined ? `${standing}\n` : `${standing}\nwarning: ${warning}\n`);
       return;
     }
     case '/metrics':

@@ -112,7 +112,10 @@ export async function startProxy(
   let draining = false;
   const readiness = (): Readiness => {
     if (draining) return { ready: false, reason: 'draining' };
-    return snapshot === undefined ? { ready: false, reason: 'no records yet' } : { ready: true };
+    if (snapshot === undefined) return { ready: false, reason: 'no records yet' };
+    return options.warning === undefined
+      ? { ready: true }
+      : { ready: true, warning: options.warning };
   };
   const metrics = new Metrics(
     () => meter.counts,

@@ -20,6 +20,11 @@ export type EntraMethod = Extract<
   }
 >;
 
+/** Whether a method ends in a token of Entra ID. */
+export function isEntra(method: CredentialMethod): method is EntraMethod {
+  return method.kind !== 'api-key' && method.kind !== 'token' && method.kind !== 'none';
+}
+
 export type EntraTokenRequest = {
   method: EntraMethod;
   scope: string;

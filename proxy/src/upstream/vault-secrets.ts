@@ -3,7 +3,7 @@ import type { VaultReference } from '@aigateway/contract/key-vault';
 import type { CredentialMethod } from '@aigateway/contract/records';
 import type { Clock } from '../ports.ts';
 import { vaultCloudOf } from './azure-cloud.ts';
-import type { EntraMethod, EntraTokenRequest } from './entra-token.ts';
+import { isEntra, type EntraTokenRequest } from './entra-token.ts';
 import { FreshValue, type FreshEvent } from './fresh-value.ts';
 import { TokenSource, type FetchToken } from './token-source.ts';
 
@@ -114,10 +114,6 @@ export class VaultSecrets {
     }
     return source;
   }
-}
-
-function isEntra(method: CredentialMethod): method is EntraMethod {
-  return method.kind !== 'api-key' && method.kind !== 'token' && method.kind !== 'none';
 }
 
 function isUnauthorized(error: unknown): boolean {
