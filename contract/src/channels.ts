@@ -20,7 +20,7 @@ export const snapshotLogKey = `${prefix}:{snapshot}:log`;
 /** Who is writing a new generation. String, until that is in force, 30 s at most unless renewed. */
 export const snapshotLockKey = `${prefix}:{snapshot}:lock`;
 
-/** Signed keys by key id. Hash, until the next generation is in force; an hour if it never came into force itself. */
+/** Signed keys by key id, and holders of limits by name. Hash, until the next generation is in force; an hour if it never came into force itself. */
 export function snapshotKeysKey(generation: number): string {
   return `${prefix}:{snapshot}:keys:${generation}`;
 }
@@ -30,7 +30,7 @@ export function snapshotHashesKey(generation: number): string {
   return `${prefix}:{snapshot}:hashes:${generation}`;
 }
 
-/** Everything but the keys, signed. String, lives as {@link snapshotKeysKey}. */
+/** Everything but keys and holders, signed. String, lives as {@link snapshotKeysKey}. */
 export function snapshotCatalogueKey(generation: number): string {
   return `${prefix}:{snapshot}:catalogue:${generation}`;
 }
@@ -66,7 +66,8 @@ export type LimitCounter = 'requests' | 'tokens' | 'parallel' | `budget:${string
  * What is granted of one limit. Hash.
  *
  * `requests`, `tokens`, `budget:…`: fields `start` and `end` of the window (ms of Redis TIME), `used` (all that is granted), and
- * for each proxy `<sequence>:<amount>`, its part of `used`. Lives a minute longer than its window; for ever when that never ends.
+ * for each proxy `<sequence>:<amount>`, its part of `used`. Budgets also have `set`, when the spend was set
+ * last within the window; what it was set to is part of `used`. Lives a minute longer than its window; for ever when that never ends.
  *
  * `parallel`: for each proxy `<sequence>:<slots>:<end>`; a proxy that does not renew in time loses its slots. Lives as long as
  * the last of them.
@@ -80,6 +81,16 @@ export const ledgerPart = 'ledger';
 
 /** Run ids of the servers that know of all spend that the ledger knows of. String, for ever. */
 export const budgetsKeptKey = `${prefix}:budgets:kept`;
+/**
+ * What a holder's spend was set to, of all its budgets: `at` (ms of Redis TIME) and `amount`. Hash, for ever. A budget's counter
+ * whose `set` is older begins anew from there.
+ */
+export function limitSpendKey(kind: ScopeKind, id: string): string {
+  return `${prefix}:limit:{${kind}:${id}}:spend`;
+}
+
+/** Holders whose spend was set of late, `<kind>:<id>` by when (ms of Redis TIME), so that proxies let go of what they leased. Sorted set. */
+export const spendSetsKey = `${prefix}:spend-sets`;
 
 /** Proxies that are alive, each with when it last said so (ms of Redis TIME). Sorted set, lives while a proxy does. */
 export const liveProxiesKey = `${prefix}:proxies`;

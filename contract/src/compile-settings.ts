@@ -1,8 +1,8 @@
 import { budget } from './compile-keys.ts';
 import { type Config, vendorFields } from './config.ts';
-import type { LimitScope } from './limits.ts';
+import type { Limits, LimitScope } from './limits.ts';
 import { optional } from './optional.ts';
-import type { SettingsRecord } from './records.ts';
+import type { HolderRecord, SettingsRecord } from './records.ts';
 
 /** Settings of the data plane with their defaults, which the reference page states as well. */
 export function settingsRecord(config: Config): SettingsRecord {
@@ -28,10 +28,27 @@ export function settingsRecord(config: Config): SettingsRecord {
     ...optional('userHeader', (general.user_header_name ?? customer?.header_name)?.toLowerCase()),
     spendTagHeaders: (litellm.extra_spend_tag_headers ?? []).map((name) => name.toLowerCase()),
     ...optional('globalScope', global),
+    ...optional('customerLimits', customerLimits(config)),
     timezone: litellm.timezone ?? 'UTC',
     budgetResetTime: litellm.budget_reset_time ?? '00:00',
     extraRoutes: ours.extra_routes ?? [],
   };
+}
+
+/** What each customer without a budget of its own may spend, unless the control plane finds one by `max_end_user_budget_id`. */
+function customerLimits({ litellm_settings: litellm }: Config): Limits | undefined {
+  const max = litellm?.max_end_user_budget;
+  return max === undefined ? undefined : { budgets: [budget(max, undefined)] };
+}
+
+/** Tags with a budget: LiteLLM's `tag_budget_config`. */
+export function tagRecords({ litellm_settings: litellm }: Config): HolderRecord[] {
+  return Object.entries(litellm?.tag_budget_config ?? {}).flatMap(([id, fields]) => {
+    const max = fields.max_budget ?? fields.budget_limit;
+    if (max === undefined) return [];
+    const budgets = [budget(max, fields.budget_duration ?? fields.time_period)];
+    return [{ kind: 'tag', id, blocked: false, limits: { budgets }, models: [], regions: [] }];
+  });
 }
 
 function globalScope(config: Config): LimitScope | undefined {

@@ -3,7 +3,7 @@ import type { DeploymentContext, NamedCredential } from './compile-context.ts';
 import { compileDeployment, type CompiledDeployment } from './compile-deployment.ts';
 import { compileKeys } from './compile-keys.ts';
 import { routerRecord, withRouting } from './compile-router.ts';
-import { settingsRecord } from './compile-settings.ts';
+import { settingsRecord, tagRecords } from './compile-settings.ts';
 import { type Config, identityKinds } from './config.ts';
 import {
   type ConfigPath,
@@ -46,6 +46,13 @@ export type Compiled = {
   readonly problems: readonly Problem[];
   /** How each deployment's address was understood, by deployment id. */
   readonly addresses: ReadonlyMap<string, CompiledDeployment['url']>;
+  /** What the control plane makes records of its own by. */
+  readonly management: ManagementConfig;
+};
+
+export type ManagementConfig = {
+  /** Budget of customers without one of their own; the store has it. */
+  readonly customerBudgetId?: string;
 };
 
 /**
@@ -121,7 +128,7 @@ export function compile(parsed: ParsedConfig): Compiled {
   ]);
   if (config.aigateway_settings?.forbid_api_keys === true)
     forbidApiKeys(compiled, credentialRecords, report);
-  checkManagement(environment, report);
+  checkManagement(config, environment, report);
   checkWhole(deployments, keys, server, environment, report);
 
   return {
@@ -129,6 +136,7 @@ export function compile(parsed: ParsedConfig): Compiled {
       schemaVersion,
       revision: 0,
       keys,
+      holders: tagRecords(config),
       models,
       deployments,
       credentials: credentialRecords,
@@ -139,6 +147,9 @@ export function compile(parsed: ParsedConfig): Compiled {
     notices: report.notices,
     problems: report.problems,
     addresses: new Map(compiled.map(({ deployment, url }) => [deployment.id, url])),
+    management: {
+      ...optional('customerBudgetId', config.litellm_settings?.max_end_user_budget_id),
+    },
   };
 }
 
@@ -377,8 +388,17 @@ const managementBounds: ReadonlySet<string> = new Set([
   'custom_key_generate',
 ]);
 
-function checkManagement(environment: Environment, report: Report): void {
-  if ((environment['AIGATEWAY_ROLE']?.trim() || 'proxy') === 'proxy') return;
+function checkManagement(config: Config, environment: Environment, report: Report): void {
+  if ((environment['AIGATEWAY_ROLE']?.trim() || 'proxy') === 'proxy') {
+    if (config.litellm_settings?.max_end_user_budget_id !== undefined) {
+      report.notice(
+        'inert',
+        ['litellm_settings', 'max_end_user_budget_id'],
+        'names a budget of the management API, which does not run in this role; use max_end_user_budget',
+      );
+    }
+    return;
+  }
   for (const { path } of report.notices) {
     const name = path.at(-1);
     if (typeof name !== 'string' || !managementBounds.has(name)) continue;

@@ -573,16 +573,27 @@ const litellmSettings = z.object({
     [true, 'true'],
     'certificates are always checked; name your own authority in aigateway_settings.ca_file',
   ),
-  max_user_budget: refused('end users have no budgets in this release'),
-  max_end_user_budget: refused('end users have no budgets in this release'),
-  tag_budget_config: refused('tags have no budgets in this release'),
+  max_user_budget: refused(
+    'bounds users by default: use max_internal_user_budget, or max_end_user_budget for customers',
+  ),
+  max_end_user_budget: effective(
+    usd(),
+    'Budget of each customer (`user` of a request) without one of its own; never resets',
+  ),
+  tag_budget_config: effective(
+    mapOf(
+      budgetOfProvider.meta({ type: 'a map with max_budget and budget_duration' }) as never,
+    ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
+    'Budgets by tag of the request, its key or team; a tag of the management API with the same name does not count',
+  ),
   block_requests_for_models_without_pricing: refused(
     'models without a price are served at no cost, flagged as unpriced',
   ),
   cost_margin_config: refused('costs are counted without a margin'),
   cost_discount_config: inert('costs are counted without the discount'),
-  max_end_user_budget_id: inert(
-    'budgets by id live in the management API; customers have none by default',
+  max_end_user_budget_id: effective(
+    text(),
+    'Budget of the management API that holds for each customer without one of its own, in place of `max_end_user_budget`',
   ),
   default_key_generate_params: inert(noAccounts),
   upperbound_key_generate_params: inert(noAccounts),

@@ -151,6 +151,19 @@ export const errorDefinitions = {
     layer: 'authorize',
     message: 'This key may not use the model "{model}". GET /v1/models lists what it may use.',
   },
+  customer_model_access_denied: {
+    status: 403,
+    type: 'customer_model_access_denied',
+    layer: 'authorize',
+    message: 'The customer "{customer}" may not use the model "{model}".',
+  },
+  blocked_customer: {
+    status: 403,
+    type: 'auth_error',
+    layer: 'authorize',
+    message:
+      'The customer "{customer}" is blocked. Ask the administrator of this gateway to unblock it.',
+  },
   endpoint_access_denied: {
     status: 403,
     type: 'auth_error',

@@ -34,6 +34,11 @@ export type LimitScope = {
   limits: Limits;
 };
 
+/** The id of what two are together: a user within a team, a model (or a pattern of models) of a key. */
+export function pairId(one: string, other: string): string {
+  return `${one}:${other}`;
+}
+
 /** Requests and tokens are counted per whole minute of the clock. */
 export const minuteMs = 60_000;
 

@@ -1,5 +1,7 @@
-import { schemaVersion, type KeyRecord } from './records.ts';
+import { schemaVersion, type HolderRecord, type KeyRecord } from './records.ts';
 import {
+  holderName,
+  isHolder,
   RepublishNeededError,
   type Catalogue,
   type PublishedChange,
@@ -24,6 +26,7 @@ export interface MemoryBus {
 type State = {
   readonly keys: Map<string, KeyRecord>;
   readonly byHash: Map<string, KeyRecord>;
+  readonly holders: Map<string, HolderRecord>;
   catalogue: Catalogue;
 };
 
@@ -34,8 +37,14 @@ export function createMemoryBus({ now = Date.now }: MemoryBusOptions = {}): Memo
   let revision = 0;
   let state: State | undefined;
 
-  const tellAll = (listener: SnapshotListener, { keys, catalogue }: State): void =>
-    listener.replace({ schemaVersion, revision, keys: [...keys.values()], ...catalogue });
+  const tellAll = (listener: SnapshotListener, { keys, holders, catalogue }: State): void =>
+    listener.replace({
+      schemaVersion,
+      revision,
+      keys: [...keys.values()],
+      holders: [...holders.values()],
+      ...catalogue,
+    });
 
   const put = ({ keys, byHash }: State, keyId: string, key: KeyRecord | undefined): void => {
     for (const { hash } of keys.get(keyId)?.secrets ?? []) byHash.delete(hash);
@@ -54,15 +63,20 @@ export function createMemoryBus({ now = Date.now }: MemoryBusOptions = {}): Memo
       revision += 1;
       for (const change of changes) {
         if (change.kind === 'catalogue') state.catalogue = change.catalogue;
-        else put(state, change.keyId, change.key);
+        else if (change.kind === 'key') put(state, change.keyId, change.key);
+        else if (change.holder === undefined) state.holders.delete(change.name);
+        else state.holders.set(change.name, change.holder);
         const step: SnapshotChange = { ...change, revision };
         for (const listener of told) listener.change(step);
       }
       return revision;
     },
-    republish: async (keys, catalogue) => {
-      const next: State = { keys: new Map(), byHash: new Map(), catalogue };
-      for await (const key of keys) put(next, key.keyId, key);
+    republish: async (records, catalogue) => {
+      const next: State = { keys: new Map(), byHash: new Map(), holders: new Map(), catalogue };
+      for await (const record of records) {
+        if (isHolder(record)) next.holders.set(holderName(record), record);
+        else put(next, record.keyId, record);
+      }
       state = next;
       revision += 1;
       for (const listener of told) tellAll(listener, next);

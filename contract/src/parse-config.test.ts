@@ -236,8 +236,7 @@ describe('unknown, inert and refused keys', () => {
 
   it.each<[object]>([
     [{ litellm_settings: { ssl_verify: false } }],
-    [{ litellm_settings: { tag_budget_config: { t: { max_budget: 1 } } } }],
-    [{ litellm_settings: { max_end_user_budget: 1 } }],
+    [{ litellm_settings: { max_user_budget: 1 } }],
     [{ litellm_settings: { cost_margin_config: { azure: 0.1 } } }],
     [{ general_settings: { allowed_ips: ['10.0.0.1'] } }],
     [{ general_settings: { custom_auth: 'module.function' } }],

@@ -253,6 +253,19 @@ export type KeyRecord = {
   maxChoices?: number;
 };
 
+/** A holder of limits that requests name themselves: a customer (LiteLLM's end user) or a tag. Those without any rule have no record. */
+export type HolderRecord = {
+  kind: 'end_user' | 'tag';
+  id: string;
+  blocked: boolean;
+  /** Absent = those that the settings give to every customer. */
+  limits?: Limits;
+  /** As of a key: names, patterns with `*`, or access groups; empty = every model. */
+  models: readonly string[];
+  /** Where data may go, as of a key; empty = anywhere. */
+  regions: readonly string[];
+};
+
 /** Settings of the data plane that belong to the one truth rather than to a process. */
 export type SettingsRecord = {
   /** Sanitise content-filter errors: OpenAI's shape, without Azure's details. */
@@ -274,6 +287,8 @@ export type SettingsRecord = {
   userHeader?: string;
   spendTagHeaders: readonly string[];
   globalScope?: LimitScope;
+  /** What each customer without limits of its own is held to: LiteLLM's `max_end_user_budget` and `max_end_user_budget_id`. */
+  customerLimits?: Limits;
   /** IANA zone and `HH:MM` of budget resets, LiteLLM's `timezone` and `budget_reset_time`. */
   timezone: string;
   budgetResetTime: string;
@@ -286,6 +301,8 @@ export type Records = {
   schemaVersion: number;
   revision: number;
   keys: readonly KeyRecord[];
+  /** Absent = none. */
+  holders?: readonly HolderRecord[];
   models: readonly ModelRecord[];
   deployments: readonly DeploymentRecord[];
   credentials: readonly CredentialRecord[];

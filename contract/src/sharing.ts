@@ -1,5 +1,5 @@
 import type { LimitScope } from './limits.ts';
-import type { KeyRecord } from './records.ts';
+import type { HolderRecord, KeyRecord } from './records.ts';
 
 /** Gives one value for all that are the same JSON. */
 export type Sharing = <Value extends object | string>(value: Value) => Value;
@@ -41,6 +41,17 @@ export function withSharedPolicy(record: KeyRecord, share: Sharing): KeyRecord {
   if (teamId !== undefined) shared.teamId = share(teamId);
   if (userId !== undefined) shared.userId = share(userId);
   if (organizationId !== undefined) shared.organizationId = share(organizationId);
+  return shared;
+}
+
+/** A holder that shares its limits with all that have the same. */
+export function withSharedLimits(record: HolderRecord, share: Sharing): HolderRecord {
+  const shared: HolderRecord = {
+    ...record,
+    models: share(record.models),
+    regions: share(record.regions),
+  };
+  if (record.limits !== undefined) shared.limits = share(record.limits);
   return shared;
 }
 

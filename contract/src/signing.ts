@@ -11,7 +11,7 @@ import {
 /** The root secret, and the one before it while it is being changed: what that one signed stays valid. */
 export type RootSecrets = { readonly current: string; readonly previous?: string };
 
-export type RecordKind = 'key' | 'catalogue';
+export type RecordKind = 'key' | 'holder' | 'catalogue';
 
 /** What vouches for a whole snapshot: with it nothing can be left out, put back or added. */
 export type SnapshotHead = {
@@ -19,7 +19,7 @@ export type SnapshotHead = {
   readonly revision: number;
   /** Names the place that everything was written anew to; not later than `revision`, and later than every one before. */
   readonly generation: number;
-  /** How many keys there are. */
+  /** How many keys and holders there are. */
   readonly count: number;
   /** {@link SnapshotDigest} over all records, base64url. */
   readonly digest: string;

@@ -1,7 +1,24 @@
-import type { KeyRecord, Records } from './records.ts';
+import type { HolderRecord, KeyRecord, Records } from './records.ts';
 
-/** All records but the keys: few, and replaced as one. */
-export type Catalogue = Omit<Records, 'schemaVersion' | 'revision' | 'keys'>;
+/** All records but keys and holders of limits: few, and replaced as one. */
+export type Catalogue = Omit<Records, 'schemaVersion' | 'revision' | 'keys' | 'holders'>;
+
+/** A record that comes and goes by itself. */
+export type SingleRecord = KeyRecord | HolderRecord;
+
+export function isHolder(record: SingleRecord): record is HolderRecord {
+  return 'kind' in record;
+}
+
+/** What a holder is called among the records. No key's id begins so. */
+export function holderName({ kind, id }: Pick<HolderRecord, 'kind' | 'id'>): string {
+  return `\0${kind}:${id}`;
+}
+
+/** Tells the two kinds of single records apart by their names: a key's is its id. */
+export function singleKind(name: string): 'key' | 'holder' {
+  return name.startsWith('\0') ? 'holder' : 'key';
+}
 
 /** One step from a revision to the next. */
 export type SnapshotChange =
@@ -11,6 +28,13 @@ export type SnapshotChange =
       readonly keyId: string;
       /** Undefined when the key is gone. */
       readonly key: KeyRecord | undefined;
+    }
+  | {
+      readonly kind: 'holder';
+      readonly revision: number;
+      readonly name: string;
+      /** Undefined when there is no rule for it any more. */
+      readonly holder: HolderRecord | undefined;
     }
   | { readonly kind: 'catalogue'; readonly revision: number; readonly catalogue: Catalogue };
 
@@ -68,14 +92,22 @@ export interface SnapshotPublisher {
    * @throws {OvertakenError} when it may be older than what is published: read it again
    */
   publish(changes: readonly PublishedChange[], since?: number): Promise<number>;
-  /** Replaces everything, e.g. after the store was restored or Redis lost its data. The keys are read once it is this publisher's turn. */
-  republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number>;
+  /** Replaces everything, e.g. after the store was restored or Redis lost its data. The records are read once it is this publisher's turn. */
+  republish(records: AsyncIterable<SingleRecord>, catalogue: Catalogue): Promise<number>;
   close(): Promise<void>;
 }
 
 export type PublishedChange =
   | { readonly kind: 'key'; readonly keyId: string; readonly key: KeyRecord | undefined }
+  | { readonly kind: 'holder'; readonly name: string; readonly holder: HolderRecord | undefined }
   | { readonly kind: 'catalogue'; readonly catalogue: Catalogue };
+
+/** The publication of one record. */
+export function published(record: SingleRecord): PublishedChange {
+  return isHolder(record)
+    ? { kind: 'holder', name: holderName(record), holder: record }
+    : { kind: 'key', keyId: record.keyId, key: record };
+}
 
 /** What proxies hold was lost, moved back or is no longer ours: only a whole republication leads on. */
 export class RepublishNeededError extends Error {

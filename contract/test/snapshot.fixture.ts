@@ -1,5 +1,11 @@
-import type { KeyRecord, Records } from '../src/records.ts';
-import type { Catalogue, SnapshotChange, SnapshotListener } from '../src/snapshot.ts';
+import type { HolderRecord, KeyRecord, Records } from '../src/records.ts';
+import {
+  holderName,
+  type Catalogue,
+  type SingleRecord,
+  type SnapshotChange,
+  type SnapshotListener,
+} from '../src/snapshot.ts';
 import { routerRecord } from './router.fixture.ts';
 
 /** A key as simple as one can be. */
@@ -19,6 +25,11 @@ export function keyRecord(keyId: string, overrides: Partial<KeyRecord> = {}): Ke
     regions: [],
     ...overrides,
   };
+}
+
+/** A blocked customer. */
+export function holderRecord(id: string, overrides: Partial<HolderRecord> = {}): HolderRecord {
+  return { kind: 'end_user', id, blocked: true, models: [], regions: [], ...overrides };
 }
 
 /** A catalogue as small as one can be. */
@@ -48,14 +59,15 @@ export function catalogue(overrides: Partial<Catalogue> = {}): Catalogue {
   };
 }
 
-/** Keys one after another, as a store gives them. */
-export async function* listed(...keys: KeyRecord[]): AsyncGenerator<KeyRecord> {
-  yield* keys;
+/** Records one after another, as a store gives them. */
+export async function* listed(...records: SingleRecord[]): AsyncGenerator<SingleRecord> {
+  yield* records;
 }
 
 /** A listener that keeps what it was told, as a proxy does, and can be waited for. */
 export class Follower implements SnapshotListener {
   readonly keys = new Map<string, KeyRecord>();
+  readonly holders = new Map<string, HolderRecord>();
   readonly steps: SnapshotChange[] = [];
   schemaVersion = 0;
   replacements = 0;
@@ -63,11 +75,13 @@ export class Follower implements SnapshotListener {
   catalogue: Catalogue | undefined;
   #waiting: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
-  replace({ keys, revision, schemaVersion: version, ...rest }: Records): void {
+  replace({ keys, holders = [], revision, schemaVersion: version, ...rest }: Records): void {
     this.schemaVersion = version;
     this.replacements += 1;
     this.keys.clear();
     for (const key of keys) this.keys.set(key.keyId, key);
+    this.holders.clear();
+    for (const holder of holders) this.holders.set(holderName(holder), holder);
     this.catalogue = rest;
     this.#reached(revision);
   }
@@ -75,7 +89,10 @@ export class Follower implements SnapshotListener {
   change(change: SnapshotChange): void {
     this.steps.push(change);
     if (change.kind === 'catalogue') this.catalogue = change.catalogue;
-    else if (change.key === undefined) this.keys.delete(change.keyId);
+    else if (change.kind === 'holder') {
+      if (change.holder === undefined) this.holders.delete(change.name);
+      else this.holders.set(change.name, change.holder);
+    } else if (change.key === undefined) this.keys.delete(change.keyId);
     else this.keys.set(change.keyId, change.key);
     this.#reached(change.revision);
   }

@@ -5,9 +5,7 @@ import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
 import { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import { createLocalBus, createSharedBus } from './bus.ts';
 import { startDataPlane } from './data-plane.ts';
-import { earlierSpend } from './earlier-spend.ts';
 import { startPlane } from './plane.ts';
-import { recordsOf } from './records-of.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
 import { loginThrottle } from './start.ts';
@@ -38,8 +36,7 @@ export async function startBothPlanes(
   const { ledger } = plane.store;
   if (limiter !== undefined) {
     // Before the first request: what an earlier process spent is spent.
-    const { keys } = await recordsOf(bus.createSource());
-    for (const spend of await earlierSpend(keys, settings, ledger, Date.now())) limiter.seed(spend);
+    for (const spend of await plane.earlierSpend(Date.now())) limiter.seed(spend);
   }
   const data = await startDataPlane(
     {

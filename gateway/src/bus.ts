@@ -1,13 +1,14 @@
+import type { ScopeKind } from '@aigateway/contract/limits';
 import { createMemoryBus } from '@aigateway/contract/memory-bus';
 import { sealSecrets } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher, SnapshotSource } from '@aigateway/contract/snapshot';
 import { createRedisPublisher } from '@aigateway/control-plane/publish/redis';
 import type { Ledger } from '@aigateway/control-plane/store/ledger';
-import { createBudgetKeeper } from '@aigateway/control-plane/usage/budget-keeper';
+import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import { setSharedSpend } from '@aigateway/control-plane/spend/shared-counters';
 import { createUsageConsumer } from '@aigateway/control-plane/usage/consumer';
 import type { RoleInput } from './roles.ts';
-import { earlierSpend } from './earlier-spend.ts';
 import type { Calendar, SharedRedis } from './shared-redis.ts';
 
 /** What planes meet in. */
@@ -17,10 +18,16 @@ export type Bus = {
   createSource(): SnapshotSource;
   /** What is done to records before they are published. */
   outgoing(catalogue: Catalogue): Catalogue;
+  /** Sets what a holder has spent, for all proxies that count together. */
+  setSpend(kind: ScopeKind, id: string, nanoUsd: number): Promise<void>;
   /** Brings the usage of proxies in other processes to a ledger, until it is closed. */
   consumeUsage(ledger: Ledger): { close(): Promise<void> };
-  /** Tells the counters of budgets, where several processes share them, what a ledger knows of, until it is closed. */
-  keepBudgets(ledger: Ledger, calendar: Calendar): { close(): Promise<void> };
+  /**
+   * Tells the counters of budgets, where several processes share them, what was spent, until it is closed.
+   *
+   * @param spent - what a ledger knows of every budget's present window
+   */
+  keepBudgets(spent: () => Promise<SpentBudget[]>, calendar: Calendar): { close(): Promise<void> };
 };
 
 /** The bus of two planes in one process, which nobody else reaches. */
@@ -30,6 +37,7 @@ export function createLocalBus(): Bus {
     createPublisher: () => bus.publisher,
     createSource: () => bus.createSource(),
     outgoing: (catalogue) => catalogue,
+    setSpend: () => Promise.resolve(),
     consumeUsage: () => ({ close: () => Promise.resolve() }),
     keepBudgets: () => ({ close: () => Promise.resolve() }),
   };
@@ -51,6 +59,7 @@ export function createSharedBus(
       }),
     createSource: () => redis.createSource(),
     outgoing: (catalogue) => sealSecrets(catalogue, sealer),
+    setSpend: (kind, id, nanoUsd) => setSharedSpend(redis.client, kind, id, nanoUsd),
     consumeUsage: (ledger) =>
       createUsageConsumer({
         redis: redis.client,
@@ -60,14 +69,11 @@ export function createSharedBus(
         onRefused: ({ producer, sequence, error }) =>
           logger.error({ error, producer, sequence }, 'usage was refused'),
       }),
-    keepBudgets: (ledger, calendar) =>
+    keepBudgets: (spent, calendar) =>
       createBudgetKeeper({
         redis: redis.client,
         calendar,
-        spent: async (signal) => {
-          const { keys } = await redis.readRecords(signal);
-          return earlierSpend(keys, calendar(), ledger, Date.now());
-        },
+        spent,
         onTrouble: (error) => logger.warn({ error }, 'budgets'),
       }),
   };

@@ -7,12 +7,16 @@ import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot';
 import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
 import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
-import type { ManagementSettings, SpendKeeper } from '@aigateway/control-plane/http/call';
+import type { ManagementSettings } from '@aigateway/control-plane/http/call';
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
+import { limitsOf } from '@aigateway/control-plane/publish/compile-key';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
+import { createSpendKeeper, type SpendKeeperOptions } from '@aigateway/control-plane/spend/keeper';
 import type { Entities } from '@aigateway/control-plane/store/entities';
+import type { SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
 import type { Store } from '@aigateway/control-plane/store/store';
 import type { Configuration } from './configuration.ts';
+import { earlierSpend } from './earlier-spend.ts';
 import type { RoleInput } from './roles.ts';
 import { openStore, storePlace } from './store-place.ts';
 
@@ -23,6 +27,8 @@ export type Control = {
   readonly readiness: ControlPlane['readiness'];
   /** Puts a configuration that was read again in force, and begins with the first. */
   publish(configuration: Configuration): Promise<void>;
+  /** What was spent of every budget's present window, as far as the ledger knows. */
+  earlierSpend(nowMs: number): Promise<SpentBudget[]>;
   close(): Promise<void>;
 };
 
@@ -37,7 +43,8 @@ export type ControlInput = RoleInput & {
   readonly sealer: Sealer;
   /** What is done to the records before they are published. */
   readonly outgoing: (catalogue: Catalogue) => Catalogue;
-  readonly spend: SpendKeeper;
+  /** Told when spend was set, so that whoever counts it does so from there. */
+  readonly tellSpend: SpendKeeperOptions['tell'];
   readonly onFault: (message: string, cause: unknown) => void;
 };
 
@@ -53,13 +60,15 @@ export async function startControl(input: ControlInput): Promise<Control> {
   const { sealer } = input;
   const onProblem = (message: string) =>
     input.onFault(`an entry of the store is not used: ${message}`, undefined);
+  const catalogueNow = () => catalogueOf(configuration, store.entities, sealer, onProblem);
   const publishing = createPublishing({
     entities: store.entities,
     publisher: input.publisher,
-    catalogue: async () =>
-      input.outgoing(await catalogueOf(configuration, store.entities, sealer, onProblem)),
+    catalogue: async () => input.outgoing(await catalogueNow()),
     fixedKeys: () => configuration.compiled.records.keys,
+    fixedHolders: () => configuration.compiled.records.holders ?? [],
     compile: () => ({ modelDefaults: {} }),
+    customerBudgetId: () => configuration.compiled.management.customerBudgetId,
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
   });
   const { handler, readiness } = createControlPlane({
@@ -69,7 +78,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
     masterKeyHash: () => masterKeyHash(configuration.compiled),
     settings: () => managementSettings(configuration),
     sealer,
-    spend: input.spend,
+    spend: createSpendKeeper({ store, now: Date.now, tell: input.tellSpend }),
     onChange: (written) => publishing.publish(written),
     onFault: input.onFault,
   });
@@ -77,6 +86,10 @@ export async function startControl(input: ControlInput): Promise<Control> {
     store,
     handler,
     readiness,
+    async earlierSpend(nowMs) {
+      const catalogue = await catalogueNow();
+      return earlierSpend({ records: publishing.records(), catalogue, store, nowMs });
+    },
     async publish(next) {
       configuration = next;
       await publishing.publishAll();
@@ -168,8 +181,22 @@ async function catalogueOf(
     ? configuration.compileWith({ models, credentials, settings })
     : configuration.compiled;
   for (const { path, message } of problems) onProblem(`${path.join('.')}: ${message}`);
-  const { keys: _keys, schemaVersion: _version, revision: _revision, ...catalogue } = records;
-  return catalogue;
+  const {
+    keys: _keys,
+    holders: _holders,
+    schemaVersion: _version,
+    revision: _revision,
+    ...catalogue
+  } = records;
+  const { customerBudgetId } = configuration.compiled.management;
+  if (customerBudgetId === undefined) return catalogue;
+  const [budget] = await entities.getMany('budget', [customerBudgetId]);
+  if (budget === undefined) {
+    onProblem(`budget ${customerBudgetId} of max_end_user_budget_id does not exist`);
+    return catalogue;
+  }
+  const customerLimits = limitsOf(budget.document);
+  return { ...catalogue, settings: { ...catalogue.settings, customerLimits } };
 }
 
 /** What cannot be opened stays as it is: an upstream refuses it, and its deployment says so. */

@@ -66,7 +66,7 @@ export async function startDataPlane(
       proxy.update({ ...records, ...openSecrets(records, sealer) });
     },
     change(change) {
-      if (change.kind === 'key') {
+      if (change.kind !== 'catalogue') {
         proxy.apply(change);
         return;
       }

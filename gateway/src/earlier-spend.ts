@@ -1,47 +1,96 @@
 import { budgetWindow } from '@aigateway/contract/duration';
-import type { ScopeKind } from '@aigateway/contract/limits';
-import type { KeyRecord, SettingsRecord } from '@aigateway/contract/records';
-import type { Dimension, Ledger } from '@aigateway/control-plane/store/ledger';
-import type { EarlierSpend } from '@aigateway/proxy/stores/memory/limiter';
+import type { Limits, LimitScope, ScopeKind } from '@aigateway/contract/limits';
+import { pairId } from '@aigateway/contract/limits';
+import { isHolder, type Catalogue, type SingleRecord } from '@aigateway/contract/snapshot';
+import { entryFor } from '@aigateway/contract/wildcard';
+import type { KeyRecord } from '@aigateway/contract/records';
+import { currentSpend } from '@aigateway/control-plane/spend/current';
+import type { Dimension } from '@aigateway/control-plane/store/ledger';
+import type { SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import type { Store } from '@aigateway/control-plane/store/store';
 
-/** What the ledger sums spend by, for holders of budgets. It knows nothing of members of a team and single models of a key. */
-const dimensions: { readonly [kind in ScopeKind]?: Dimension } = {
+export type EarlierSpendInput = {
+  /** Keys, customers and tags: most holders of budgets. */
+  readonly records: AsyncIterable<SingleRecord>;
+  /** Calendar, and the budgets of deployments, of all customers and of the whole gateway. */
+  readonly catalogue: Pick<Catalogue, 'deployments' | 'settings'>;
+  readonly store: Pick<Store, 'entities' | 'ledger'>;
+  readonly nowMs: number;
+};
+
+/** What the ledger sums the spend of each kind of holder by. */
+const dimensions: { readonly [kind in ScopeKind]: Dimension } = {
   api_key: 'key',
   user: 'user',
   team: 'team',
+  team_member: 'member',
   organization: 'organization',
+  end_user: 'customer',
+  tag: 'tag',
+  model_per_key: 'key_model',
+  deployment: 'deployment',
+  global: 'all',
 };
 
-/** Holders whose budget windows began at the same time: one question to the ledger. */
+/** A holder with a budget, and the ids of its dimension that count towards it: its own, unless it stands for several. */
+type Holder = { readonly kind: ScopeKind; readonly id: string; readonly parts: Set<string> };
+
+/** Holders whose budget windows began at the same time: a few questions to the ledger. */
 type Question = {
   readonly kind: ScopeKind;
-  readonly dimension: Dimension;
   readonly window: string | undefined;
   readonly startMs: number | undefined;
-  readonly ids: Set<string>;
+  readonly holders: Map<string, Holder>;
 };
 
 /**
- * What was spent of every budget's present window before this process began, so that a restart does not hand budgets out anew. To
- * the hour: an hour in which a window began counts whole.
- *
- * @param keys - their scopes are the holders of budgets
+ * What was spent of every budget's present window as far as the ledger knows, so that a restart, or a Redis that lost its data, does
+ * not hand budgets out anew. To the hour: an hour in which a window began counts whole.
  */
-export async function earlierSpend(
-  keys: Iterable<KeyRecord>,
-  settings: Pick<SettingsRecord, 'timezone' | 'budgetResetTime'>,
-  ledger: Pick<Ledger, 'spend'>,
-  nowMs: number,
-): Promise<EarlierSpend[]> {
-  const spent: EarlierSpend[] = [];
-  for (const question of questions(keys, settings, nowMs)) {
-    const { kind, dimension, window, startMs, ids } = question;
-    const sums = await ledger.spend({
-      dimension,
-      ids: [...ids],
-      ...(startMs !== undefined && { fromMs: startMs }),
-    });
-    for (const [id, usedNanoUsd] of sums) {
+export async function earlierSpend(input: EarlierSpendInput): Promise<SpentBudget[]> {
+  const { store, nowMs } = input;
+  const { customerLimits } = input.catalogue.settings;
+  const questions = new Questions(input);
+  const customersApart = new Set<string>();
+  for await (const record of input.records) {
+    if (!isHolder(record)) {
+      for (const scope of record.scopes) questions.add(scope, scope.limits);
+      await addModels(questions, record, store.ledger, nowMs);
+    } else if (record.limits !== undefined) {
+      questions.add(record, record.limits);
+      if (record.kind === 'end_user') customersApart.add(record.id);
+    }
+  }
+  const { globalScope } = input.catalogue.settings;
+  if (globalScope !== undefined) questions.add(globalScope, globalScope.limits);
+  for (const { id, scopes = [] } of input.catalogue.deployments) {
+    for (const scope of scopes) questions.add(scope, scope.limits, id);
+  }
+  if (customerLimits?.budgets !== undefined) {
+    const toDay = new Date(nowMs).toISOString().slice(0, 10);
+    const days = await store.ledger.activity({ dimension: 'customer', fromDay: firstDay, toDay });
+    for (const id of new Set(days.map((row) => row.id))) {
+      if (!customersApart.has(id)) questions.add({ kind: 'end_user', id }, customerLimits);
+    }
+  }
+
+  const from = {
+    ledger: store.ledger,
+    findResets: async (ids: readonly string[]) =>
+      new Map(
+        (await store.entities.getMany('spend_reset', ids)).map(({ id, document }) => [
+          id,
+          document,
+        ]),
+      ),
+  };
+  const spent: SpentBudget[] = [];
+  for (const { kind, window, startMs, holders } of questions.all()) {
+    const ids = new Set([...holders.values()].flatMap(({ parts }) => [...parts]));
+    const sums = await currentSpend(from, dimensions[kind], [...ids], startMs);
+    for (const { id, parts } of holders.values()) {
+      const usedNanoUsd = [...parts].reduce((sum, part) => sum + (sums.get(part) ?? 0), 0);
+      if (usedNanoUsd === 0) continue;
       spent.push({
         kind,
         id,
@@ -54,30 +103,77 @@ export async function earlierSpend(
   return spent;
 }
 
-function questions(
-  keys: Iterable<KeyRecord>,
-  { timezone, budgetResetTime }: Pick<SettingsRecord, 'timezone' | 'budgetResetTime'>,
+class Questions {
+  readonly #input: EarlierSpendInput;
+  readonly #found = new Map<string, Question>();
+
+  constructor(input: EarlierSpendInput) {
+    this.#input = input;
+  }
+
+  all(): Iterable<Question> {
+    return this.#found.values();
+  }
+
+  /** @param part - an id that counts towards the holder; more may */
+  add(
+    { kind, id }: Pick<LimitScope, 'kind' | 'id'>,
+    { budgets = [] }: Limits,
+    part: string = id,
+  ): void {
+    for (const { window } of budgets) {
+      const { holders } = this.#question(kind, window);
+      let holder = holders.get(id);
+      if (holder === undefined) holders.set(id, (holder = { kind, id, parts: new Set() }));
+      holder.parts.add(kind === 'global' ? 'all' : part);
+    }
+  }
+
+  #question(kind: ScopeKind, window: string | undefined): Question {
+    const name = `${kind} ${window ?? ''}`;
+    let question = this.#found.get(name);
+    if (question !== undefined) return question;
+    const { catalogue, nowMs } = this.#input;
+    const { timezone, budgetResetTime } = catalogue.settings;
+    const startMs =
+      window === undefined
+        ? undefined
+        : budgetWindow(nowMs, window, timezone, budgetResetTime).startMs;
+    question = { kind, window, startMs, holders: new Map() };
+    this.#found.set(name, question);
+    return question;
+  }
+}
+
+const firstDay = '1970-01-01';
+
+/** Budgets of a key for models. What a pattern allows was spent under the names that it stands for. */
+async function addModels(
+  questions: Questions,
+  { keyId, modelLimits }: KeyRecord,
+  ledger: Store['ledger'],
   nowMs: number,
-): Iterable<Question> {
-  const found = new Map<string, Question>();
-  for (const { scopes } of keys) {
-    for (const { kind, id, limits } of scopes) {
-      const dimension = dimensions[kind];
-      if (dimension === undefined) continue;
-      for (const { window } of limits.budgets ?? []) {
-        const name = `${kind} ${window ?? ''}`;
-        let question = found.get(name);
-        if (question === undefined) {
-          const startMs =
-            window === undefined
-              ? undefined
-              : budgetWindow(nowMs, window, timezone, budgetResetTime).startMs;
-          question = { kind, dimension, window, startMs, ids: new Set() };
-          found.set(name, question);
-        }
-        question.ids.add(id);
+): Promise<void> {
+  const limited = Object.entries(modelLimits).filter(([, { budgets }]) => budgets !== undefined);
+  if (limited.length === 0) return;
+  const hasPattern = limited.some(([entry]) => entry.includes('*'));
+  const entries = Object.keys(modelLimits);
+  const used = hasPattern
+    ? await ledger.activity({
+        dimension: 'key',
+        ids: [keyId],
+        by: 'model',
+        fromDay: firstDay,
+        toDay: new Date(nowMs).toISOString().slice(0, 10),
+      })
+    : [];
+  for (const [entry, limits] of limited) {
+    const scope = { kind: 'model_per_key' as const, id: pairId(keyId, entry) };
+    questions.add(scope, limits, pairId(keyId, entry));
+    for (const { byId: model } of used) {
+      if (model !== undefined && entryFor(entries, model) === entry) {
+        questions.add(scope, limits, pairId(keyId, model));
       }
     }
   }
-  return found.values();
 }

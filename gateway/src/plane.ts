@@ -8,10 +8,10 @@ import type { Bus } from './bus.ts';
 import type { Configuration } from './configuration.ts';
 import { startControl, type Control } from './control.ts';
 import type { RoleInput } from './roles.ts';
-import { spendKeeper } from './spend-keeper.ts';
+import { spendTeller } from './spend-keeper.ts';
 
 /** A control plane that tells proxies what it holds and counts what they used, without the server in front of it. */
-export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'close'> & {
+export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'earlierSpend' | 'close'> & {
   /** Puts a configuration that was read again in force. */
   put(configuration: Configuration): Promise<void>;
 };
@@ -41,7 +41,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     ...input,
     publisher: bus.createPublisher(() => void republish()),
     outgoing: (catalogue) => bus.outgoing(catalogue),
-    spend: spendKeeper(limiter),
+    tellSpend: spendTeller(limiter, bus),
     onFault: (message, cause) => logger.error({ error: cause }, message),
     management: {
       ...(logins !== undefined && { logins }),
@@ -53,11 +53,15 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
   const republish = (): Promise<void> => control.publish(current);
   await republish();
   const usage = bus.consumeUsage(control.store.ledger);
-  const budgets = bus.keepBudgets(control.store.ledger, () => current.compiled.records.settings);
+  const budgets = bus.keepBudgets(
+    () => control.earlierSpend(Date.now()),
+    () => current.compiled.records.settings,
+  );
   return {
     store: control.store,
     handler: control.handler,
     readiness: control.readiness,
+    earlierSpend: (nowMs) => control.earlierSpend(nowMs),
     async put(next) {
       current = next;
       await republish();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Records, SettingsRecord } from '@aigateway/contract/records';
+import type { SettingsRecord } from '@aigateway/contract/records';
 import type { RedisSettings } from '@aigateway/contract/redis-settings';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import type { Estimates, Limiter } from '@aigateway/proxy/ports';
@@ -9,7 +9,6 @@ import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redi
 import { createRedisEstimates } from '@aigateway/proxy/stores/redis/estimates';
 import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
 import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
-import { recordsOf } from './records-of.ts';
 import { redisConnection } from './redis-settings.ts';
 import type { RoleInput } from './roles.ts';
 
@@ -25,8 +24,6 @@ export type SharedRedis = {
   createEstimates(): Estimates;
   /** What a control plane publishes there. */
   createSource(): SnapshotSource;
-  /** What is published there now, as soon as there is anything. @throws when the signal is aborted */
-  readRecords(signal: AbortSignal): Promise<Records>;
   close(): Promise<void>;
 };
 
@@ -66,8 +63,6 @@ export async function connectSharedRedis(
         dataDirectory: resolve(input.configuration.compiled.server.dataDir),
         onEvent: (event) => logger.warn(event, 'snapshot'),
       }),
-    readRecords: (signal) =>
-      recordsOf(createRedisSource({ redis: connection.client, secret: input.secret }), signal),
     close: () => connection.close(),
   };
 }

@@ -2,7 +2,7 @@ import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/u
 import { createRedisLimiter, type RedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ManualClock } from '../../proxy/src/admission/limiter-conformance.ts';
+import { ManualClock } from '../../proxy/test/conformance/limiter-conformance.ts';
 import {
   hasRedisServer,
   startRedis,

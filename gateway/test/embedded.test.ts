@@ -105,6 +105,26 @@ describe('a gateway with both planes in one process', () => {
     for (const key of keys) expect((await chat(url, key)).status).toBe(200);
   });
 
+  it('refuses a customer from the moment that it is blocked, and holds its limits', async () => {
+    const running = await start();
+    const { url, master } = running;
+    const key = await newKey(running, {});
+    const as = async (user: string) => {
+      const messages = [{ role: 'user', content: 'hello' }];
+      const body = { model: 'gpt-4o', messages, user };
+      return (await post(url, '/v1/chat/completions', key, body)).status;
+    };
+    expect(await as('mallory')).toBe(200);
+    await post(url, '/customer/block', master, { user_ids: ['mallory'] });
+    expect(await as('mallory')).toBe(403);
+    await post(url, '/customer/unblock', master, { user_ids: ['mallory'] });
+    expect(await as('mallory')).toBe(200);
+    await post(url, '/customer/new', master, { user_id: 'alice', max_budget: 0.000001 });
+    expect([await as('alice'), await as('alice'), await as('bob')]).toEqual([200, 429, 200]);
+    await post(url, '/customer/update', master, { user_id: 'alice', max_budget: 100 });
+    expect(await as('alice')).toBe(200);
+  });
+
   it('knows its keys after a restart, and stores none of them', async () => {
     const folder = newFolder();
     const running = await start(folder);
@@ -156,6 +176,54 @@ describe('a gateway with both planes in one process', () => {
       headers: { authorization: `Bearer ${again.master}` },
     });
     expect((await info.json()) as object).toMatchObject({ info: { key_alias: 'ci' } });
+  });
+
+  it('holds every kind of budget over a restart, and what was reset stays reset', async () => {
+    const folder = newFolder();
+    const running = await start(folder);
+    const { url, master } = running;
+    const max_budget = 0.000001;
+    const made = await post(url, '/team/new', master, {
+      members_with_roles: [{ role: 'user', user_id: 'ann' }],
+      team_member_budget: max_budget,
+    });
+    const { team_id } = (await made.json()) as { team_id: string };
+    await post(url, '/customer/new', master, { user_id: 'alice', max_budget });
+    await post(url, '/tag/new', master, { name: 'batch', max_budget });
+    const keys = {
+      member: await newKey(running, { team_id, user_id: 'ann' }),
+      model: await newKey(running, { model_max_budget: { 'gpt-*': { max_budget } } }),
+      customer: await newKey(running, {}),
+      tag: await newKey(running, { tags: ['batch'] }),
+      reset: await newKey(running, { max_budget, budget_duration: '1mo' }),
+    };
+    const statuses = async (base: string) => {
+      const answers: { [name: string]: number } = {};
+      for (const [name, key] of Object.entries(keys)) {
+        const messages = [{ role: 'user', content: 'hello' }];
+        const user = name === 'customer' ? { user: 'alice' } : {};
+        const body = { model: 'gpt-4o', messages, ...user };
+        answers[name] = (await post(base, '/v1/chat/completions', key, body)).status;
+      }
+      return answers;
+    };
+    const all = (status: number) =>
+      Object.fromEntries(Object.keys(keys).map((name) => [name, status]));
+    expect(await statuses(url)).toEqual(all(200));
+    expect(await statuses(url)).toEqual(all(429));
+    // What is on its way to the ledger when spend is reset counts after it.
+    const headers = { authorization: `Bearer ${master}` };
+    for (let spend = 0; spend === 0;) {
+      const info = await fetch(`${url}/key/info?key=${keys.reset}`, { headers });
+      ({ spend } = ((await info.json()) as { info: { spend: number } }).info);
+    }
+    const reset = await post(url, `/key/${keys.reset}/reset_spend`, master, { reset_to: 0 });
+    expect(reset.status).toBe(200);
+    running.gateway.child.kill('SIGTERM');
+    await running.gateway.ended();
+    const again = await start(folder);
+    expect(await statuses(again.url)).toEqual({ ...all(429), reset: 200 });
+    expect((await statuses(again.url))['reset']).toBe(429);
   });
 
   it('takes another master key at once, for both planes, when its configuration is read again', async () => {

@@ -18,6 +18,7 @@ import { IdTagger } from './routing/affinity.ts';
 import { Deployments } from './routing/deployments.ts';
 import { standing } from './routing/health.ts';
 import { Prober } from './pipeline/probes.ts';
+import { HolderTable } from './holder-table.ts';
 import { KeyTable } from './key-table.ts';
 import { startServer } from './server.ts';
 import { checkSchema, Snapshot } from './snapshot.ts';
@@ -95,6 +96,7 @@ export async function startProxy(
   let snapshot: Snapshot | undefined;
   let keys = new KeyTable([]);
   let revision = 0;
+  let holders = new HolderTable([]);
   const limiter =
     ports.limiter ?? createMemoryLimiter({ clock, calendar: () => snapshot?.records.settings });
   const outputMeans = new OutputMeans();
@@ -165,23 +167,33 @@ export async function startProxy(
     options: options.pipeline,
   };
 
-  const put = (next: Catalogue, nextKeys: KeyTable): void => {
-    const incoming = new Snapshot(next, nextKeys);
+  const put = (next: Catalogue, nextKeys: KeyTable, nextHolders: HolderTable): void => {
+    const incoming = new Snapshot(next, nextKeys, nextHolders);
     deployments.update(next);
     snapshot = incoming;
     keys = nextKeys;
+    holders = nextHolders;
     warm(next, gateway);
   };
   const update = (next: Records): void => {
     checkSchema(next);
     ({ revision } = next);
-    put(next, new KeyTable(next.keys));
+    put(next, new KeyTable(next.keys), new HolderTable(next.holders ?? []));
   };
   const apply = (change: SnapshotChange): void => {
     ({ revision } = change);
-    if (change.kind === 'catalogue') put(change.catalogue, keys);
-    else if (change.key === undefined) keys.delete(change.keyId);
-    else keys.put(change.key);
+    switch (change.kind) {
+      case 'catalogue':
+        put(change.catalogue, keys, holders);
+        break;
+      case 'key':
+        if (change.key === undefined) keys.delete(change.keyId);
+        else keys.put(change.key);
+        break;
+      case 'holder':
+        if (change.holder === undefined) holders.delete(change.name);
+        else holders.put(change.holder);
+    }
   };
   if (records !== undefined) update(records);
 

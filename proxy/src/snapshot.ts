@@ -5,6 +5,7 @@ import {
   type Records,
 } from '@aigateway/contract/records';
 import type { Catalogue } from '@aigateway/contract/snapshot';
+import { HolderTable } from './holder-table.ts';
 import type { KeyTable, KnownKey } from './key-table.ts';
 import { ModelIndex } from './routing/models.ts';
 
@@ -12,14 +13,17 @@ import { ModelIndex } from './routing/models.ts';
 export class Snapshot {
   readonly records: Catalogue;
   readonly models: ModelIndex;
+  /** Changes as keys do. */
+  readonly holders: HolderTable;
   readonly #keys: KeyTable;
   readonly #credentials = new Map<string, CredentialRecord>();
 
   /** @param keys - changes as keys do: see {@link KeyTable} */
-  constructor(records: Catalogue, keys: KeyTable) {
+  constructor(records: Catalogue, keys: KeyTable, holders: HolderTable = new HolderTable([])) {
     this.records = records;
     this.models = new ModelIndex(records);
     this.#keys = keys;
+    this.holders = holders;
     for (const credential of records.credentials) this.#credentials.set(credential.id, credential);
   }
 

@@ -3,6 +3,7 @@ import { hashSecret } from '@aigateway/contract/key';
 import type {
   CredentialRecord,
   DeploymentRecord,
+  HolderRecord,
   JsonObject,
   KeyRecord,
   ModelRecord,
@@ -113,6 +114,7 @@ export type GatewaySpec = {
   simulator?: NonNullable<SimulatorOptions['config']>;
   deployments: readonly DeploymentSpec[];
   keys?: readonly KeyRecord[];
+  holders?: readonly HolderRecord[];
   models?: readonly ModelRecord[];
   router?: Partial<RouterRecord>;
   settings?: Partial<SettingsRecord>;
@@ -260,6 +262,7 @@ function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
       keyRecord(),
       keyRecord({ keyId: 'admin', secret: adminKey, role: 'admin' }),
     ],
+    holders: spec.holders ?? [],
     models: spec.models ?? [],
     deployments,
     credentials: [...credentials, ...(spec.credentials ?? [])],

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { schemaVersion, type KeyRecord } from '../../src/records.ts';
 import {
+  holderName,
   RepublishNeededError,
   SnapshotUnavailableError,
   type SnapshotPublisher,
   type SnapshotSource,
 } from '../../src/snapshot.ts';
-import { catalogue, Follower, keyRecord, listed } from '../snapshot.fixture.ts';
+import { catalogue, Follower, holderRecord, keyRecord, listed } from '../snapshot.fixture.ts';
 
 /** Both ends over one place that nothing was published to. */
 export type SnapshotFixture = {
@@ -108,6 +109,27 @@ export function describeSnapshotConformance(
       expect(last).toBe(first + 1);
       await follower.until(() => follower.keys.size === 1 && follower.keys.has('c'));
       expect(follower.steps.every(({ revision }) => revision === last)).toBe(true);
+    });
+
+    it('brings holders of limits to every proxy beside the keys, one change at a time', async () => {
+      await fixture.publisher.republish(
+        listed(keyRecord('a'), holderRecord('kept'), holderRecord('goes')),
+        catalogue(),
+      );
+      const { follower, started } = follow();
+      await started;
+      expect(follower.holders.size).toBe(2);
+      const tag = holderRecord('kept', { kind: 'tag', limits: { requestsPerMinute: 1 } });
+      await fixture.publisher.publish([{ kind: 'holder', name: holderName(tag), holder: tag }]);
+      const gone = holderName(holderRecord('goes'));
+      await fixture.publisher.publish([{ kind: 'holder', name: gone, holder: undefined }]);
+      await follower.until(() => !follower.holders.has(gone));
+      expect([...follower.holders.values()]).toEqual([holderRecord('kept'), tag]);
+      expect([...follower.keys.keys()]).toEqual(['a']);
+      expect(follower.replacements).toBe(1);
+      const { follower: late, started: lateStarted } = follow();
+      await lateStarted;
+      expect(late.holders).toEqual(follower.holders);
     });
 
     it('finds a key by the hash of each of its secrets the moment it is published', async () => {

@@ -15,6 +15,7 @@ const tables: { readonly [kind: string]: string } = {
   budget: 'LiteLLM_BudgetTable',
   customer: 'LiteLLM_EndUserTable',
   tag: 'LiteLLM_TagTable',
+  spend_reset: 'LiteLLM_SpendResetTable',
   model: 'LiteLLM_ProxyModelTable',
   access_group: 'LiteLLM_AccessGroupTable',
   credential: 'LiteLLM_CredentialsTable',

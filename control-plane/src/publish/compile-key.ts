@@ -1,6 +1,6 @@
 import { spelledRoutes } from '@aigateway/contract/compile-keys';
 import { parseDuration } from '@aigateway/contract/duration';
-import type { BudgetLimit, Limits, LimitScope } from '@aigateway/contract/limits';
+import { pairId, type BudgetLimit, type Limits, type LimitScope } from '@aigateway/contract/limits';
 import { nanoUsd } from '@aigateway/contract/money';
 import { optional } from '@aigateway/contract/optional';
 import type { KeyRecord } from '@aigateway/contract/records';
@@ -134,11 +134,26 @@ function userScope({ key, user }: KeyRows, options: CompileKeyOptions): LimitSco
   return scope('user', user.user_id, user.user_alias ?? user.user_email, limitsOf(user));
 }
 
-function memberScope({ membership, budgets }: KeyRows): LimitScope[] {
-  if (membership === undefined) return [];
-  const { team_id: teamId, user_id: userId, budget_id: budgetId } = membership;
-  const limits = withBudget(membership, budgetId === null ? undefined : budgets.get(budgetId));
-  return scope('team_member', `${teamId}:${userId}`, userId, limits);
+/** The team's budget of members holds where a member's own says nothing. */
+function memberScope({ key, team, membership, budgets }: KeyRows): LimitScope[] {
+  const { team_id: teamId, user_id: userId } = key;
+  if (teamId === null || userId === null) return [];
+  const own =
+    membership === undefined ? {} : withBudget(membership, budgets.get(membership.budget_id ?? ''));
+  const shared = budgets.get(team === undefined ? '' : (memberBudgetId(team) ?? ''));
+  const limits = shared === undefined ? own : { ...limitsOf(withoutZero(shared)), ...own };
+  return scope('team_member', pairId(teamId, userId), userId, limits);
+}
+
+/** The budget that a team gives to each of its members. */
+export function memberBudgetId({ metadata }: Pick<TeamDocument, 'metadata'>): string | undefined {
+  const id = metadata['team_member_budget_id'];
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** In a team's budget of members 0 is no bound, as in LiteLLM. */
+function withoutZero(budget: BudgetDocument): BudgetDocument {
+  return budget.max_budget === 0 ? { ...budget, max_budget: null } : budget;
 }
 
 /** Always there: its calls in flight are counted even where no limit asks for it. */

@@ -1,14 +1,17 @@
 import {
   OvertakenError,
+  holderName,
   RepublishNeededError,
   type Catalogue,
   type PublishedChange,
+  type SingleRecord,
   type SnapshotPublisher,
 } from '@aigateway/contract/snapshot';
-import type { KeyRecord } from '@aigateway/contract/records';
-import type { BudgetDocument, Kind } from '../store/documents.ts';
+import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
+import type { BudgetDocument, Documents, Kind } from '../store/documents.ts';
 import type { Entities, IndexName, Stored } from '../store/entities.ts';
-import { compileKey, type CompileKeyOptions } from './compile-key.ts';
+import { compileCustomer, compileTag } from './compile-holder.ts';
+import { compileKey, memberBudgetId, type CompileKeyOptions } from './compile-key.ts';
 
 /** An entity that was written or removed. */
 export type Written = { readonly kind: Kind; readonly id: string };
@@ -16,10 +19,14 @@ export type Written = { readonly kind: Kind; readonly id: string };
 export type PublishingOptions = {
   readonly entities: Entities;
   readonly publisher: SnapshotPublisher;
-  /** All but the keys, as it stands: asked for at every publication that concerns it. */
+  /** All but keys and holders of limits, as it stands: asked for at every publication that concerns it. */
   readonly catalogue: () => Promise<Catalogue>;
   /** Keys that are not the store's, e.g. those of a configuration file. */
   readonly fixedKeys: () => readonly KeyRecord[];
+  /** Holders of limits that are not the store's; of two with one name this one counts. */
+  readonly fixedHolders?: () => readonly HolderRecord[];
+  /** The budget that the catalogue is made from as well: that of customers without one of their own. */
+  readonly customerBudgetId?: () => string | undefined;
   readonly compile: () => CompileKeyOptions;
   /** Told of every failure to publish; it is tried again. */
   readonly onFailure: (error: unknown) => void;
@@ -36,6 +43,8 @@ export interface Publishing {
    * made up for later, and the write stands.
    */
   publish(written: readonly Written[]): Promise<void>;
+  /** Every key and holder of limits as it stands, whether it was published or not. */
+  records(): AsyncIterable<SingleRecord>;
   /** Changes that proxies have not been told of yet. */
   readonly behind: number;
   /** Nothing is tried again after this. */
@@ -46,7 +55,12 @@ const pageSize = 500;
 
 /** Creates the publishing of one store. Publications happen one after another, in the order of the writes. */
 export function createPublishing(options: PublishingOptions): Publishing {
-  const { entities, publisher, retryMs = [200, 1000, 5000, 15_000] } = options;
+  const {
+    entities,
+    publisher,
+    fixedHolders = () => [],
+    retryMs = [200, 1000, 5000, 15_000],
+  } = options;
   const waiting = new Map<string, Written>();
   let running: Promise<void> | undefined;
   let failures = 0;
@@ -109,15 +123,19 @@ export function createPublishing(options: PublishingOptions): Publishing {
     }
   };
   const republish = async (): Promise<void> => {
-    await publisher.republish(everyKey(), await options.catalogue());
+    await publisher.republish(everyRecord(), await options.catalogue());
   };
 
   const changesOf = async (batch: readonly Written[]): Promise<PublishedChange[]> => {
     const keyIds = new Set<string>();
+    const holderIds = { customer: new Set<string>(), tag: new Set<string>() };
     let isCatalogue = false;
     for (const written of batch) {
-      if (catalogueKinds.has(written.kind)) isCatalogue = true;
-      else for (const id of await keysUnder(written)) keyIds.add(id);
+      if (isOfCatalogue(written)) isCatalogue = true;
+      for (const id of await keysUnder(written)) keyIds.add(id);
+      for (const kind of holderKinds) {
+        for (const id of await holdersUnder(kind, written)) holderIds[kind].add(id);
+      }
     }
     const changes: PublishedChange[] = isCatalogue
       ? [{ kind: 'catalogue', catalogue: await options.catalogue() }]
@@ -127,7 +145,37 @@ export function createPublishing(options: PublishingOptions): Publishing {
       const records = new Map((await compiled(found)).map((key) => [key.keyId, key]));
       for (const keyId of ids) changes.push({ kind: 'key', keyId, key: records.get(keyId) });
     }
+    const fixed = new Map(fixedHolders().map((holder) => [holderName(holder), holder]));
+    for (const kind of holderKinds) {
+      for (const ids of pagesOf([...holderIds[kind]])) {
+        const found = await compiledHolders(kind, await entities.getMany(kind, ids));
+        const records = new Map(found.map((holder) => [holder.id, holder]));
+        for (const id of ids) {
+          const name = holderName({ kind: holderKind[kind], id });
+          changes.push({ kind: 'holder', name, holder: fixed.get(name) ?? records.get(id) });
+        }
+      }
+    }
     return changes;
+  };
+
+  const isOfCatalogue = ({ kind, id }: Written): boolean =>
+    catalogueKinds.has(kind) || (kind === 'budget' && id === options.customerBudgetId?.());
+
+  /** Ids of all customers or tags whose record is made from an entity. */
+  const holdersUnder = async (of: HolderEntity, { kind, id }: Written): Promise<string[]> => {
+    if (kind === of) return [id];
+    return kind === 'budget' ? idsOf(of, 'budget_id', id) : [];
+  };
+
+  const compiledHolders = async <K extends HolderEntity>(
+    kind: K,
+    entries: readonly Stored<K>[],
+  ): Promise<HolderRecord[]> => {
+    const budgets = await load('budget', idsIn(entries.map(({ document }) => document.budget_id)));
+    return entries.flatMap(
+      ({ document }) => compileHolder[kind](document, budgets.get(document.budget_id ?? '')) ?? [],
+    );
   };
 
   /** Ids of all keys whose record is made from an entity. */
@@ -149,9 +197,11 @@ export function createPublishing(options: PublishingOptions): Publishing {
       case 'budget': {
         const organizations = await idsOf('organization', 'budget_id', id);
         const memberships = await idsOf('team_membership', 'budget_id', id);
+        const teams = await idsOf('team', 'member_budget_id', id);
         const under = await Promise.all([
           ...organizations.map((one) => keysUnder({ kind: 'organization', id: one })),
           ...memberships.map((one) => keysUnder({ kind: 'team_membership', id: one })),
+          ...teams.map((one) => keysUnder({ kind: 'team', id: one })),
         ]);
         return [...(await keyIdsBy('budget_id', id)), ...under.flat()];
       }
@@ -163,12 +213,25 @@ export function createPublishing(options: PublishingOptions): Publishing {
       case 'organization_membership':
       case 'customer':
       case 'tag':
+      case 'spend_reset':
       case 'model':
       case 'credential':
       case 'settings':
         return [];
     }
   };
+
+  /** Documents by id, each once. */
+  const load = async <K extends Kind>(
+    kind: K,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, Documents[K]>> =>
+    new Map(
+      (ids.length === 0 ? [] : await entities.getMany(kind, ids)).map(({ id, document }) => [
+        id,
+        document,
+      ]),
+    );
 
   const keyIdsBy = (index: IndexName<'key'>, value: string) => idsOf('key', index, value);
 
@@ -194,16 +257,6 @@ export function createPublishing(options: PublishingOptions): Publishing {
   /** Records of keys, with what is above them read once for all of them. */
   const compiled = async (keys: readonly Stored<'key'>[]): Promise<KeyRecord[]> => {
     const documents = keys.map(({ document }) => document);
-    const idsIn = (values: Iterable<string | null | undefined>) => [
-      ...new Set([...values].filter((value) => typeof value === 'string')),
-    ];
-    const load = async <K extends Kind>(kind: K, ids: readonly string[]) =>
-      new Map(
-        (ids.length === 0 ? [] : await entities.getMany(kind, ids)).map(({ id, document }) => [
-          id,
-          document,
-        ]),
-      );
     const teams = await load('team', idsIn(documents.map((key) => key.team_id)));
     const users = await load('user', idsIn(documents.map((key) => key.user_id)));
     const memberships = await load(
@@ -222,6 +275,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       idsIn([
         ...documents.map((key) => key.budget_id),
         ...[...memberships.values()].map((row) => row.budget_id),
+        ...[...teams.values()].map(memberBudgetId),
         ...[...organizations.values()].map((row) => row.budget_id),
       ]),
     );
@@ -249,16 +303,24 @@ export function createPublishing(options: PublishingOptions): Publishing {
     });
   };
 
-  async function* everyKey(): AsyncGenerator<KeyRecord> {
+  async function* everyRecord(): AsyncGenerator<SingleRecord> {
     yield* options.fixedKeys();
-    let page: Stored<'key'>[] = [];
-    for await (const key of entities.all('key')) {
-      page.push(key);
+    for await (const page of pages('key')) yield* await compiled(page);
+    for (const kind of holderKinds) {
+      for await (const page of pages(kind)) yield* await compiledHolders(kind, page);
+    }
+    yield* fixedHolders();
+  }
+
+  async function* pages<K extends Kind>(kind: K): AsyncGenerator<Stored<K>[]> {
+    let page: Stored<K>[] = [];
+    for await (const one of entities.all(kind)) {
+      page.push(one);
       if (page.length < pageSize) continue;
-      yield* await compiled(page);
+      yield page;
       page = [];
     }
-    yield* await compiled(page);
+    yield page;
   }
 
   return {
@@ -270,6 +332,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       for (const one of written) waiting.set(nameOf(one), one);
       await start();
     },
+    records: everyRecord,
     get behind() {
       return waiting.size + (isAllDue ? 1 : 0);
     },
@@ -280,7 +343,28 @@ export function createPublishing(options: PublishingOptions): Publishing {
   };
 }
 
+/** Entities that are holders of limits which requests name. */
+type HolderEntity = 'customer' | 'tag';
+
+const holderKinds: readonly HolderEntity[] = ['customer', 'tag'];
+
+const holderKind: { readonly [kind in HolderEntity]: HolderRecord['kind'] } = {
+  customer: 'end_user',
+  tag: 'tag',
+};
+
+const compileHolder: {
+  readonly [K in HolderEntity]: (
+    document: Documents[K],
+    budget: BudgetDocument | undefined,
+  ) => HolderRecord | undefined;
+} = { customer: compileCustomer, tag: compileTag };
+
 const catalogueKinds: ReadonlySet<Kind> = new Set<Kind>(['model', 'credential', 'settings']);
+
+function idsIn(values: Iterable<string | null | undefined>): string[] {
+  return [...new Set([...values].filter((value) => typeof value === 'string'))];
+}
 
 function nameOf({ kind, id }: Written): string {
   return `${kind} ${id}`;

@@ -8,7 +8,7 @@ import {
   snapshotLockKey,
   snapshotLogKey,
 } from '@aigateway/contract/channels';
-import { schemaVersion, type KeyRecord } from '@aigateway/contract/records';
+import { schemaVersion, type HolderRecord, type KeyRecord } from '@aigateway/contract/records';
 import {
   SnapshotDigest,
   SnapshotSigner,
@@ -18,9 +18,11 @@ import {
 } from '@aigateway/contract/signing';
 import {
   OvertakenError,
+  published,
   RepublishNeededError,
   type Catalogue,
   type PublishedChange,
+  type SingleRecord,
   type SnapshotPublisher,
 } from '@aigateway/contract/snapshot';
 import type { Cluster, Redis } from 'ioredis';
@@ -116,8 +118,8 @@ class Publisher implements RedisPublisher {
     return this.#inTurn(() => this.#publish(changes, since));
   }
 
-  republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number> {
-    return this.#inTurn(() => this.#republish(keys, catalogue));
+  republish(records: AsyncIterable<SingleRecord>, catalogue: Catalogue): Promise<number> {
+    return this.#inTurn(() => this.#republish(records, catalogue));
   }
 
   renew(): Promise<void> {
@@ -149,7 +151,7 @@ class Publisher implements RedisPublisher {
   }
 
   async #publish(changes: readonly PublishedChange[], since?: number): Promise<number> {
-    const latest = new Map(changes.map((change) => [placeOf(change), change]));
+    const latest = new Map(changes.map((change) => [`${change.kind} ${idOf(change)}`, change]));
     for (let attempt = 0; attempt < maxTries; attempt += 1) {
       const seen = await this.#seen();
       if (seen.head === undefined) throw new RepublishNeededError();
@@ -171,10 +173,7 @@ class Publisher implements RedisPublisher {
     if (generation > since) return true;
     const entries = await this.#redis.xrange(snapshotLogKey, `${since + 1}-0`, '+');
     if (entries[0]?.[0] !== `${since + 1}-0`) return true;
-    const kinds = new Set([...places.values()].map(({ kind }): string => kind));
-    return entries.some(([, [, kind = '', , id = '']]) =>
-      kind === 'key' ? places.has(`key ${id}`) : kinds.has(kind),
-    );
+    return entries.some(([, [, kind = '', , id = '']]) => places.has(`${kind} ${id}`));
   }
 
   /** Undefined when another publisher came first. */
@@ -189,14 +188,14 @@ class Publisher implements RedisPublisher {
     const writes: Write[] = [];
     for (const change of changes) {
       const { kind } = change;
-      const id = kind === 'key' ? change.keyId : '';
+      const id = idOf(change);
       const old = await this.#read(kind, id, before.generation);
       if (old === 'forged') throw new RepublishNeededError();
       if (old !== undefined) digest.toggle(kind, id, old.revision);
       const body = bodyOf(change);
       if (body === undefined && old === undefined) continue;
       if (body !== undefined) digest.toggle(kind, id, revision);
-      if (kind === 'key') count += (body === undefined ? 0 : 1) - (old === undefined ? 0 : 1);
+      if (kind !== 'catalogue') count += (body === undefined ? 0 : 1) - (old === undefined ? 0 : 1);
       writes.push({
         kind,
         id,
@@ -221,9 +220,9 @@ class Publisher implements RedisPublisher {
 
   async #read(kind: RecordKind, id: string, generation: number) {
     const text =
-      kind === 'key'
-        ? await this.#redis.hget(snapshotKeysKey(generation), id)
-        : await this.#redis.get(snapshotCatalogueKey(generation));
+      kind === 'catalogue'
+        ? await this.#redis.get(snapshotCatalogueKey(generation))
+        : await this.#redis.hget(snapshotKeysKey(generation), id);
     return text === null ? undefined : (this.#signer.verify(kind, id, text) ?? 'forged');
   }
 
@@ -246,20 +245,20 @@ class Publisher implements RedisPublisher {
     return swapped === 1;
   }
 
-  async #republish(keys: AsyncIterable<KeyRecord>, catalogue: Catalogue): Promise<number> {
+  async #republish(records: AsyncIterable<SingleRecord>, catalogue: Catalogue): Promise<number> {
     const token = randomUUID();
     while ((await this.#redis.set(snapshotLockKey, token, 'PX', lockMs, 'NX')) === null) {
       await delay(lockPollMs);
     }
     try {
-      return await this.#writeGeneration(keys, catalogue, token);
+      return await this.#writeGeneration(records, catalogue, token);
     } finally {
       await scripts.unlock(this.#redis, [snapshotLockKey], [token]);
     }
   }
 
   async #writeGeneration(
-    keys: AsyncIterable<KeyRecord>,
+    records: AsyncIterable<SingleRecord>,
     catalogue: Catalogue,
     token: string,
   ): Promise<number> {
@@ -277,8 +276,8 @@ class Publisher implements RedisPublisher {
     };
 
     draft.put({ kind: 'catalogue', catalogue }, undefined);
-    for await (const key of keys) {
-      draft.put({ kind: 'key', keyId: key.keyId, key }, undefined);
+    for await (const record of records) {
+      draft.put(published(record), undefined);
       if (draft.pending >= batchSize) await flush();
     }
     await flush();
@@ -320,12 +319,17 @@ class Publisher implements RedisPublisher {
     const isWhole = entries[0]?.[0].startsWith(`${from.revision + 1}-`) === true;
     if (!isWhole) throw new Error('the log does not reach back to where republishing began');
     for (const [, [, kind, , id = '']] of entries) {
-      if (kind !== 'key' && kind !== 'catalogue') continue;
+      if (kind !== 'key' && kind !== 'holder' && kind !== 'catalogue') continue;
       const old = await this.#read(kind, id, to.generation);
       if (old === 'forged') throw new RepublishNeededError();
       if (kind === 'catalogue') {
         if (old === undefined) continue;
         draft.put({ kind, catalogue: JSON.parse(old.body) as Catalogue }, undefined);
+        continue;
+      }
+      if (kind === 'holder') {
+        const holder = old === undefined ? undefined : (JSON.parse(old.body) as HolderRecord);
+        draft.put({ kind, name: id, holder }, undefined);
         continue;
       }
       const key = old === undefined ? undefined : (JSON.parse(old.body) as KeyRecord);
@@ -359,13 +363,13 @@ class Draft {
     return this.#writes.length;
   }
 
-  /** @param old - the key as it was written to this generation before */
+  /** @param old - a key as it was written to this generation before */
   put(change: PublishedChange, old: string | undefined): void {
     const { kind } = change;
-    const id = kind === 'key' ? change.keyId : '';
+    const id = idOf(change);
     const body = bodyOf(change);
     const revision = this.generation;
-    if (kind === 'key') {
+    if (kind !== 'catalogue') {
       if (this.#ids.has(id) !== (body !== undefined)) this.#digest.toggle(kind, id, revision);
       if (body === undefined) this.#ids.delete(id);
       else this.#ids.add(id);
@@ -412,8 +416,10 @@ function partsOf(generation: number): [string, string, string] {
 
 /** @throws {RangeError} for a catalogue with a secret in the clear: those never leave a process */
 function bodyOf(change: PublishedChange): string | undefined {
-  if (change.kind === 'key')
-    return change.key === undefined ? undefined : JSON.stringify(change.key);
+  if (change.kind !== 'catalogue') {
+    const record = change.kind === 'key' ? change.key : change.holder;
+    return record === undefined ? undefined : JSON.stringify(record);
+  }
   return JSON.stringify(change.catalogue, (_name, value: unknown) => {
     if (isInlineSecret(value)) {
       throw new RangeError('a credential holds its secret in the clear: give it by reference');
@@ -426,8 +432,10 @@ function isInlineSecret(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'inline';
 }
 
-function placeOf(change: PublishedChange): string {
-  return change.kind === 'key' ? `key ${change.keyId}` : change.kind;
+/** What a record is called among those of its kind. */
+function idOf(change: PublishedChange): string {
+  if (change.kind === 'catalogue') return '';
+  return change.kind === 'key' ? change.keyId : change.name;
 }
 
 function hashesIn({ secrets }: KeyRecord): string[] {

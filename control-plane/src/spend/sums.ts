@@ -1,6 +1,7 @@
 import type { Call } from '../http/call.ts';
 import { windowStartMs } from '../http/limits.ts';
 import type { Dimension } from '../store/ledger.ts';
+import { currentSpend } from './current.ts';
 
 const nanoPerUsd = 1e9;
 
@@ -19,7 +20,7 @@ export type Spent = { readonly spend: number; readonly total: number };
 /**
  * Spend of several holders of budgets, each in its own window.
  *
- * One question for the totals and one for each kind of window, however many holders there are.
+ * A few questions for the totals and each kind of window, however many holders there are.
  */
 export async function spentBy(
   call: Call,
@@ -30,12 +31,13 @@ export async function spentBy(
   const totals = await call.ledger.spend({ dimension, ids: holders.map(({ id }) => id) });
   const byWindow = Map.groupBy(holders, ({ window }) => windowStartMs(window, call));
   const current = new Map<string, number>();
+  const from = {
+    ledger: call.ledger,
+    findResets: (ids: readonly string[]) => call.view.getMany('spend_reset', ids),
+  };
   for (const [fromMs, group] of byWindow) {
-    const sums =
-      fromMs === undefined
-        ? totals
-        : await call.ledger.spend({ dimension, ids: group.map(({ id }) => id), fromMs });
-    for (const { id } of group) current.set(id, sums.get(id) ?? 0);
+    const ids = group.map(({ id }) => id);
+    for (const [id, sum] of await currentSpend(from, dimension, ids, fromMs)) current.set(id, sum);
   }
   return (id) => ({ spend: usdOf(current.get(id) ?? 0), total: usdOf(totals.get(id) ?? 0) });
 }

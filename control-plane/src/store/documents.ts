@@ -157,6 +157,18 @@ export type TagDocument = Tracked & {
   budget_id: string | null;
 };
 
+/** What the spend of a holder of budgets was set to. The id is `<dimension>:<holder's id>`; the last time is kept. */
+export type SpendResetDocument = Tracked & {
+  dimension: string;
+  holder_id: string;
+  /** Milliseconds since the epoch. */
+  reset_at_ms: number;
+  /** What counted as spent from then on. */
+  set_to_nano_usd: number;
+  /** What the ledger had counted in all. */
+  ledger_nano_usd: number;
+};
+
 export type BudgetDocument = Tracked &
   LimitFields & {
     budget_id: string;
@@ -203,6 +215,7 @@ export type Documents = {
   customer: CustomerDocument;
   tag: TagDocument;
   budget: BudgetDocument;
+  spend_reset: SpendResetDocument;
   model: ModelDocument;
   access_group: AccessGroupDocument;
   credential: CredentialDocument;

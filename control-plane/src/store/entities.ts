@@ -58,6 +58,12 @@ export const indexes = {
   team: {
     team_alias: { unique: false, values: (team: Documents['team']) => [team.team_alias] },
     organization_id: { unique: false, values: (team: Documents['team']) => [team.organization_id] },
+    member_budget_id: {
+      unique: false,
+      values: ({ metadata: { team_member_budget_id: id } }: Documents['team']) => [
+        typeof id === 'string' ? id : null,
+      ],
+    },
     access_group_id: {
       unique: false,
       values: (team: Documents['team']) => team.access_group_ids ?? [],
@@ -96,6 +102,7 @@ export const indexes = {
     budget_id: { unique: false, values: (row: Documents['tag']) => [row.budget_id] },
   },
   budget: {},
+  spend_reset: {},
   model: {
     model_name: { unique: false, values: (row: Documents['model']) => [row.model_name] },
   },

@@ -2,7 +2,10 @@ import type { LedgerEvent, UsageRecord } from '@aigateway/contract/usage';
 
 export type { LedgerEvent } from '@aigateway/contract/usage';
 
-/** What spend is looked up and reported by. */
+/**
+ * What spend is looked up and reported by. `member` is a user within a team, `key_model` a model of a key; their ids are made by
+ * `pairId`. `all` has one id, `all`.
+ */
 export type Dimension =
   | 'key'
   | 'user'
@@ -11,7 +14,10 @@ export type Dimension =
   | 'customer'
   | 'model'
   | 'deployment'
-  | 'tag';
+  | 'tag'
+  | 'member'
+  | 'key_model'
+  | 'all';
 
 /** Sums over some stretch of time. Money in nano-USD. */
 export type LedgerSums = {
@@ -40,7 +46,7 @@ export type ActivityQuery = {
   /** UTC days `YYYY-MM-DD`, both included. */
   readonly fromDay: string;
   readonly toDay: string;
-  /** Break each day down by this as well: one of the two is key, model or deployment, or there are no such sums. */
+  /** Break each day down by this as well: one of the two is key, model or deployment and the other is no pair nor `all`, or there are no such sums. */
   readonly by?: Dimension;
 };
 

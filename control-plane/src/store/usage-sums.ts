@@ -1,3 +1,4 @@
+import { pairId } from '@aigateway/contract/limits';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import type { Dimension, LedgerSums } from './ledger.ts';
 import { toColumn } from './sql/text.ts';
@@ -19,9 +20,13 @@ export type DailySums = LedgerSums & {
 /** The dimensions one of which each breakdown has: what an owner is asked about is which key, model or deployment it was. */
 const breakdowns: ReadonlySet<Dimension> = new Set(['key', 'model', 'deployment']);
 
+/** Budgets are counted by them, and nobody is asked for more. */
+const undivided: ReadonlySet<Dimension> = new Set(['member', 'key_model', 'all']);
+
 /** Whether sums of one dimension are kept broken down by another. */
 export function isBrokenDown(dimension: Dimension, by: Dimension): boolean {
-  return dimension !== by && (breakdowns.has(dimension) || breakdowns.has(by));
+  if (dimension === by || undivided.has(dimension) || undivided.has(by)) return false;
+  return breakdowns.has(dimension) || breakdowns.has(by);
 }
 
 /** The UTC day of a time, `YYYY-MM-DD`. */
@@ -77,11 +82,18 @@ export function idsOf(record: UsageRecord): { dimension: Dimension; id: string }
     ['customer', record.customerId],
     ['model', record.model],
     ['deployment', record.deploymentId],
+    ['member', pairOf(record.teamId, record.userId)],
+    ['key_model', pairOf(record.keyId, record.model)],
+    ['all', 'all'],
     ...[...new Set(record.tags)].map((tag): [Dimension, string] => ['tag', tag]),
   ];
   return ids.flatMap(([dimension, id]) =>
     id === undefined ? [] : [{ dimension, id: toColumn(id) }],
   );
+}
+
+function pairOf(one: string | undefined, other: string | undefined): string | undefined {
+  return one === undefined || other === undefined ? undefined : pairId(one, other);
 }
 
 function add<Row extends object>(

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { budgetsKeptKey, ledgerPart, limitKey } from '@aigateway/contract/channels';
+import { budgetsKeptKey, ledgerPart, limitKey, limitSpendKey } from '@aigateway/contract/channels';
 import { budgetWindow } from '@aigateway/contract/duration';
 import type { ScopeKind } from '@aigateway/contract/limits';
 import { redisScript } from '@aigateway/contract/script';
@@ -44,7 +44,9 @@ const never = Number.MAX_SAFE_INTEGER;
  * Sets the ledger's part of a budget: what was spent of the window beyond what proxies say that they granted. An absolute number, so
  * that doing it again corrects it. A budget that is in another window is left alone.
  *
- * KEYS budget; ARGV start and end of the window, what was spent of it, the field of the ledger's part.
+ * Where the spend was set within the window, what was spent counts from there: the counter need not be set again.
+ *
+ * KEYS budget, what the holder's spend was set to; ARGV start and end of the window, what was spent of it, the field of the ledger's part.
  */
 const setLedgerPart = redisScript(`
 local function text(number) return string.format('%.0f', number) end
@@ -68,6 +70,8 @@ else
   redis.call('HSET', KEYS[1], 'start', text(start), 'end', text(ends))
   if ends < ${never} then redis.call('PEXPIRE', KEYS[1], text(ends - now + 60000)) end
   granted = 0
+  local setAt = redis.call('HGET', KEYS[2], 'at')
+  if setAt and tonumber(setAt) >= start then redis.call('HSET', KEYS[1], 'set', setAt) end
 end
 local part = math.max(0, spent - granted)
 redis.call('HSET', KEYS[1], 'used', text(granted + part), ARGV[4], '0:' .. text(part))
@@ -148,7 +152,7 @@ class Keeper implements BudgetKeeper {
           : budgetWindow(startMs, window, timezone, budgetResetTime).endMs;
       await setLedgerPart(
         this.#redis,
-        [limitKey(kind, id, `budget:${window ?? 'total'}`)],
+        [limitKey(kind, id, `budget:${window ?? 'total'}`), limitSpendKey(kind, id)],
         [startMs, endMs, usedNanoUsd, ledgerPart],
       );
     }

@@ -2,7 +2,14 @@ import { randomInt } from 'node:crypto';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { noTokens } from '@aigateway/contract/usage';
 import type { AuditEntry } from '../../src/store/audit.ts';
-import type { KeyDocument, LimitFields, TeamDocument } from '../../src/store/documents.ts';
+import type {
+  BudgetDocument,
+  CustomerDocument,
+  KeyDocument,
+  LimitFields,
+  TagDocument,
+  TeamDocument,
+} from '../../src/store/documents.ts';
 
 /** Noon of a Thursday, UTC. */
 export const noon = Date.UTC(2026, 10, 26, 12);
@@ -79,6 +86,46 @@ export function teamDocument(id: string, members: Partial<TeamDocument> = {}): T
     metadata: {},
     blocked: false,
     credential: null,
+    inert: {},
+    ...members,
+  };
+}
+
+export function customerDocument(
+  id: string,
+  members: Partial<CustomerDocument> = {},
+): CustomerDocument {
+  return {
+    ...trackedSince(noon),
+    user_id: id,
+    alias: null,
+    blocked: false,
+    budget_id: null,
+    default_model: null,
+    allowed_model_region: null,
+    models: [],
+    inert: {},
+    ...members,
+  };
+}
+
+export function tagDocument(name: string, members: Partial<TagDocument> = {}): TagDocument {
+  return {
+    ...trackedSince(noon),
+    name,
+    description: null,
+    models: [],
+    budget_id: null,
+    ...members,
+  };
+}
+
+export function budgetDocument(id: string, members: Partial<BudgetDocument> = {}): BudgetDocument {
+  return {
+    ...trackedSince(noon),
+    ...noLimits,
+    budget_id: id,
+    budget_reset_at: null,
     inert: {},
     ...members,
   };

@@ -32,6 +32,7 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         tokens: noTokens,
         costNanoUsd: 0,
       };
+      const before = await ledger().spend({ dimension: 'all', ids: ['all'] });
       expect(
         await ledger().append('sums', [
           { sequence: 1, record },
@@ -49,7 +50,7 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         reasoningTokens: 2,
         costNanoUsd: 1_000,
       };
-      const ids: { [dimension in Dimension]: string } = {
+      const ids: { [dimension in Exclude<Dimension, 'all'>]: string } = {
         key: 'sum-key',
         user: 'sum-user',
         team: 'sum-team',
@@ -58,13 +59,22 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         model: 'sum-model',
         deployment: 'sum-deployment',
         tag: 'sum-a',
+        member: 'sum-team:sum-user',
+        key_model: 'sum-key:sum-model',
       };
+      const whole = await ledger().spend({ dimension: 'all', ids: ['all'] });
+      expect(whole.get('all')).toBe((before.get('all') ?? 0) + 2_000);
       const range = { fromDay: today, toDay: today };
       for (const [dimension, id] of Object.entries(ids) as [Dimension, string][]) {
         const asked = { dimension, ids: [id, 'nobody'] };
         expect(await ledger().activity({ ...asked, ...range })).toEqual([{ day: today, id, sums }]);
         expect(await ledger().spend(asked)).toEqual(new Map([[id, 2_000]]));
-        if (dimension !== 'model') {
+        const isUndivided = ['member', 'key_model'].includes(dimension);
+        if (isUndivided) {
+          await expect(ledger().activity({ ...asked, ...range, by: 'model' })).rejects.toThrow(
+            RangeError,
+          );
+        } else if (dimension !== 'model') {
           expect(await ledger().activity({ ...asked, ...range, by: 'model' })).toEqual([
             { day: today, id, byId: 'sum-model', sums },
           ]);

@@ -1,7 +1,7 @@
 import { noTokens, type UsageRecord } from '@aigateway/contract/usage';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../admission/limiter-conformance.ts';
+import { ManualClock } from '../../test/conformance/limiter-conformance.ts';
 import { OutputMeans } from '../admission/estimate.ts';
 import { GatewayError } from '../errors.ts';
 import type { OpenedCall, Reservation, Spent, UsageSink } from '../ports.ts';

@@ -1,5 +1,5 @@
-import type { LimitScope } from '@aigateway/contract/limits';
-import type { KeyRecord } from '@aigateway/contract/records';
+import { isLimited, pairId, type Limits, type LimitScope } from '@aigateway/contract/limits';
+import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
 import { entryFor } from '@aigateway/contract/wildcard';
 import { canonicalPath } from '../endpoints/path.ts';
 import { GatewayError } from '../errors.ts';
@@ -12,6 +12,8 @@ import type { Call } from './read.ts';
 export type Grant = {
   readonly call: Call;
   readonly key: KeyRecord;
+  /** The customer that the caller names, where there are rules for it. */
+  readonly customer: HolderRecord | undefined;
   readonly snapshot: Snapshot;
   readonly model: ResolvedModel;
   /** The name the caller wrote, or the default it left to the gateway. */
@@ -24,8 +26,8 @@ export type Grant = {
 /**
  * Decides whether this key may make this call of this model.
  *
- * @throws GatewayError 400 without a model or past a cap of the key, 403 for a model that is not on the key's list, 404 for one
- * that does not exist
+ * @throws GatewayError 400 without a model or past a cap of the key, 403 for a model that is not on the key's or the customer's
+ * list and for a blocked customer, 404 for a model that does not exist
  */
 export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant {
   const { key } = caller;
@@ -38,6 +40,8 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   }
   if (model === undefined)
     throw new GatewayError('model_not_found', { values: { model: asked }, param: 'model' });
+  const customer = customerOf(call, snapshot);
+  if (customer !== undefined) requireModelOf(customer, model, asked, 'model');
   checkCaps(call, key);
   let scopes = scopesOf(key, model.name, snapshot);
   for (const name of call.extras.fallbacks) {
@@ -48,17 +52,78 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
         param: 'fallbacks',
       });
     }
+    if (customer !== undefined) requireModelOf(customer, fallback, name, 'fallbacks');
     scopes = withModelLimits(scopes, scopesOf(key, fallback.name, snapshot));
   }
+  const tags = key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags];
   return {
     call,
     key,
+    customer,
     snapshot,
     model,
     asked,
-    scopes,
-    tags: key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags],
+    scopes: withHolders(scopes, call, customer, tags, snapshot),
+    tags,
   };
+}
+
+/**
+ * The rules for the customer that the caller names, if there are any.
+ *
+ * @throws GatewayError 403 for one that is blocked
+ */
+export function customerOf(
+  { customerId }: Pick<Call, 'customerId'>,
+  { holders }: Pick<Snapshot, 'holders'>,
+): HolderRecord | undefined {
+  if (customerId === undefined) return undefined;
+  const customer = holders.find('end_user', customerId);
+  if (customer?.blocked === true) {
+    throw new GatewayError('blocked_customer', { values: { customer: customerId }, param: 'user' });
+  }
+  return customer;
+}
+
+/** @throws GatewayError 403 for a model that is not on the customer's list */
+function requireModelOf(
+  customer: HolderRecord,
+  model: ResolvedModel,
+  asked: string,
+  param: string,
+): void {
+  if (mayUse(customer, model)) return;
+  throw new GatewayError('customer_model_access_denied', {
+    values: { model: asked, customer: customer.id },
+    param,
+  });
+}
+
+/** The customer and the tags that the call names are holders of limits as well, where they have some. */
+export function withHolders(
+  scopes: readonly LimitScope[],
+  { customerId }: Pick<Call, 'customerId'>,
+  customer: HolderRecord | undefined,
+  tags: readonly string[],
+  { holders, records }: Pick<Snapshot, 'holders' | 'records'>,
+): readonly LimitScope[] {
+  const { customerLimits } = records.settings;
+  if (holders.size === 0 && customerLimits === undefined) return scopes;
+  const own: LimitScope[] = [];
+  if (customerId !== undefined) {
+    addScope(own, 'end_user', customerId, customer?.limits ?? customerLimits);
+  }
+  for (const tag of tags) addScope(own, 'tag', tag, holders.find('tag', tag)?.limits);
+  return own.length === 0 ? scopes : [...scopes, ...own];
+}
+
+function addScope(
+  scopes: LimitScope[],
+  kind: HolderRecord['kind'],
+  id: string,
+  limits: Limits | undefined,
+): void {
+  if (limits !== undefined && isLimited(limits)) scopes.push({ kind, id, label: id, limits });
 }
 
 /**
@@ -144,7 +209,7 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
       : [
           {
             kind: 'model_per_key' as const,
-            id: `${key.keyId}:${entry}`,
+            id: pairId(key.keyId, entry ?? ''),
             label: `${key.alias ?? key.keyId}:${entry}`,
             limits: own,
           },

@@ -60,7 +60,9 @@ const guarded: ReadonlySet<string> = new Set([
   'n',
   'best_of',
   'user',
+  'safety_identifier',
   'metadata',
+  'litellm_metadata',
   'tags',
   'store',
   'background',
@@ -137,9 +139,11 @@ export function readCall(
   const strip = ownMembers(scan);
   const stream = readStream(get('stream'), match, query);
   const metadata = get('metadata');
+  const ownMetadata = get('litellm_metadata');
   const metadataTags = tagsIn(metadata);
   // OpenAI's metadata holds text only; a list of tags in it is LiteLLM's and would be refused upstream.
   if (metadataTags.length > 0) strip.push('metadata');
+  if (ownMetadata !== undefined) metadataTags.push(...tagsIn(ownMetadata));
   return {
     requestId,
     startedAt,
@@ -159,8 +163,7 @@ export function readCall(
       (most, name) => Math.max(most, readCount(name, get(name)) ?? 1),
       1,
     ),
-    customerId:
-      headerText(headers[options.userHeader ?? 'x-litellm-end-user-id']) ?? textOrNone(get('user')),
+    customerId: readCustomer(headers, options.userHeader, get, ownMetadata, metadata),
     tags: readTags(get('tags'), metadataTags, headers, options.tagHeaders),
     sessionKey: sessionKeyOf(headers, textOrNone(get('prompt_cache_key'))),
     extras:
@@ -201,6 +204,25 @@ function ownMembers(scan: Scan): string[] {
     if (litellmMembers.has(name)) own.push(name);
   }
   return own;
+}
+
+/** The end user, in LiteLLM's order of precedence. */
+function readCustomer(
+  headers: IncomingMessage['headers'],
+  userHeader: string | undefined,
+  get: (name: string) => unknown,
+  ownMetadata: unknown,
+  metadata: unknown,
+): string | undefined {
+  return (
+    headerText(headers['x-litellm-end-user-id']) ??
+    headerText(headers['x-litellm-customer-id']) ??
+    (userHeader === undefined ? undefined : headerText(headers[userHeader])) ??
+    textOrNone(get('user')) ??
+    textOrNone(memberOf(ownMetadata, 'user')) ??
+    textOrNone(memberOf(metadata, 'user_id')) ??
+    textOrNone(get('safety_identifier'))
+  );
 }
 
 const noTags: readonly string[] = [];
@@ -348,15 +370,14 @@ function readCount(name: string, value: unknown): number | undefined {
   });
 }
 
+function memberOf(holder: unknown, name: string): unknown {
+  if (typeof holder !== 'object' || holder === null) return undefined;
+  return (holder as { readonly [name: string]: unknown })[name];
+}
+
 function tagsIn(holder: unknown): string[] {
-  if (
-    typeof holder !== 'object' ||
-    holder === null ||
-    !('tags' in holder) ||
-    !Array.isArray(holder.tags)
-  )
-    return [];
-  return holder.tags.filter((tag) => typeof tag === 'string');
+  const tags = memberOf(holder, 'tags');
+  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
 }
 
 function textOrNone(value: unknown): string | undefined {

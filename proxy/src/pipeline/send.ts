@@ -284,11 +284,12 @@ class Delivery {
   }
 
   #filterAt(model: ResolvedModel, now: number) {
-    const { key, snapshot, tags } = this.#grant;
+    const { key, customer, snapshot, tags } = this.#grant;
     const credential =
       key.credential === undefined ? undefined : snapshot.credential(key.credential);
     return filterDeployments(this.#gateway.deployments.serving(model), {
       key,
+      customer,
       router: snapshot.records.router,
       credentialOrigins: key.credential === undefined ? undefined : (credential?.origins ?? []),
       homes: this.#stateful?.homes,
@@ -447,10 +448,11 @@ class Delivery {
     reason: FallbackReason,
     visited: ReadonlySet<string>,
   ): readonly string[] {
-    const { call, snapshot, key } = this.#grant;
+    const { call, snapshot, key, customer } = this.#grant;
     const asked = call.extras.fallbacks.filter((name) => {
       const fallback = snapshot.models.resolve(name, key);
-      return fallback !== undefined && mayUse(key, fallback);
+      if (fallback === undefined || !mayUse(key, fallback)) return false;
+      return customer === undefined || mayUse(customer, fallback);
     });
     return asked.length > 0
       ? asked

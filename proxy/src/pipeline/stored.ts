@@ -5,7 +5,7 @@ import type { DeploymentState } from '../routing/deployments.ts';
 import { availableAt } from '../routing/health.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Caller } from './authenticate.ts';
-import { scopesOf, type Grant } from './authorize.ts';
+import { customerOf, scopesOf, withHolders, type Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
 import type { StatefulBody } from './state.ts';
@@ -13,7 +13,7 @@ import type { StatefulBody } from './state.ts';
 /**
  * Decides whether a key may reach a stored object, and by which deployment: any of the resource that its id names will do.
  *
- * @throws GatewayError 404 for an id that was not made by this gateway, for another owner's, and for a resource that is gone
+ * @throws GatewayError 403 for a blocked customer, 404 for an id that was not made by this gateway, for another owner's, and for a resource that is gone
  */
 export function authorizeStored(
   call: Call,
@@ -33,6 +33,7 @@ export function authorizeStored(
     });
   }
   const { record } = door;
+  const customer = customerOf(call, snapshot);
   const grant: Grant = {
     call: {
       ...call,
@@ -40,6 +41,7 @@ export function authorizeStored(
       query: untagged(call.query, gateway.tagger, key.ownerId),
     },
     key,
+    customer,
     snapshot,
     model: {
       group: record.model,
@@ -50,7 +52,7 @@ export function authorizeStored(
       providerNames: [],
     },
     asked: record.model,
-    scopes: scopesOf(key, record.model, snapshot),
+    scopes: withHolders(scopesOf(key, record.model, snapshot), call, customer, key.tags, snapshot),
     tags: key.tags,
   };
   return {

@@ -1,4 +1,4 @@
-import type { KeyRecord, RouterRecord } from '@aigateway/contract/records';
+import type { HolderRecord, KeyRecord, RouterRecord } from '@aigateway/contract/records';
 import type { DeploymentState } from './deployments.ts';
 
 /** The rule that left no deployment. */
@@ -14,6 +14,8 @@ export type FilterReason =
 
 export type FilterRequest = {
   key: Pick<KeyRecord, 'regions'>;
+  /** The customer that the request names, where there are rules for it. */
+  customer?: Pick<HolderRecord, 'regions'> | undefined;
   router: Pick<RouterRecord, 'tagFiltering' | 'tagMatchAny' | 'preCallChecks'>;
   /** Origins of the key's own credential; absent = the deployments' credentials are used. */
   credentialOrigins?: readonly string[] | undefined;
@@ -55,7 +57,16 @@ const rules: readonly Rule[] = [
     () => true,
     ({ record }) => record.blocked !== true,
   ),
-  each('region', ({ key }) => key.regions.length > 0, isInRegion),
+  each(
+    'region',
+    ({ key }) => key.regions.length > 0,
+    (state, { key }) => isInRegion(state, key.regions),
+  ),
+  each(
+    'region',
+    ({ customer }) => customer !== undefined && customer.regions.length > 0,
+    (state, { customer }) => isInRegion(state, customer?.regions ?? []),
+  ),
   each(
     'credential',
     ({ credentialOrigins }) => credentialOrigins !== undefined,
@@ -112,12 +123,12 @@ function each(
   };
 }
 
-/** A key's regions name data zones or single regions; a deployment whose place is unknown is in none of them. */
-function isInRegion({ record }: DeploymentState, { key }: FilterRequest): boolean {
+/** Regions name data zones or single regions; a deployment whose place is unknown is in none of them. */
+function isInRegion({ record }: DeploymentState, regions: readonly string[]): boolean {
   const region = record.region ?? record.resource.region;
   return (
-    (region !== undefined && key.regions.includes(region)) ||
-    (record.residency !== undefined && key.regions.includes(record.residency))
+    (region !== undefined && regions.includes(region)) ||
+    (record.residency !== undefined && regions.includes(record.residency))
   );
 }
 

@@ -1,5 +1,10 @@
-import { schemaVersion, type KeyRecord, type Records } from '@aigateway/contract/records';
-import { createSharing, withSharedPolicy } from '@aigateway/contract/sharing';
+import {
+  schemaVersion,
+  type HolderRecord,
+  type KeyRecord,
+  type Records,
+} from '@aigateway/contract/records';
+import { createSharing, withSharedLimits, withSharedPolicy } from '@aigateway/contract/sharing';
 import {
   SnapshotDigest,
   type RecordKind,
@@ -22,7 +27,7 @@ export type RefusalReason = 'forged' | 'omitted' | 'older' | 'unreadable';
 export class SnapshotRefusedError extends Error {
   override readonly name = 'SnapshotRefusedError';
   readonly reason: RefusalReason;
-  /** `head`, `catalogue`, or `key` and its id. */
+  /** `head`, `catalogue`, or `key` or `holder` and its id. */
   readonly subject: string;
 
   constructor(reason: RefusalReason, subject: string) {
@@ -50,7 +55,7 @@ export type ChangedRecord = ReadRecord & {
 /** A whole snapshot that its head vouches for. */
 export type CompleteSnapshot = { readonly records: Records; readonly state: SnapshotState };
 
-type Known = { readonly revision: number; readonly key: KeyRecord };
+type Known<Value> = { readonly revision: number; readonly value: Value };
 
 /** @throws {SnapshotRefusedError} */
 export function openHead(signer: SnapshotSigner, sealed: string): SnapshotHead {
@@ -61,15 +66,19 @@ export function openHead(signer: SnapshotSigner, sealed: string): SnapshotHead {
 }
 
 /** What a signed record says. @throws {SnapshotRefusedError} */
-export function openRecord<Value>(
+export function openRecord<Value = unknown>(
   signer: SnapshotSigner,
   { kind, id, text }: ReadRecord & { readonly text: string },
 ): { readonly revision: number; readonly value: Value } {
-  const subject = id === '' ? kind : `${kind} ${id}`;
+  const subject = subjectOf(kind, id);
   const record = signer.verify(kind, id, text);
   if (record === undefined) throw new SnapshotRefusedError('forged', subject);
   if (!isReadable(record)) throw new SnapshotRefusedError('unreadable', subject);
   return { revision: record.revision, value: JSON.parse(record.body) as Value };
+}
+
+function subjectOf(kind: RecordKind, id: string): string {
+  return id === '' ? kind : `${kind} ${id.replace('\0', '')}`;
 }
 
 function isReadable({ schemaVersion: version }: { readonly schemaVersion: number }): boolean {
@@ -80,7 +89,8 @@ function isReadable({ schemaVersion: version }: { readonly schemaVersion: number
 export class SnapshotAssembly {
   readonly #signer: SnapshotSigner;
   readonly #share = createSharing();
-  readonly #keys = new Map<string, Known>();
+  readonly #keys = new Map<string, Known<KeyRecord>>();
+  readonly #holders = new Map<string, Known<HolderRecord>>();
   #catalogue: { readonly revision: number; readonly value: Catalogue } | undefined;
 
   constructor(signer: SnapshotSigner) {
@@ -95,11 +105,16 @@ export class SnapshotAssembly {
       return;
     }
     if (text === undefined) {
-      this.#keys.delete(id);
+      (kind === 'key' ? this.#keys : this.#holders).delete(id);
+      return;
+    }
+    if (kind === 'holder') {
+      const { revision, value } = openRecord<HolderRecord>(this.#signer, { kind, id, text });
+      this.#holders.set(id, { revision, value: withSharedLimits(value, this.#share) });
       return;
     }
     const { revision, value } = openRecord<KeyRecord>(this.#signer, { kind, id, text });
-    this.#keys.set(id, { revision, key: withSharedPolicy(value, this.#share) });
+    this.#keys.set(id, { revision, value: withSharedPolicy(value, this.#share) });
   }
 
   /**
@@ -108,19 +123,25 @@ export class SnapshotAssembly {
    * @throws {SnapshotRefusedError}
    */
   complete(head: SnapshotHead): CompleteSnapshot {
-    if (this.#catalogue === undefined || this.#keys.size !== head.count) {
+    const count = this.#keys.size + this.#holders.size;
+    if (this.#catalogue === undefined || count !== head.count) {
       throw new SnapshotRefusedError('omitted', 'snapshot');
     }
     const digest = SnapshotDigest.create(head.digestKey);
     digest.toggle('catalogue', '', this.#catalogue.revision);
     const keys: KeyRecord[] = [];
-    for (const [id, { revision, key }] of this.#keys) {
+    for (const [id, { revision, value }] of this.#keys) {
       digest.toggle('key', id, revision);
-      keys.push(key);
+      keys.push(value);
+    }
+    const holders: HolderRecord[] = [];
+    for (const [id, { revision, value }] of this.#holders) {
+      digest.toggle('holder', id, revision);
+      holders.push(value);
     }
     if (digest.toString() !== head.digest) throw new SnapshotRefusedError('omitted', 'snapshot');
     return {
-      records: { schemaVersion, revision: head.revision, keys, ...this.#catalogue.value },
+      records: { schemaVersion, revision: head.revision, keys, holders, ...this.#catalogue.value },
       state: new SnapshotState(this.#signer, head, digest),
     };
   }
@@ -159,7 +180,7 @@ export class SnapshotState {
       // Whoever lies about what was before gets another digest.
       if (before !== 0) digest.toggle(kind, id, before);
       if (text !== undefined) digest.toggle(kind, id, changedAt);
-      if (kind === 'key') count += (text === undefined ? 0 : 1) - (before === 0 ? 0 : 1);
+      if (kind !== 'catalogue') count += (text === undefined ? 0 : 1) - (before === 0 ? 0 : 1);
       changes.push(this.#change(record));
     }
     if (count !== head.count || digest.toString() !== head.digest) {
@@ -179,13 +200,19 @@ export class SnapshotState {
 
   #change({ kind, id, text, changedAt: revision }: ChangedRecord): SnapshotChange {
     if (kind === 'key' && text === undefined) return { kind, revision, keyId: id, key: undefined };
+    if (kind === 'holder' && text === undefined)
+      return { kind, revision, name: id, holder: undefined };
     if (text === undefined) throw new SnapshotRefusedError('omitted', kind);
-    const record = openRecord<KeyRecord | Catalogue>(this.#signer, { kind, id, text });
-    if (record.revision !== revision) {
-      throw new SnapshotRefusedError('older', id === '' ? kind : `${kind} ${id}`);
+    const record = openRecord(this.#signer, { kind, id, text });
+    if (record.revision !== revision) throw new SnapshotRefusedError('older', subjectOf(kind, id));
+    const { value } = record;
+    switch (kind) {
+      case 'key':
+        return { kind, revision, keyId: id, key: value as KeyRecord };
+      case 'holder':
+        return { kind, revision, name: id, holder: value as HolderRecord };
+      case 'catalogue':
+        return { kind, revision, catalogue: value as Catalogue };
     }
-    return kind === 'key'
-      ? { kind, revision, keyId: id, key: record.value as KeyRecord }
-      : { kind, revision, catalogue: record.value as Catalogue };
   }
 }

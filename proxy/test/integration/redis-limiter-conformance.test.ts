@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { describeLimiter } from '../../src/admission/limiter-conformance.ts';
+import { describeLimiter } from '../conformance/limiter-conformance.ts';
 import type { Clock, Limiter } from '../../src/ports.ts';
 import { createRedisLimiter, type RedisLimiter } from '../../src/stores/redis/limiter.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';

@@ -1,7 +1,7 @@
 import type { LimitScope, Limits } from '@aigateway/contract/limits';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ManualClock } from '../../src/admission/limiter-conformance.ts';
+import { ManualClock } from '../conformance/limiter-conformance.ts';
 import type { LimitRequest, Refusal, Reservation } from '../../src/ports.ts';
 import {
   connectRedis,

@@ -156,6 +156,7 @@ function parseLine(text: string): Line | undefined {
   if (!Array.isArray(fields)) return undefined;
   const [kind, id, value] = fields as unknown[];
   if (kind === 'head' && typeof id === 'string') return { sealed: id };
-  if ((kind !== 'key' && kind !== 'catalogue') || typeof id !== 'string') return undefined;
+  const isRecord = kind === 'key' || kind === 'holder' || kind === 'catalogue';
+  if (!isRecord || typeof id !== 'string') return undefined;
   return { kind, id, text: typeof value === 'string' ? value : undefined };
 }

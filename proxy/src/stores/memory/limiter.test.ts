@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
-import { describeLimiter, ManualClock } from '../../admission/limiter-conformance.ts';
+import { describeLimiter, ManualClock } from '../../../test/conformance/limiter-conformance.ts';
 import { createMemoryLimiter } from './limiter.ts';
 
 describeLimiter('memory limiter', {
@@ -91,15 +91,32 @@ describe('memory limiter', () => {
     expect(limiter.reserve(call)).toMatchObject({ retryAfterMs: 9.5 * 3_600_000 });
   });
 
-  it('forgets a holder when told to, and its calls in flight do no harm later', () => {
+  it('counts from what the spend was set to, and calls in flight do no harm later', () => {
     const limiter = createMemoryLimiter({ clock: new ManualClock(noon) });
     const key = scope('api_key', 'k', { parallelRequests: 1, budgets: [{ maxNanoUsd: 5 }] });
     const call = { scopes: [key], tokens: 0, costNanoUsd: 5 };
     const first = limiter.reserve(call);
-    limiter.forget('api_key', 'k');
-    expect(limiter.reserve(call)).not.toHaveProperty('refused');
+    limiter.setSpend('api_key', 'k', 0);
+    expect(limiter.reserve(call)).toMatchObject({ limitType: 'max_parallel_requests' });
     if ('settle' in first) first.settle({ tokens: 0, costNanoUsd: 0 });
-    expect(limiter.reserve(call)).toHaveProperty('refused');
+    expect(limiter.reserve(call)).not.toHaveProperty('refused');
+    expect(limiter.snapshot()[0]?.budgets).toEqual([{ usedNanoUsd: 5 }]);
+  });
+
+  it('sets the spend of every window that it lies in, whether it was counted by then or not', () => {
+    const clock = new ManualClock(noon);
+    const limiter = createMemoryLimiter({ clock });
+    const budgets = [{ maxNanoUsd: 10 }, { maxNanoUsd: 10, window: '1d' }];
+    const call = { scopes: [scope('api_key', 'k', { budgets })], tokens: 0, costNanoUsd: 3 };
+    limiter.setSpend('api_key', 'k', 8);
+    expect(limiter.reserve(call)).toMatchObject({ refused: true, remaining: 2 });
+    limiter.setSpend('api_key', 'k', 7);
+    expect(limiter.reserve(call)).not.toHaveProperty('refused');
+    limiter.setSpend('api_key', 'k', 0);
+    clock.advance(86_400_000);
+    limiter.reserve(call);
+    const used = limiter.snapshot()[0]?.budgets.map(({ usedNanoUsd }) => usedNanoUsd);
+    expect(used).toEqual([3, 3]);
   });
 
   it('does not hand out a minute twice when the clock steps back a little', () => {

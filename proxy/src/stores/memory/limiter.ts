@@ -76,8 +76,8 @@ export interface MemoryLimiter extends Limiter {
   snapshot(): ScopeStanding[];
   /** Adds earlier spend to a budget's current window, so that a restart does not hand out the budget anew. */
   seed(spend: EarlierSpend): void;
-  /** Starts a holder's counts anew, as when it was deleted or its spend was reset. Its calls in flight no longer count. */
-  forget(kind: ScopeKind, id: string): void;
+  /** Sets what a holder has spent, of each of its budgets. Calls in flight no longer count towards it; what they take beyond their estimate does. */
+  setSpend(kind: ScopeKind, id: string, nanoUsd: number): void;
 }
 
 /** A clock that steps back by less is taken to stand still; by more, it was wrong before and is followed. */
@@ -89,9 +89,16 @@ class BudgetCounter {
   startMs = Number.NEGATIVE_INFINITY;
   endMs = Number.POSITIVE_INFINITY;
   used = 0;
+  /** Rises when the spend begins anew: what was taken before is not given back. */
+  epoch = 0;
 
   constructor(window: string | undefined) {
     this.window = window;
+  }
+
+  begin(used: number): void {
+    this.used = used;
+    this.epoch += 1;
   }
 }
 
@@ -102,6 +109,8 @@ class ScopeState {
   tokens = 0;
   inFlight = 0;
   readonly budgets: BudgetCounter[] = [];
+  /** What the spend was set to last, and when: for windows that were not counted by then. */
+  spentAt: { readonly nowMs: number; readonly nanoUsd: number } | undefined;
 
   constructor(minute: number) {
     this.minute = minute;
@@ -117,6 +126,7 @@ class ScopeState {
 
   isIdle(nowMs: number, minute: number): boolean {
     if (this.inFlight > 0 || this.minute === minute) return false;
+    if (this.spentAt !== undefined && this.spentAt.nanoUsd > 0) return false;
     return this.budgets.every((budget) => budget.used === 0 || budget.endMs <= nowMs);
   }
 }
@@ -247,8 +257,15 @@ class InProcessLimiter implements MemoryLimiter {
     if (!isOver) counter.used += spend.usedNanoUsd;
   }
 
-  forget(kind: ScopeKind, id: string): void {
-    this.#kinds.get(kind)?.delete(id);
+  setSpend(kind: ScopeKind, id: string, nanoUsd: number): void {
+    if (!isAmount(nanoUsd)) throw new RangeError('spend is a finite number, zero or more');
+    const nowMs = this.nowMs();
+    const state = this.#stateOf({ kind, id }, nowMs, Math.floor(nowMs / minuteMs));
+    state.spentAt = { nowMs, nanoUsd };
+    for (const counter of state.budgets) {
+      this.enter(counter, nowMs);
+      counter.begin(nanoUsd);
+    }
   }
 
   nowMs(): number {
@@ -265,7 +282,7 @@ class InProcessLimiter implements MemoryLimiter {
     const bounds = budgetWindow(nowMs, window, timezone, budgetResetTime);
     counter.startMs = bounds.startMs;
     counter.endMs = bounds.endMs;
-    counter.used = 0;
+    counter.begin(0);
   }
 
   #budgetOf(state: ScopeState, window: string | undefined, nowMs: number): BudgetCounter {
@@ -275,6 +292,9 @@ class InProcessLimiter implements MemoryLimiter {
       // Not within these bounds, so that entering sets them.
       if (window !== undefined) counter.endMs = Number.NEGATIVE_INFINITY;
       state.budgets.push(counter);
+      this.enter(counter, nowMs);
+      const { spentAt } = state;
+      if (spentAt !== undefined && spentAt.nowMs >= counter.startMs) counter.used = spentAt.nanoUsd;
     }
     this.enter(counter, nowMs);
     return counter;
@@ -314,7 +334,7 @@ class HeldReservation implements Reservation {
   readonly #tokens: number;
   readonly #costNanoUsd: number;
   readonly #states: ScopeState[] = [];
-  #budgets: { counter: BudgetCounter; startMs: number }[] | undefined;
+  #budgets: { counter: BudgetCounter; epoch: number }[] | undefined;
   #requestLimit = 0;
   #requestsLeft = Number.POSITIVE_INFINITY;
   #tokenLimit = 0;
@@ -355,7 +375,7 @@ class HeldReservation implements Reservation {
   holdBudget(counter: BudgetCounter): void {
     this.#budgets ??= [];
     if (this.#budgets.some((held) => held.counter === counter)) return;
-    this.#budgets.push({ counter, startMs: counter.startMs });
+    this.#budgets.push({ counter, epoch: counter.epoch });
   }
 
   limitRequests(limit: number, left: number): void {
@@ -395,9 +415,9 @@ class HeldReservation implements Reservation {
       if (moreTokens > 0 || state.minute === this.#minute) state.tokens += moreTokens;
     }
     if (this.#budgets === undefined) return;
-    for (const { counter, startMs } of this.#budgets) {
+    for (const { counter, epoch } of this.#budgets) {
       if (moreNanoUsd > 0) this.#limiter.enter(counter, nowMs);
-      if (moreNanoUsd > 0 || counter.startMs === startMs) counter.used += moreNanoUsd;
+      if (moreNanoUsd > 0 || counter.epoch === epoch) counter.used += moreNanoUsd;
     }
   }
 }

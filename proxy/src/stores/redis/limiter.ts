@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { limitKey, liveProxiesKey } from '@aigateway/contract/channels';
+import { limitKey, liveProxiesKey, spendSetsKey } from '@aigateway/contract/channels';
 import {
   isLimited,
   parallelRetryMs,
@@ -105,6 +105,7 @@ type Scripts = {
 
 class LeasingLimiter implements RedisLimiter, LeaseHost {
   readonly #redis: Scripts;
+  readonly #sets: Pick<Redis, 'zrangebyscore'>;
   readonly #isCluster: boolean;
   readonly #options: RedisLimiterOptions;
   readonly #clock: Clock;
@@ -117,6 +118,8 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
   #timer: NodeJS.Timeout | undefined;
   #tending: Promise<void> | undefined;
   #heartbeatAtMs = Number.NEGATIVE_INFINITY;
+  /** Time of Redis up to which spend that was set is known; undefined before the first beat. */
+  #setsSeenMs: number | undefined;
   #live: number;
   #roundTrips = 0;
   #sequence = 0;
@@ -135,6 +138,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
     redis.defineCommand('aigatewayRefund', { lua: refundScript });
     redis.defineCommand('aigatewayHeartbeat', { lua: heartbeatScript });
     this.#redis = redis as unknown as Scripts;
+    this.#sets = redis;
     this.#isCluster = redis.isCluster;
     this.#options = options;
     this.#clock = options.clock ?? {
@@ -389,7 +393,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
   async #beat(nowMs: number): Promise<void> {
     const clock = this.#options.timeOf === 'clock' ? this.#clock.now() : '';
     try {
-      const [, runId, live] = await this.#call(() =>
+      const [beatMs, runId, live] = await this.#call(() =>
         this.#redis.aigatewayHeartbeat(1, liveProxiesKey, this.#proxyId, clock, proxyLifeMs),
       );
       this.#heartbeatAtMs = nowMs;
@@ -398,8 +402,26 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       // The others are still coming back: until they have, there are as many as there were.
       const least = this.#isApart(this.nowMs()) ? this.#live : (this.#options.replicas ?? 1);
       this.#live = Math.max(least, Number(live));
+      await this.#followSets(Number(beatMs));
     } catch {
       // The call has noted that Redis is away; the next beat looks again.
+    }
+  }
+
+  /** Lets go of what was leased of budgets whose spend was set since it was looked at last. */
+  async #followSets(nowMs: number): Promise<void> {
+    const since = this.#setsSeenMs;
+    this.#setsSeenMs = nowMs;
+    if (since === undefined) return;
+    this.#roundTrips += 1;
+    const names = await inTime(
+      this.#sets.zrangebyscore(spendSetsKey, since, '+inf'),
+      this.#answerMs,
+    );
+    for (const name of names) {
+      const at = name.indexOf(':');
+      const lease = this.#kinds.get(name.slice(0, at) as ScopeKind)?.get(name.slice(at + 1));
+      if (lease !== undefined) await lease.refresh();
     }
   }
 

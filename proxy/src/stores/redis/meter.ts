@@ -15,6 +15,8 @@ export type MeterAnswer = {
   base: number;
   others: number;
   singly: boolean;
+  /** When the spend was set last within the window; 0 = never. */
+  setAtMs: number;
 };
 
 /** What a request takes of a holder's counters. */
@@ -52,6 +54,8 @@ export class Meter {
   /** Window that everything below belongs to, in time of Redis. Over from the start. */
   startMs = 0;
   endMs = 0;
+  /** When the spend of the window was set last, as far as is known here: what was spent before it does not count. */
+  setAtMs = 0;
   /** This proxy's part of the window, as Redis has confirmed it. */
   lease = 0;
   /** More than the lease when more was used than granted: that is charged with the next call of Redis. */
@@ -175,14 +179,19 @@ export class Meter {
     return isWanted && this.lease > this.spent && !this.frozen && this.isOpen(nowMs);
   }
 
-  /** @returns the start of the window that it was taken from, for {@link putBack} */
+  /** When what is counted began: with the window, or when the spend was set. */
+  get beganMs(): number {
+    return Math.max(this.startMs, this.setAtMs);
+  }
+
+  /** @returns when what it was taken from began, for {@link putBack} */
   spend(amount: number, nowMs: number): number {
     this.#roll(nowMs);
     this.#recent += amount;
     this.usedAtMs = nowMs;
     if (amount > 0 && this.kind !== 'r' && this.kind !== 'g') this.unit = amount;
     this.charge(amount, nowMs);
-    return this.startMs;
+    return this.beganMs;
   }
 
   /** Takes an amount, whether there is room for it or not. */
@@ -192,8 +201,8 @@ export class Meter {
   }
 
   /** What is left over goes back to the window it was taken from, or is lost with it. */
-  putBack(amount: number, startMs: number): void {
-    if (startMs === this.startMs) this.spent = Math.max(0, this.spent - amount);
+  putBack(amount: number, beganMs: number): void {
+    if (beganMs === this.beganMs) this.spent = Math.max(0, this.spent - amount);
   }
 
   /** Begins the window of this instant when the one before is over. Redis may yet say that it is not. */
@@ -206,6 +215,7 @@ export class Meter {
     this.spent = 0;
     this.others = 0;
     this.sequence = 0;
+    this.setAtMs = 0;
   }
 
   /** Names another window as the present one, which Redis will find acceptable. */
@@ -219,13 +229,17 @@ export class Meter {
   /**
    * Takes in what Redis answered. What was spent while it was asked is in `spent` already.
    *
-   * @param asked - under which limit, and which lease was named
+   * @param asked - under which limit, which lease was named, and what was spent by then
    * @param atMs - when Redis answered
    * @param nowMs - when the answer came
    */
   update(
     answer: MeterAnswer,
-    asked: { readonly limit: number | undefined; readonly base: number },
+    asked: {
+      readonly limit: number | undefined;
+      readonly base: number;
+      readonly spent: number;
+    },
     { sequence, atMs, nowMs }: { sequence: number; atMs: number; nowMs: number },
   ): void {
     this.frozen = false;
@@ -234,7 +248,10 @@ export class Meter {
       if (this.startMs > answer.startMs && answer.endMs <= nowMs) return;
       // A window that is over takes its spend along; one that Redis has under another beginning does not.
       this.spent = this.endMs > atMs ? this.spent + answer.base - asked.base : answer.base;
+    } else if (answer.setAtMs !== this.setAtMs) {
+      this.spent = answer.base + Math.max(0, this.spent - asked.spent);
     }
+    this.setAtMs = answer.setAtMs;
     this.startMs = answer.startMs;
     this.endMs = answer.endMs;
     this.lease = answer.lease;

@@ -1,4 +1,4 @@
-import { limitKey } from '@aigateway/contract/channels';
+import { limitKey, limitSpendKey } from '@aigateway/contract/channels';
 import { budgetWindow } from '@aigateway/contract/duration';
 import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
 import type { Refusal } from '../../ports.ts';
@@ -59,6 +59,7 @@ type Asked = {
   readonly meter: Meter;
   readonly limit: number | undefined;
   readonly base: number;
+  readonly spent: number;
   readonly isKnown: boolean;
 };
 
@@ -93,6 +94,7 @@ export class ScopeLease {
   /** Among those that are looked after. */
   isTended = false;
   readonly #host: LeaseHost;
+  readonly #spendKey: string;
   readonly #waiters: Waiter[] = [];
   #asking: Promise<void> | undefined;
   #sequence = 0;
@@ -101,6 +103,7 @@ export class ScopeLease {
     this.#host = host;
     this.kind = kind;
     this.id = id;
+    this.#spendKey = limitSpendKey(kind, id);
   }
 
   /** Tells whether all that is needed is leased and spare. */
@@ -194,6 +197,13 @@ export class ScopeLease {
     await this.#asking;
   }
 
+  /** Learns from Redis what has become of the counters, in a call that begins from now on. */
+  async refresh(): Promise<void> {
+    await this.#asking;
+    this.#ask();
+    await this.#asking;
+  }
+
   /** Gives back all that is spare. */
   async release(): Promise<void> {
     await this.#asking;
@@ -271,7 +281,7 @@ export class ScopeLease {
     this.#sequence = host.nextSequence();
     for (const { window } of head?.scope.limits.budgets ?? []) this.budget(window);
 
-    const keys: string[] = [];
+    const keys = [this.#spendKey];
     const counters: (string | number)[] = [];
     for (const meter of this.meters) {
       const limit = head === undefined ? meter.limit : meter.limitIn(head.scope.limits);
@@ -288,7 +298,14 @@ export class ScopeLease {
       keys.push(limitKey(this.kind, this.id, meter.counter));
       counters.push(meter.kind, limit ?? '', meter.startMs, meter.endMs, base);
       counters.push(need, also, base - meter.spent, recent, Math.max(need, meter.unit));
-      asked.push({ meter, limit, base, isKnown: meter.sequence > 0 && meter.lease > 0 });
+      counters.push(meter.setAtMs);
+      asked.push({
+        meter,
+        limit,
+        base,
+        spent: meter.spent,
+        isKnown: meter.sequence > 0 && meter.lease > 0,
+      });
       meter.frozen = base < meter.lease;
     }
     return host.run(keys, this.#sequence, head !== undefined, counters);
@@ -306,12 +323,14 @@ export class ScopeLease {
     asked.forEach((one, index) => {
       const { meter, isKnown } = one;
       const at = answerHead + index * answerPerCounter;
+      const numbers = answer.slice(at, at + answerPerCounter).map(Number);
       const [startMs = 0, endMs = 0, lease = 0, base = 0, others = 0, singly = 1, known = 0] =
-        answer.slice(at, at + answerPerCounter).map(Number);
+        numbers;
+      const setAtMs = numbers[7] ?? 0;
       if (meter.kind !== 'g' && isKnown && startMs === meter.startMs && known === 0) {
         hasForgotten = true;
       }
-      const figures = { startMs, endMs, lease, base, others, singly: singly === 1 };
+      const figures = { startMs, endMs, lease, base, others, singly: singly === 1, setAtMs };
       meter.update(figures, one, call);
     });
     return this.#host.trusts(this, String(runId), hasForgotten);

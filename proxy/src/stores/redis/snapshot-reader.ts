@@ -7,6 +7,7 @@ import {
 } from '@aigateway/contract/channels';
 import { redisScript } from '@aigateway/contract/script';
 import type { RecordKind, SnapshotHead, SnapshotSigner } from '@aigateway/contract/signing';
+import { singleKind } from '@aigateway/contract/snapshot';
 import type { Cluster, Redis } from 'ioredis';
 import {
   openHead,
@@ -47,7 +48,7 @@ for _, entry in ipairs(entries) do
     result[place] = revision
   else
     local text
-    if kind == 'key' then text = redis.call('HGET', KEYS[3], id) else text = redis.call('GET', KEYS[4]) end
+    if kind == 'catalogue' then text = redis.call('GET', KEYS[4]) else text = redis.call('HGET', KEYS[3], id) end
     result[#result + 1] = kind
     result[#result + 1] = id
     result[#result + 1] = entry[2][6]
@@ -169,7 +170,8 @@ export class SnapshotReader {
       const [next, fields] = await this.#redis.hscan(keys, cursor, 'COUNT', scanCount);
       const records: ReadRecord[] = [];
       for (let at = 0; at < fields.length; at += 2) {
-        records.push({ kind: 'key', id: fields[at] ?? '', text: fields[at + 1] ?? '' });
+        const id = fields[at] ?? '';
+        records.push({ kind: singleKind(id), id, text: fields[at + 1] ?? '' });
       }
       await take(records);
       cursor = next;

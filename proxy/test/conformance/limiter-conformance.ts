@@ -2,7 +2,7 @@ import { budgetWindow } from '@aigateway/contract/duration';
 import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Clock, Limiter, Refusal, Reservation } from '../ports.ts';
+import type { Clock, Limiter, Refusal, Reservation } from '../../src/ports.ts';
 
 /** Noon of a Saturday, UTC: the start of a minute, twelve hours before the day's end, nine days before the month's. */
 const noon = Date.UTC(2026, 10, 21, 12);
