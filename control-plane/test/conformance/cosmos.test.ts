@@ -106,11 +106,12 @@ describe('Cosmos DB', () => {
           deploymentId: 'deployment',
         }),
       }));
-      // Mark, day and batch; a read and a write for each id, for the parts of the model and the deployment, and for the overviews.
+      // Mark, day and batch; a read and a write for each id (also those of a key with a model, and of all), for the parts of the model and
+      // the deployment, and for the overviews.
       const counts = await asked(ledger.append('producer', events));
       expect(counts.query ?? 0).toBe(0);
-      expect(counts.create).toBeLessThanOrEqual(3 + 8 + 2 * 4 + 3 + 4);
-      expect(counts.read).toBeLessThanOrEqual(3 + 8 + 2 * 4 + 3 + 4);
+      expect(counts.create).toBeLessThanOrEqual(3 + 14 + 2 * 4 + 3 + 6);
+      expect(counts.read).toBeLessThanOrEqual(3 + 14 + 2 * 4 + 3 + 6);
       expect(await asked(ledger.append('producer', events))).toEqual({ read: 1 });
       const range = { fromDay: '2026-11-01', toDay: '2026-11-30' };
       for (const report of [
