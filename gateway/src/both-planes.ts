@@ -32,7 +32,7 @@ export async function startBothPlanes(
   const registry = createRegistry();
   const accessLog = new AccessLog();
   const calls = new ManagementCalls(registry, accessLog);
-  const plane = await startPlane({ ...input, bus, sealer, limiter, calls, logins });
+  const plane = await startPlane({ ...input, bus, sealer, limiter, calls, logins, registry });
   const { ledger } = plane.store;
   if (limiter !== undefined) {
     // Before the first request: what an earlier process spent is spent.

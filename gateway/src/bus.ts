@@ -8,6 +8,7 @@ import type { Ledger } from '@aigateway/control-plane/store/ledger';
 import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
 import { setSharedSpend } from '@aigateway/control-plane/spend/shared-counters';
 import { createUsageConsumer } from '@aigateway/control-plane/usage/consumer';
+import type { UsageIntake } from '@aigateway/proxy/telemetry/readings';
 import type { RoleInput } from './roles.ts';
 import type { Calendar, SharedRedis } from './shared-redis.ts';
 
@@ -21,7 +22,11 @@ export type Bus = {
   /** Sets what a holder has spent, for all proxies that count together. */
   setSpend(kind: ScopeKind, id: string, nanoUsd: number): Promise<void>;
   /** Brings the usage of proxies in other processes to a ledger, until it is closed. */
-  consumeUsage(ledger: Ledger): { close(): Promise<void> };
+  consumeUsage(ledger: Ledger): {
+    /** Undefined where nothing waits anywhere: usage goes straight to the ledger. */
+    readonly standing: (() => UsageIntake) | undefined;
+    close(): Promise<void>;
+  };
   /**
    * Tells the counters of budgets, where several processes share them, what was spent, until it is closed.
    *
@@ -38,7 +43,7 @@ export function createLocalBus(): Bus {
     createSource: () => bus.createSource(),
     outgoing: (catalogue) => catalogue,
     setSpend: () => Promise.resolve(),
-    consumeUsage: () => ({ close: () => Promise.resolve() }),
+    consumeUsage: () => ({ standing: undefined, close: () => Promise.resolve() }),
     keepBudgets: () => ({ close: () => Promise.resolve() }),
   };
 }
@@ -60,15 +65,17 @@ export function createSharedBus(
     createSource: () => redis.createSource(),
     outgoing: (catalogue) => sealSecrets(catalogue, sealer),
     setSpend: (kind, id, nanoUsd) => setSharedSpend(redis.client, kind, id, nanoUsd),
-    consumeUsage: (ledger) =>
-      createUsageConsumer({
+    consumeUsage(ledger) {
+      const consumer = createUsageConsumer({
         redis: redis.client,
         ledger,
         secret,
         onTrouble: (error, producer) => logger.warn({ error, producer }, 'usage'),
         onRefused: ({ producer, sequence, error }) =>
           logger.error({ error, producer, sequence }, 'usage was refused'),
-      }),
+      });
+      return { standing: () => consumer.standing(), close: () => consumer.close() };
+    },
     keepBudgets: (spent, calendar) =>
       createBudgetKeeper({
         redis: redis.client,

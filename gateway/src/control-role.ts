@@ -25,6 +25,7 @@ export async function startControlRole(input: RoleInput, redis: SharedRedis): Pr
     limiter: undefined,
     logins: loginThrottle(server),
     calls: new ManagementCalls(registry, accessLog),
+    registry,
     isStopping: () => isStopping,
   });
   const allow = cors(server.corsOrigins);

@@ -6,6 +6,8 @@ import type { UsageTransport } from '@aigateway/contract/usage';
 import type { Proxy, ProxyPorts } from '@aigateway/proxy/proxy';
 import { openEstimates } from '@aigateway/proxy/stores/file/estimates';
 import { openUsageSpool } from '@aigateway/proxy/stores/file/spool';
+import { registerReadings, spoolReadings } from '@aigateway/proxy/telemetry/readings';
+import { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import type { RoleInput } from './roles.ts';
 import type { SharedRedis } from './shared-redis.ts';
 import { startWith } from './start.ts';
@@ -45,11 +47,17 @@ export async function startDataPlane(
       if (error !== undefined) logger.warn({ error }, 'usage waits on the disk');
     },
   });
+  const registry = ports.registry ?? createRegistry();
+  registerReadings(
+    registry,
+    spoolReadings(() => usage.standing()),
+  );
   const proxy = await startWith(
     undefined,
     { ...input, compiled },
     {
       ...ports,
+      registry,
       ...(limiter !== undefined && { limiter }),
       logger,
       usage,
@@ -58,6 +66,7 @@ export async function startDataPlane(
         input.redis?.createEstimates() ??
         (await openEstimates(join(directory, 'usage'), { now: Date.now })),
       findKey: (hash) => source.findKey(hash),
+      standing: () => source.standing(),
     },
   );
   void source.start({

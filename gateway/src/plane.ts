@@ -4,6 +4,8 @@ import type { Sealer } from '@aigateway/contract/sealer';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
 import type { MemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
 import type { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
+import { registerReadings, usageReadings } from '@aigateway/proxy/telemetry/readings';
+import type { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import type { Bus } from './bus.ts';
 import type { Configuration } from './configuration.ts';
 import { startControl, type Control } from './control.ts';
@@ -24,6 +26,8 @@ export type PlaneInput = RoleInput &
     readonly logins: LoginThrottle | undefined;
     /** Told of every call of the management API. */
     readonly calls: ManagementCalls;
+    /** Takes in the metrics of what it does. */
+    readonly registry: ReturnType<typeof createRegistry>;
     /** Counts spend, where this process is all that does; its counts are set back with those of the store. */
     readonly limiter: MemoryLimiter | undefined;
   };
@@ -34,7 +38,7 @@ export type PlaneInput = RoleInput &
  * @throws {StoreUnavailableError} when the store cannot be reached
  */
 export async function startPlane(input: PlaneInput): Promise<Plane> {
-  const { bus, calls, isStopping, limiter, logger, logins } = input;
+  const { bus, calls, isStopping, limiter, logger, logins, registry } = input;
   const { trustedHops } = input.configuration.compiled.server;
   let current = input.configuration;
   const control = await startControl({
@@ -53,6 +57,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
   const republish = (): Promise<void> => control.publish(current);
   await republish();
   const usage = bus.consumeUsage(control.store.ledger);
+  if (usage.standing !== undefined) registerReadings(registry, usageReadings(usage.standing));
   const budgets = bus.keepBudgets(
     () => control.earlierSpend(Date.now()),
     () => current.compiled.records.settings,

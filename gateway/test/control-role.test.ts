@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawSocket } from '../../proxy/test/raw-socket.ts';
 import {
+  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,
@@ -40,15 +39,6 @@ afterAll(async () => {
   await control?.stop();
   await redis?.stop();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function statusOfRaw(...lines: string[]): Promise<string> {
   const socket = await rawSocket(url);

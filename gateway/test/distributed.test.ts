@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,
@@ -45,7 +46,7 @@ function environment(): Record<string, string> {
 }
 
 /** Models, and secrets in the clear, as a file may have them. */
-function controlPlane(folder = newFolder()): GatewayProcess {
+function controlPlane(folder = newFolder(), more: Record<string, string> = {}): GatewayProcess {
   writeFileSync(
     join(folder, 'config.yaml'),
     JSON.stringify({
@@ -65,11 +66,19 @@ function controlPlane(folder = newFolder()): GatewayProcess {
       aigateway_settings: { allow_insecure_upstream: true },
     }),
   );
-  return start(['--role', 'control-plane', '--config', 'config.yaml'], folder);
+  return start(['--role', 'control-plane', '--config', 'config.yaml'], folder, more);
 }
 
-function start(args: string[], folder = newFolder()): GatewayProcess {
-  const gateway = new GatewayProcess(['--port', '0', ...args], environment(), folder);
+function start(
+  args: string[],
+  folder = newFolder(),
+  more: Record<string, string> = {},
+): GatewayProcess {
+  const gateway = new GatewayProcess(
+    ['--port', '0', ...args],
+    { ...environment(), ...more },
+    folder,
+  );
   started.push(gateway);
   return gateway;
 }
@@ -108,6 +117,12 @@ async function everythingIn({ url }: RedisServer): Promise<string> {
   } finally {
     client.disconnect();
   }
+}
+
+/** A metric without labels. */
+async function metric(port: number, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(new RegExp(`^aigateway_${name} (.*)$`, 'm').exec(text)?.[1]);
 }
 
 async function ready(url: string): Promise<void> {
@@ -173,6 +188,49 @@ describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Re
     expect(cost).toBeGreaterThan(0);
     const spent = await until(spend, (usd) => usd >= cost / 1e9);
     expect(spent).toBeCloseTo(cost / 1e9, 9);
+  });
+
+  it('show how far they are with what they are told and what they have to tell', async () => {
+    const [controlOps, proxyOps] = await Promise.all([freePort(), freePort()]);
+    const control = controlPlane(newFolder(), { AIGATEWAY_OPS_PORT: String(controlOps) });
+    const api = await control.url();
+    const proxy = start(['--role', 'proxy'], newFolder(), {
+      AIGATEWAY_OPS_PORT: String(proxyOps),
+    });
+    const url = await proxy.url();
+    await ready(url);
+    const before = await metric(proxyOps, 'snapshot_revision');
+    const made = await post(api, '/key/generate', master, {});
+    const { key } = (await made.json()) as { key: string };
+    await until(
+      () => metric(proxyOps, 'snapshot_revision'),
+      (revision) => revision > before,
+    );
+    expect((await chat(url, key)).status).toBe(200);
+    await until(
+      () => metric(controlOps, 'usage_taken_total'),
+      (taken) => taken >= 1,
+    );
+    await until(
+      () => metric(proxyOps, 'usage_spool_events'),
+      (events) => events === 0,
+    );
+    expect(await metric(controlOps, 'usage_refused_total')).toBe(0);
+    expect(await metric(proxyOps, 'snapshot_refused_total')).toBe(0);
+
+    await redis.stop();
+    expect((await chat(url, key)).status).toBe(200);
+    await until(
+      () => metric(proxyOps, 'snapshot_connected'),
+      (connected) => connected === 0,
+    );
+    expect(await metric(proxyOps, 'usage_spool_events')).toBe(1);
+    const age = await metric(proxyOps, 'snapshot_age_seconds');
+    expect(await (await fetch(`${url}/health/readiness`)).json()).toMatchObject({
+      status: 'healthy',
+      snapshot: { revision: before + 1, connected: false },
+    });
+    expect(await metric(proxyOps, 'snapshot_age_seconds')).toBeGreaterThan(age);
   });
 
   it('go on while Redis is away, and start from what they knew', async () => {

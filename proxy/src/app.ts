@@ -101,12 +101,10 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
     response.json("I'm alive!");
   });
   app.get('/health/readiness', (_request, response) => {
-    const { ready, reason, warning } = options.readiness();
-    response.status(ready ? 200 : 503).json({
-      status: ready ? 'healthy' : 'unhealthy',
-      ...(reason && { reason }),
-      ...(warning && { warning }),
-    });
+    const { ready, ...details } = options.readiness();
+    response
+      .status(ready ? 200 : 503)
+      .json({ status: ready ? 'healthy' : 'unhealthy', ...details });
   });
   app.get('/health', (request, response) => answerHealth(request, response, gateway, options));
   for (const { path, name, view } of views) {

@@ -7,6 +7,13 @@ export type Readiness = {
   readonly reason?: string;
   /** What is wrong although requests are served. */
   readonly warning?: string;
+  /** How far a proxy is with what it is told, where it is told anything. */
+  readonly snapshot?: {
+    readonly revision: number;
+    /** Null before there is any. */
+    readonly age_seconds: number | null;
+    readonly connected: boolean;
+  };
 };
 
 /**

@@ -3,7 +3,12 @@ import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Records } from '@aigateway/contract/records';
-import type { Catalogue, FoundKey, SnapshotChange } from '@aigateway/contract/snapshot';
+import type {
+  Catalogue,
+  FoundKey,
+  SnapshotChange,
+  SnapshotStanding,
+} from '@aigateway/contract/snapshot';
 import { Corrections } from './accounting/corrections.ts';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
@@ -29,6 +34,7 @@ import { AccessLog } from './telemetry/access-log.ts';
 import { DeploymentLog } from './telemetry/deployment-log.ts';
 import { createLogger, type Logger, type LogLevel } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { registerReadings, snapshotAgeSeconds, snapshotReadings } from './telemetry/readings.ts';
 import { createCredentials } from './upstream/credential.ts';
 import { createTransport } from './upstream/transport.ts';
 
@@ -41,6 +47,8 @@ export type ProxyPorts = {
   readonly estimates?: Estimates;
   /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
   readonly findKey?: (hash: string) => Promise<FoundKey | undefined>;
+  /** How far the source of its records is; see `SnapshotSource.standing`. */
+  readonly standing?: () => SnapshotStanding;
   /** Slows down who guesses keys. */
   readonly logins?: LoginThrottle;
   /** Answers paths that the proxy does not have, and passes on those that nobody has: the management API of an embedded control plane. */
@@ -113,11 +121,13 @@ export async function startProxy(
   const transport = createTransport(options.transport);
   let draining = false;
   const readiness = (): Readiness => {
-    if (draining) return { ready: false, reason: 'draining' };
-    if (snapshot === undefined) return { ready: false, reason: 'no records yet' };
-    return options.warning === undefined
-      ? { ready: true }
-      : { ready: true, warning: options.warning };
+    const known = {
+      ...(ports.standing && { snapshot: described(ports.standing(), clock.now()) }),
+      ...(options.warning !== undefined && { warning: options.warning }),
+    };
+    if (draining) return { ready: false, reason: 'draining', ...known };
+    if (snapshot === undefined) return { ready: false, reason: 'no records yet', ...known };
+    return { ready: true, ...known };
   };
   const metrics = new Metrics(
     () => meter.counts,
@@ -130,6 +140,11 @@ export async function startProxy(
       })),
     ports.registry,
   );
+  if (ports.standing !== undefined)
+    registerReadings(
+      metrics.registry,
+      snapshotReadings(ports.standing, () => clock.now()),
+    );
   const credentials = createCredentials({
     clock,
     environment: ports.environment,
@@ -265,6 +280,13 @@ function warm(records: Catalogue, gateway: Gateway): void {
   Promise.all([gateway.credentials.warm(), gateway.transport.warm(origins)]).catch(
     (error: unknown) => gateway.logger.warn({ error }, 'warming up failed'),
   );
+}
+
+/** How far a proxy is with its records, as probes are told. */
+function described(standing: SnapshotStanding, now: number): NonNullable<Readiness['snapshot']> {
+  const { revision, connected } = standing;
+  const age = snapshotAgeSeconds(standing, now);
+  return { revision, age_seconds: Number.isFinite(age) ? age : null, connected };
 }
 
 function delay(milliseconds: number): Promise<void> {

@@ -5,6 +5,12 @@ import { routeList } from '../src/app.ts';
 import { AccessLog } from '../src/telemetry/access-log.ts';
 import { ManagementCalls } from '../src/telemetry/management-calls.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
+import {
+  registerReadings,
+  snapshotReadings,
+  spoolReadings,
+  usageReadings,
+} from '../src/telemetry/readings.ts';
 
 const root = new URL('../../', import.meta.url);
 
@@ -67,6 +73,14 @@ async function servedMetrics(): Promise<string[]> {
     endpoint: '/key/list',
     status: 200,
   });
+  registerReadings(metrics.registry, [
+    ...snapshotReadings(
+      () => ({ revision: 1, asOfMs: 0, connected: true, refused: 0 }),
+      () => 0,
+    ),
+    ...spoolReadings(() => ({ producer: 'own', last: 0, mark: 0, bytes: 0, isFull: false })),
+    ...usageReadings(() => ({ waiting: 0, producers: 0, taken: 0, refused: 0 })),
+  ]);
   const lines = (await metrics.registry.metrics()).split('\n');
   return lines
     .flatMap((line) => {

@@ -2,6 +2,7 @@ import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { CallSeries } from './call-series.ts';
 import { litellmMetrics } from './litellm-metrics.ts';
+import { registerReadings, type Reading } from './readings.ts';
 import { createRegistry } from './registry.ts';
 import { worstStates } from './worst-states.ts';
 
@@ -59,27 +60,7 @@ export class Metrics {
       this.registry.registerMetric(metric as unknown as Metric);
     }
     this.#attemptCounter();
-    this.#meterGauge('admitted_requests', 'Requests admitted since start', () => meter().admitted);
-    this.#meterGauge(
-      'settled_requests',
-      'Admitted requests that are accounted for',
-      () => meter().settled,
-    );
-    this.#meterGauge(
-      'requests_in_flight',
-      'Admitted requests still running',
-      () => meter().inFlight,
-    );
-    this.#meterGauge(
-      'double_settled_requests',
-      'Attempts to account twice; must stay 0',
-      () => meter().doubleSettled,
-    );
-    this.#meterGauge(
-      'unrecorded_requests',
-      'Settled requests whose usage record was lost; must stay 0',
-      () => meter().unrecorded,
-    );
+    registerReadings(registry, meterReadings(meter));
     this.#deploymentGauge(deployments);
   }
 
@@ -116,15 +97,6 @@ export class Metrics {
     });
   }
 
-  #meterGauge(name: string, help: string, read: () => number): void {
-    const gauge: Gauge = new Gauge({
-      name: `aigateway_${name}`,
-      help,
-      registers: [this.registry],
-      collect: () => gauge.set(read()),
-    });
-  }
-
   #deploymentGauge(deployments: () => readonly DeploymentStanding[]): void {
     const gauge: Gauge<'deployment' | 'model' | 'region'> = new Gauge({
       name: 'aigateway_deployment_state',
@@ -139,4 +111,34 @@ export class Metrics {
       },
     });
   }
+}
+
+function meterReadings(meter: () => MeterCounts): Reading[] {
+  return [
+    {
+      name: 'admitted_requests',
+      help: 'Requests admitted since start',
+      read: () => meter().admitted,
+    },
+    {
+      name: 'settled_requests',
+      help: 'Admitted requests that are accounted for',
+      read: () => meter().settled,
+    },
+    {
+      name: 'requests_in_flight',
+      help: 'Admitted requests still running',
+      read: () => meter().inFlight,
+    },
+    {
+      name: 'double_settled_requests',
+      help: 'Attempts to account twice; must stay 0',
+      read: () => meter().doubleSettled,
+    },
+    {
+      name: 'unrecorded_requests',
+      help: 'Settled requests whose usage record was lost; must stay 0',
+      read: () => meter().unrecorded,
+    },
+  ];
 }
