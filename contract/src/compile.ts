@@ -20,6 +20,7 @@ import { parseConfig, type ParsedConfig } from './parse-config.ts';
 import {
   type CredentialRecord,
   type DeploymentRecord,
+  type JsonObject,
   type KeyRecord,
   type ModelRecord,
   type Records,
@@ -53,6 +54,16 @@ export type Compiled = {
 export type ManagementConfig = {
   /** Budget of customers without one of their own; the store has it. */
   readonly customerBudgetId?: string;
+  /** Fields of new keys where their makers left them out. */
+  readonly keyDefaults: JsonObject;
+  /** The most that keys may have, by field. */
+  readonly keyUpperBounds: { readonly [field: string]: number | string };
+  /** Whether callers may choose the secrets of keys. */
+  readonly customKeys: boolean;
+  /** Limits per model that deployments set for every key. */
+  readonly modelDefaults: { readonly [model: string]: Limits };
+  /** Calls in flight of keys that have no number of their own. */
+  readonly defaultParallel?: number;
 };
 
 /**
@@ -113,13 +124,14 @@ export function compile(parsed: ParsedConfig): Compiled {
     ...models.flatMap((model) => [model.name, ...model.accessGroups]),
     ...Object.keys(router.aliases),
   ]);
+  const keyLimits = modelDefaults(compiled);
   const keys = compileKeys(positions, {
     config,
     environment,
     profile,
     credentials,
     modelNames,
-    modelDefaults: modelDefaults(compiled),
+    modelDefaults: keyLimits,
     report,
   });
   const credentialRecords = mergeCredentials([
@@ -149,6 +161,11 @@ export function compile(parsed: ParsedConfig): Compiled {
     addresses: new Map(compiled.map(({ deployment, url }) => [deployment.id, url])),
     management: {
       ...optional('customerBudgetId', config.litellm_settings?.max_end_user_budget_id),
+      keyDefaults: config.litellm_settings?.default_key_generate_params ?? {},
+      keyUpperBounds: config.litellm_settings?.upperbound_key_generate_params ?? {},
+      customKeys: config.general_settings?.disable_custom_api_keys !== true,
+      modelDefaults: keyLimits,
+      ...optional('defaultParallel', config.general_settings?.max_parallel_requests),
     },
   };
 }
@@ -382,21 +399,29 @@ function forbidApiKeys(
 /** A gateway that serves nobody or nothing is a mistake, except where development provides both by itself. */
 /** Settings that bound what the management API gives out: ignored, keys would have more than the operator meant. */
 const managementBounds: ReadonlySet<string> = new Set([
-  'upperbound_key_generate_params',
-  'disable_custom_api_keys',
   'key_generation_settings',
   'custom_key_generate',
 ]);
 
+const keyParams = ['default_key_generate_params', 'upperbound_key_generate_params'] as const;
+
 function checkManagement(config: Config, environment: Environment, report: Report): void {
   if ((environment['AIGATEWAY_ROLE']?.trim() || 'proxy') === 'proxy') {
+    const inert = (section: string, name: string, reason: string): void =>
+      report.notice('inert', [section, name], reason);
     if (config.litellm_settings?.max_end_user_budget_id !== undefined) {
-      report.notice(
-        'inert',
-        ['litellm_settings', 'max_end_user_budget_id'],
+      inert(
+        'litellm_settings',
+        'max_end_user_budget_id',
         'names a budget of the management API, which does not run in this role; use max_end_user_budget',
       );
     }
+    const isOfKeys = 'is for keys of the management API, which does not run in this role';
+    for (const name of keyParams) {
+      if (config.litellm_settings?.[name] !== undefined) inert('litellm_settings', name, isOfKeys);
+    }
+    if (config.general_settings?.disable_custom_api_keys === true)
+      inert('general_settings', 'disable_custom_api_keys', isOfKeys);
     return;
   }
   for (const { path } of report.notices) {

@@ -257,11 +257,36 @@ function pairText(item: unknown): string | undefined {
       : [];
   if (typeof host !== 'string') return undefined;
   const bracketed = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
-  return port === undefined ? bracketed : `${bracketed}:${String(port)}`;
+  if (port === undefined) return bracketed;
+  return typeof port === 'number' || typeof port === 'string' ? `${bracketed}:${port}` : undefined;
 }
 
 export function jsonObject(): z.ZodType<JsonObject, unknown> {
   return kind('a map', (input) => (isJsonObject(input) ? input : undefined));
+}
+
+const keyCounts = ['max_budget', 'max_parallel_requests', 'tpm_limit', 'rpm_limit'];
+const keyDurations = ['duration', 'budget_duration'];
+
+/** The most that a key may have, by field of `/key/generate`. */
+export function keyBounds(): z.ZodType<{ [field: string]: number | string }, unknown> {
+  const type = `a map of ${keyCounts.join(', ')} to numbers and of ${keyDurations.join(', ')} to durations such as 30d`;
+  return kind(type, (input) => {
+    if (!isJsonObject(input)) return undefined;
+    const bounds: { [field: string]: number | string } = {};
+    for (const [field, value] of Object.entries(input)) {
+      // A bound that nobody set, as LiteLLM's examples have them.
+      if (value === null) continue;
+      const bound = keyCounts.includes(field)
+        ? decimal({ min: 0, max: 1_000_000_000_000 }).safeParse(value).data
+        : keyDurations.includes(field)
+          ? duration().safeParse(value).data
+          : undefined;
+      if (bound === undefined) return undefined;
+      bounds[field] = bound;
+    }
+    return bounds;
+  });
 }
 
 /** A map whose values all have one kind. */

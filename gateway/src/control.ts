@@ -8,6 +8,7 @@ import type { Catalogue, SnapshotPublisher } from '@aigateway/contract/snapshot'
 import { createControlPlane, type ControlPlane } from '@aigateway/control-plane/control-plane';
 import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
 import type { ManagementSettings } from '@aigateway/control-plane/http/call';
+import { generateBody } from '@aigateway/control-plane/keys/schema';
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
 import { limitsOf } from '@aigateway/control-plane/publish/compile-key';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
@@ -25,7 +26,11 @@ export type Control = {
   readonly store: Store;
   readonly handler: ControlPlane['handler'];
   readonly readiness: ControlPlane['readiness'];
-  /** Puts a configuration that was read again in force, and begins with the first. */
+  /**
+   * Puts a configuration that was read again in force, and begins with the first.
+   *
+   * @throws {Error} for one that cannot be; what was in force stays
+   */
   publish(configuration: Configuration): Promise<void>;
   /** What was spent of every budget's present window, as far as the ledger knows. */
   earlierSpend(nowMs: number): Promise<SpentBudget[]>;
@@ -53,9 +58,11 @@ export type ControlInput = RoleInput & {
  * the environment says is read-only over the API.
  *
  * @throws {StoreUnavailableError} when the store cannot be reached
+ * @throws {Error} naming a setting that cannot be used
  */
 export async function startControl(input: ControlInput): Promise<Control> {
   let { configuration } = input;
+  checkKeyDefaults(configuration);
   const store = await openStore(storePlace(configuration.compiled.server, input.environment));
   const { sealer } = input;
   const onProblem = (message: string) =>
@@ -67,7 +74,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
     catalogue: async () => input.outgoing(await catalogueNow()),
     fixedKeys: () => configuration.compiled.records.keys,
     fixedHolders: () => configuration.compiled.records.holders ?? [],
-    compile: () => ({ modelDefaults: {} }),
+    compile: () => configuration.compiled.management,
     customerBudgetId: () => configuration.compiled.management.customerBudgetId,
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
   });
@@ -91,6 +98,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
       return earlierSpend({ records: publishing.records(), catalogue, store, nowMs });
     },
     async publish(next) {
+      checkKeyDefaults(next);
       configuration = next;
       await publishing.publishAll();
     },
@@ -102,6 +110,14 @@ export async function startControl(input: ControlInput): Promise<Control> {
   };
 }
 
+/** @throws {Error} for a default of keys that no key could be made with */
+function checkKeyDefaults({ compiled: { management } }: Configuration): void {
+  const issue = generateBody.safeParse(management.keyDefaults).error?.issues[0];
+  if (issue === undefined) return;
+  const place = ['litellm_settings', 'default_key_generate_params', ...issue.path].join('.');
+  throw new Error(`${place}: ${issue.message}`);
+}
+
 const settingsOf = new WeakMap<Configuration, ManagementSettings>();
 
 /** Made once for each configuration. */
@@ -109,11 +125,12 @@ function managementSettings(configuration: Configuration): ManagementSettings {
   let known = settingsOf.get(configuration);
   if (known === undefined) {
     const { settings, deployments, models, router } = configuration.compiled.records;
+    const { keyDefaults, keyUpperBounds, customKeys } = configuration.compiled.management;
     const accessGroups = new Map(models.map((model) => [model.name, model.accessGroups]));
     known = {
-      keyDefaults: {},
-      keyUpperBounds: {},
-      customKeys: true,
+      keyDefaults,
+      keyUpperBounds,
+      customKeys,
       keyVaults: configuration.compiled.server.apiKeyVaults,
       timezone: settings.timezone,
       budgetResetTime: settings.budgetResetTime,

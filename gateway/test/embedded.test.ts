@@ -160,6 +160,70 @@ describe('a gateway with both planes in one process', () => {
     expect(await statuses(again.url)).toEqual([200, 403, 200]);
   });
 
+  it('makes keys by the defaults and within the bounds of its configuration', async () => {
+    const folder = newFolder();
+    const write = (settings: object) =>
+      writeFileSync(
+        join(folder, 'config.yaml'),
+        JSON.stringify({
+          model_list: [
+            {
+              model_name: 'scarce',
+              litellm_params: {
+                model: 'azure/scarce',
+                api_base: 'http://127.0.0.1:9',
+                api_key: 'an-upstream-key',
+                api_version: '2024-10-21',
+                default_api_key_rpm_limit: 0,
+              },
+            },
+          ],
+          litellm_settings: settings,
+          general_settings: { disable_custom_api_keys: true, max_parallel_requests: 0 },
+          aigateway_settings: { allow_insecure_upstream: true },
+        }),
+      );
+    write({ default_key_generate_params: { max_budget: 'lots' } });
+    const wrong = new GatewayProcess(
+      ['--port', '0', '--role', 'all', '--config', 'config.yaml'],
+      { AIGATEWAY_PROFILE: 'development' },
+      folder,
+    );
+    started.push(wrong);
+    expect(await wrong.ended()).toBe(1);
+    expect(wrong.errors).toContain('litellm_settings.default_key_generate_params.max_budget');
+
+    write({
+      default_key_generate_params: { tpm_limit: 500 },
+      upperbound_key_generate_params: { max_budget: 10, budget_duration: '30d' },
+    });
+    const running = await start(folder, ['--role', 'all', '--config', 'config.yaml']);
+    const { url, master } = running;
+    const made = await post(url, '/key/generate', master, {});
+    expect(await made.json()).toMatchObject({
+      tpm_limit: 500,
+      max_budget: 10,
+      budget_duration: '30d',
+    });
+    expect((await post(url, '/key/generate', master, { max_budget: 11 })).status).toBe(400);
+    const chosen = await post(url, '/key/generate', master, { key: 'sk-chosen-by-somebody' });
+    expect(chosen.status).not.toBe(200);
+
+    const refusal = async (fields: object) => {
+      const answer = await chat(url, await newKey(running, fields), 'scarce');
+      return [answer.status, await answer.text()] as const;
+    };
+    const [parallel, parallelText] = await refusal({ model_rpm_limit: { scarce: 5 } });
+    expect([parallel, parallelText]).toEqual([429, expect.stringContaining('parallel')]);
+    const [requests, requestsText] = await refusal({ max_parallel_requests: 5 });
+    expect([requests, requestsText]).toEqual([429, expect.stringContaining('scarce')]);
+    const [neither] = await refusal({
+      model_rpm_limit: { scarce: 5 },
+      max_parallel_requests: 5,
+    });
+    expect(neither).toBeGreaterThanOrEqual(500);
+  });
+
   it('holds a budget over a restart, for what was spent before it', async () => {
     const folder = newFolder();
     const running = await start(folder);

@@ -139,6 +139,7 @@ export async function updateKey(call: Call, named: string, sent: UpdateBody): Pr
 }
 
 async function changedKey(call: Call, key: KeyDocument, sent: UpdateBody): Promise<KeyDocument> {
+  checkUpperBounds(call, sent);
   const expires = expiresAt(call, sent.duration);
   const next: KeyDocument = {
     ...withFields(key, blank, sent),
@@ -409,17 +410,24 @@ function withDefaults(call: Call, body: GenerateBody): GenerateBody {
   const { keyDefaults, keyUpperBounds } = call.settings;
   const filled: { [field: string]: unknown } = { ...body };
   for (const [field, value] of Object.entries(keyDefaults)) filled[field] ??= value;
-  for (const [field, bound] of Object.entries(keyUpperBounds)) {
-    const given = filled[field];
-    filled[field] ??= bound;
-    if (given === undefined || given === null) continue;
-    if (sizeOf(given) > sizeOf(bound)) {
-      throw detailError(400, {
-        error: `${field} is over max limit set in config - max_value=${bound}`,
-      });
-    }
-  }
+  for (const [field, bound] of Object.entries(keyUpperBounds)) filled[field] ??= bound;
+  checkUpperBounds(call, filled);
   return generateBody.parse(filled);
+}
+
+/**
+ * Holds what a caller sets to the configured caps, whoever it is; to unset one would be above any.
+ *
+ * @throws ApiError 400
+ */
+function checkUpperBounds(call: Call, sent: { readonly [field: string]: unknown }): void {
+  for (const [field, bound] of Object.entries(call.settings.keyUpperBounds)) {
+    const given = sent[field];
+    if (given === undefined || (given !== null && sizeOf(given) <= sizeOf(bound))) continue;
+    throw detailError(400, {
+      error: `${field} is over max limit set in config - max_value=${bound}`,
+    });
+  }
 }
 
 function sizeOf(value: unknown): number {

@@ -341,6 +341,26 @@ describe('keys as LiteLLM has them', () => {
     expect((await api.post('/key/generate', { duration: '-1' })).status).toBe(400);
   });
 
+  it('lets nobody exceed a configured cap by a change', async () => {
+    await using api = await startManagement({ settings: { keyUpperBounds: { max_budget: 10 } } });
+    const { key } = (await api.post('/key/generate', {})).body;
+    for (const [path, body] of [
+      ['/key/update', { key, max_budget: 11 }],
+      ['/key/update', { key, max_budget: null }],
+      ['/key/regenerate', { key, max_budget: 11 }],
+      ['/key/bulk_update', { keys: [{ key, max_budget: 11 }] }],
+    ] as const) {
+      await api.post(path, body);
+      expect([path, (await api.get(`/key/info?key=${key}`)).body.info.max_budget]).toEqual([
+        path,
+        10,
+      ]);
+    }
+    expect((await api.post('/key/update', { key, max_budget: 11 })).status).toBe(400);
+    expect((await api.post('/key/update', { key, max_budget: 9 })).status).toBe(200);
+    expect((await api.get(`/key/info?key=${key}`)).body.info.max_budget).toBe(9);
+  });
+
   it('tells that a key is healthy', async () => {
     await using api = await startManagement();
     const key = await makeUser(api, 'u', 'internal_user_viewer');
