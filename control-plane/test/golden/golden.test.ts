@@ -71,6 +71,8 @@ describe('a store of version 1', () => {
     ];
     expect(shown.map(({ status }) => status)).toEqual(shown.map(() => 200));
     for (const { text } of shown) expect(text).not.toBe('[]');
+    // What was set as spent counts as spent.
+    expect((await api.get('/team/info?team_id=team')).body.team_info.spend).toBe(2.5);
     expect(api.faults).toEqual([]);
   });
 
