@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { effective, flag, hostPorts, integer, oneOf, secret, text } from './config-fields.ts';
 import type { Report } from './config-problems.ts';
 import { optional } from './optional.ts';
