@@ -28,6 +28,7 @@ const canaries = {
   upstreamOfModel: 'canary-upstream-key-of-a-model',
   upstreamOfCredential: 'canary-upstream-key-of-a-credential',
   header: 'canary-header-of-a-model',
+  bodyParameter: 'canary-body-parameter-of-a-model',
   prompt: 'canary-text-of-a-prompt',
 };
 
@@ -140,6 +141,7 @@ async function fly(api: string, models: string, key: string): Promise<string> {
         api_version: 'v1',
         api_key: canaries.upstreamOfModel,
         extra_headers: { 'x-canary': canaries.header },
+        extra_body: { metadata: { canary: canaries.bodyParameter } },
       },
       model_info: { id: 'of-model' },
     }),

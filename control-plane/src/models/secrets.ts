@@ -16,6 +16,7 @@ const secretParams = new Set([
   'aws_session_token',
   'vertex_credentials',
   'extra_headers',
+  'extra_body',
   'headers',
 ]);
 

@@ -21,6 +21,7 @@ describe('models and credentials', () => {
         api_base: 'https://x.openai.azure.com',
         api_key: secret,
         extra_headers: { 'x-secret': secret },
+        extra_body: { tracking: { token: secret } },
         client_secret: secret,
       },
       model_info: { id: 'm1', mode: 'chat' },
