@@ -12,6 +12,7 @@ import {
   type Problem,
   type Report,
 } from './config-problems.ts';
+import { controlPlaneUrl } from './control-plane-url.ts';
 import { type Environment, isSet } from './environment-config.ts';
 import type { Limits } from './limits.ts';
 import { nearestName } from './names.ts';
@@ -88,6 +89,7 @@ export function compile(parsed: ParsedConfig): Compiled {
     ...serverSettings(config, profile),
     ...rootSecrets(environment, report),
     ...optional('redis', redisSettings(config.aigateway_settings ?? {}, identity, report)),
+    ...optional('controlPlaneUrl', controlPlaneUrl(config, report)),
     vaultIdentity: identity,
     apiKeyVaults: apiKeyVaults(config, report),
   };
@@ -443,7 +445,7 @@ export function unshared(replicas: number): string {
 function checkWhole(
   deployments: readonly DeploymentRecord[],
   keys: readonly KeyRecord[],
-  { profile, redis, replicas }: ServerSettings,
+  { controlPlaneUrl: forwardsTo, profile, redis, replicas }: ServerSettings,
   environment: Environment,
   report: Report,
 ): void {
@@ -452,6 +454,12 @@ function checkWhole(
     report.notice('risk', ['aigateway_settings', 'replicas'], unshared(replicas));
   const role = environment['AIGATEWAY_ROLE']?.trim() || 'proxy';
   const follows = role === 'proxy' && redis !== undefined;
+  if (forwardsTo !== undefined && (!follows || deployments.length > 0))
+    report.notice(
+      'inert',
+      ['aigateway_settings', 'control_plane_url'],
+      'has no effect: only a proxy that follows a control plane forwards to it',
+    );
   const noModels = 'no model is configured';
   const noKeys = 'no key is configured that callers could use';
   const modelHint = 'Set AZURE_OPENAI_URL, or model_list in the file.';

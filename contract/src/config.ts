@@ -987,6 +987,11 @@ export const aigatewaySettings = z.object({
     'How many processes like this one run in all: more than one without a Redis is warned of',
     '1',
   ),
+  control_plane_url: effective(
+    text(),
+    'Address that a proxy which follows a control plane forwards management paths to',
+    'none: they are no paths of a proxy',
+  ),
   proxy: effective(secret(), 'HTTP proxy towards upstreams; also `HTTPS_PROXY`', 'none'),
   no_proxy: effective(texts(), 'Hosts reached without it; also `NO_PROXY`', 'none'),
   ca_file: effective(text(), 'PEM file of authorities trusted besides the usual ones', 'none'),
@@ -1011,7 +1016,11 @@ export const aigatewaySettings = z.object({
     'Refuses to start when any upstream is reached with an API key',
     'false',
   ),
-  allow_insecure_upstream: effective(flag(), 'Takes upstreams over plain http; for tests', 'false'),
+  allow_insecure_upstream: effective(
+    flag(),
+    'Takes upstreams and a `control_plane_url` over plain http; for tests',
+    'false',
+  ),
   allowed_upstream_hosts: effective(
     texts(),
     'Hosts that upstreams may have, with `*.` at the start',

@@ -215,6 +215,13 @@ export const errorDefinitions = {
     layer: 'gateway',
     message: 'The gateway is starting or stopping. Try again shortly.',
   },
+  control_plane_unavailable: {
+    status: 503,
+    type: 'internal_server_error',
+    layer: 'gateway',
+    message:
+      'The control plane, which answers this path, cannot be reached at the moment. Try again shortly.',
+  },
   all_deployments_in_cooldown: {
     status: 429,
     type: 'all_deployments_in_cooldown',

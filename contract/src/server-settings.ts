@@ -49,6 +49,8 @@ export type ServerSettings = {
   redis?: RedisSettings;
   /** How many processes like this one there are. */
   replicas: number;
+  /** Where management paths are forwarded to; undefined = nowhere. */
+  controlPlaneUrl?: string;
   /** How this process signs in to Key Vaults. */
   vaultIdentity: CredentialMethod;
   /** Origins of the vaults that what is given over the API may refer to. */
@@ -78,6 +80,7 @@ const startSettings = {
   trustedHops: 'trusted_hops',
   wrongKeys: 'wrong_keys',
   redis: 'redis_*',
+  controlPlaneUrl: 'control_plane_url',
   proxy: 'proxy',
   noProxy: 'no_proxy',
   caFile: 'ca_file',

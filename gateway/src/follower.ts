@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import type { RequestHandler } from 'express';
+import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { createRedisTransport } from '@aigateway/proxy/stores/redis/usage-transport';
+import { createContext } from '@aigateway/proxy/upstream/transport';
 import { startDataPlane } from './data-plane.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
@@ -7,6 +11,7 @@ import type { SharedRedis } from './shared-redis.ts';
 /** A proxy that a control plane tells through Redis what it needs to know. */
 export async function startFollower(input: RoleInput, redis: SharedRedis): Promise<Running> {
   const { logger } = input;
+  const management = await managementForwarder(input.configuration.compiled.server);
   const data = await startDataPlane(
     {
       ...input,
@@ -15,7 +20,7 @@ export async function startFollower(input: RoleInput, redis: SharedRedis): Promi
       source: redis.createSource(),
       transport: createRedisTransport({ redis: redis.client, secret: input.secret }),
     },
-    {},
+    { ...(management !== undefined && { management }) },
   );
   return {
     proxy: data.proxy,
@@ -31,4 +36,25 @@ export async function startFollower(input: RoleInput, redis: SharedRedis): Promi
       await redis.close();
     },
   };
+}
+
+/** How long a control plane may be silent: reports over many rows take seconds. */
+const longestSilenceMs = 60_000;
+
+/** What forwards management paths, where a control plane is named for them; nobody else pays for loading it. */
+async function managementForwarder({
+  controlPlaneUrl,
+  trustedHops,
+  caFile,
+}: ServerSettings): Promise<RequestHandler | undefined> {
+  if (controlPlaneUrl === undefined) return undefined;
+  const { forwardManagement } = await import('./forward.ts');
+  return forwardManagement({
+    target: controlPlaneUrl,
+    trustedHops,
+    silenceMs: longestSilenceMs,
+    ...(caFile !== undefined && {
+      secureContext: createContext([readFileSync(caFile, 'utf8')]),
+    }),
+  });
 }

@@ -228,7 +228,8 @@ export function createTransport(options: TransportOptions): Transport {
   };
 }
 
-function createContext(caCertificates: readonly string[]): SecureContext {
+/** Trust in the usual authorities and some more, given as PEM. */
+export function createContext(caCertificates: readonly string[]): SecureContext {
   if (caCertificates.length === 0) return createSecureContext();
   // `ca` replaces the trusted certificates, so the usual ones (with NODE_EXTRA_CA_CERTS) are named again.
   return createSecureContext({ ca: [...getCACertificates('default'), ...caCertificates] });
