@@ -5,6 +5,7 @@ import { policies, route, type Route } from './http/route.ts';
 import { accessGroupRoutes } from './access-groups/routes.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { budgetRoutes } from './budgets/routes.ts';
+import { cacheRoutes } from './caching/routes.ts';
 import { credentialRoutes } from './credentials/routes.ts';
 import { customerRoutes } from './customers/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
@@ -58,6 +59,7 @@ export const routes: readonly Route[] = [
   ...modelRoutes,
   ...credentialRoutes,
   ...settingsRoutes,
+  ...cacheRoutes,
   ...accessGroupRoutes,
   ...tagRoutes,
   ...auditRoutes,

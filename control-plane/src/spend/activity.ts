@@ -6,11 +6,11 @@ import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { findKey } from '../keys/service.ts';
 import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
-import type { activityQuery } from './schema.ts';
+import type { activityQuery, wholeActivityQuery } from './schema.ts';
 import { keyTokens } from './logs.ts';
 import { usdOf } from './sums.ts';
 
-type ActivityQuery = z.output<typeof activityQuery>;
+type WholeQuery = z.output<typeof wholeActivityQuery>;
 
 /** Whose activity is asked for, on which of LiteLLM's paths. */
 export type Entity = 'user' | 'team' | 'organization' | 'customer' | 'tag';
@@ -28,26 +28,49 @@ const pageSizes: { readonly [entity in Entity]: number } = {
 export async function dailyActivity(
   call: Call,
   entity: Entity,
-  query: ActivityQuery,
+  query: z.output<typeof activityQuery>,
 ): Promise<Outcome> {
-  const { start_date: fromDay, end_date: toDay } = query;
+  return activity(call, entity, query, query.page, query.page_size ?? pageSizes[entity]);
+}
+
+/** The same, without pages. */
+export async function activityInOnePage(
+  call: Call,
+  entity: Entity,
+  query: WholeQuery,
+): Promise<Outcome> {
+  return activity(call, entity, query, 1, undefined);
+}
+
+async function activity(
+  call: Call,
+  entity: Entity,
+  query: WholeQuery,
+  page: number,
+  pageSize: number | undefined,
+): Promise<Outcome> {
+  const { start_date: fromDay, end_date: toDay, model } = query;
   if (fromDay === undefined || toDay === undefined) {
     throw detailError(400, { error: 'Please provide start_date and end_date' });
   }
   const scope = await scopeOf(call, entity, query);
   const range = { ...scope, fromDay, toDay };
-  const [rows, byModel, byKey] = await Promise.all([
-    call.ledger.activity(range),
+  const isByKey = scope.dimension === 'key';
+  const [every, everyModel, everyKey] = await Promise.all([
+    model === undefined ? call.ledger.activity(range) : undefined,
     call.ledger.activity({ ...range, by: 'model' }),
-    scope.dimension === 'key' ? undefined : call.ledger.activity({ ...range, by: 'key' }),
+    // Of one model there are no sums by key but for keys themselves.
+    isByKey || model !== undefined ? [] : call.ledger.activity({ ...range, by: 'key' }),
   ]);
-  const tokens = await keyTokens(
-    call,
-    (byKey ?? rows).map(({ id, byId }) => (byKey === undefined ? id : (byId ?? ''))),
-  );
+  const byModel =
+    model === undefined ? everyModel : everyModel.filter(({ byId }) => byId === model);
+  const rows = every ?? byModel;
+  const byKey = isByKey ? rows : everyKey;
+  const keyIdOf = ({ id, byId }: ActivityRow) => (isByKey ? id : (byId ?? ''));
+  const tokens = await keyTokens(call, byKey.map(keyIdOf));
   const days = [...new Set(rows.map(({ day }) => day))].sort().reverse();
-  const size = query.page_size ?? pageSizes[entity];
-  const shown = days.slice((query.page - 1) * size, query.page * size);
+  const size = pageSize ?? Math.max(days.length, 1);
+  const shown = days.slice((page - 1) * size, page * size);
   const pages = Math.ceil(days.length / size);
   const total = sumOf(rows);
   return {
@@ -63,11 +86,11 @@ export async function dailyActivity(
             model_groups: models,
             providers: {},
             endpoints: {},
-            api_keys: grouped(byKey ?? rows, day, ({ id, byId }) => {
-              const keyId = byKey === undefined ? id : (byId ?? '');
+            api_keys: grouped(byKey, day, (row) => {
+              const keyId = keyIdOf(row);
               return tokens.get(keyId)?.token ?? keyId;
             }),
-            entities: scope.dimension === 'key' ? {} : grouped(rows, day, ({ id }) => id),
+            entities: isByKey ? {} : grouped(rows, day, ({ id }) => id),
             mcp_servers: {},
           },
         };
@@ -80,18 +103,19 @@ export async function dailyActivity(
         total_api_requests: total.requests,
         total_successful_requests: total.requests - total.failed,
         total_failed_requests: total.failed,
-        page: query.page,
+        page,
         total_pages: pages,
-        has_more: query.page < pages,
+        has_more: page < pages,
       },
     },
+    ignored: query.api_key !== undefined && entity !== 'user' ? ['api_key'] : [],
   };
 }
 
 type Scope = { readonly dimension: Dimension; readonly ids?: readonly string[] };
 
 /** What the caller may see of what it asks for. */
-async function scopeOf(call: Call, entity: Entity, query: ActivityQuery): Promise<Scope> {
+async function scopeOf(call: Call, entity: Entity, query: WholeQuery): Promise<Scope> {
   const { actor } = call;
   const all = seesAll(actor);
   if (query.api_key !== undefined && entity === 'user') {

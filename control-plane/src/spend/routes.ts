@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { jsonObject } from '../http/fields.ts';
 import { policies, route } from '../http/route.ts';
-import { dailyActivity, type Entity } from './activity.ts';
+import { activityInOnePage, dailyActivity, type Entity } from './activity.ts';
 import { pageOfLogs, spendLogs } from './logs.ts';
 import * as schema from './schema.ts';
 import {
@@ -29,14 +29,31 @@ const activityOf = (entity: Entity, path: string) =>
     handle: ({ query }, call) => dailyActivity(call, entity, query),
   });
 
+const aggregatedActivityOf = (entity: Entity, path: string) =>
+  route({
+    method: 'get',
+    paths: [path],
+    summary: `What was used each day, by ${entity}, on one page`,
+    policy: policies.anyKey,
+    effect: 'read',
+    query: schema.wholeActivityQuery,
+    answer: schema.activityAnswer,
+    handle: ({ query }, call) => activityInOnePage(call, entity, query),
+  });
+
 const rows = z.array(jsonObject);
 
 export const spendRoutes = [
   activityOf('user', '/user/daily/activity'),
+  aggregatedActivityOf('user', '/user/daily/activity/aggregated'),
   activityOf('team', '/team/daily/activity'),
+  aggregatedActivityOf('team', '/team/daily/activity/aggregated'),
   activityOf('organization', '/organization/daily/activity'),
+  aggregatedActivityOf('organization', '/organization/daily/activity/aggregated'),
   activityOf('customer', '/customer/daily/activity'),
+  aggregatedActivityOf('customer', '/customer/daily/activity/aggregated'),
   activityOf('tag', '/tag/daily/activity'),
+  aggregatedActivityOf('tag', '/tag/daily/activity/aggregated'),
   route({
     method: 'get',
     paths: ['/spend/logs'],

@@ -48,6 +48,9 @@ export const activityQuery = z.object({
   page_size: queryCount(1, 1000).optional(),
 });
 
+/** Without pages. */
+export const wholeActivityQuery = activityQuery.omit({ page: true, page_size: true });
+
 /** One request as LiteLLM logs it; without bodies, which are never kept. */
 const logRow = z.object({
   request_id: z.string(),

@@ -280,6 +280,35 @@ describe('spend and activity', () => {
     expect((await api.get('/user/daily/activity')).status).toBe(400);
   });
 
+  it('shows all days on one page, for each kind of holder, and counts one model alone', async () => {
+    const dates = 'start_date=2026-11-01&end_date=2026-11-30';
+    for (const entity of ['user', 'team', 'organization', 'customer', 'tag']) {
+      const path = `/${entity}/daily/activity`;
+      const pages = await api.get(`${path}?${dates}&page_size=1000`);
+      const { body } = await api.get(`${path}/aggregated?${dates}`);
+      expect([entity, body]).toEqual([entity, pages.body]);
+    }
+    const { body } = await api.get(`/user/daily/activity/aggregated?${dates}`);
+    expect(body.results).toHaveLength(3);
+    expect(body.metadata).toMatchObject({ page: 1, total_pages: 1, has_more: false });
+    expect((await api.get('/user/daily/activity/aggregated')).status).toBe(400);
+
+    for (const [model, spend] of [
+      ['gpt-5', 7],
+      ['another', 0],
+    ] as const) {
+      for (const entity of ['user', 'team', 'tag']) {
+        const one = await api.get(`/${entity}/daily/activity?${dates}&model=${model}`);
+        expect([entity, model, one.body.metadata.total_spend]).toEqual([entity, model, spend]);
+      }
+    }
+    const ofTeam = await api.get(`/team/daily/activity?${dates}&model=gpt-5`);
+    expect(ofTeam.body.results[0].breakdown.entities.spending.metrics.spend).toBe(4);
+    expect(ofTeam.body.results[0].breakdown.api_keys).toEqual({});
+    const ofKey = await api.get(`/team/daily/activity?${dates}&api_key=${key.token}`);
+    expect(ofKey.headers.get('x-aigateway-ignored')).toBe('api_key');
+  });
+
   it('shows single requests, page by page, and their sums by day', async () => {
     const page = await api.get(
       '/spend/logs/v2?start_date=2026-11-19%2000:00:00&end_date=2026-11-22%2000:00:00&page_size=2',
