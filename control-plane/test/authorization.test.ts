@@ -373,7 +373,8 @@ describe('hostile values, in every field of every route', () => {
             ...(route.body && { body: `{${[...fields, ...more].join(',')}}` }),
           },
         );
-        if (status >= 500) failed.push(`${method} ${path.slice(0, 80)} ${status}`);
+        const isDeclared = status === route.status;
+        if (status >= 500 && !isDeclared) failed.push(`${method} ${path.slice(0, 80)} ${status}`);
       }
     }
     expect(failed).toEqual([]);
