@@ -8,15 +8,17 @@ import { auditStates } from '../audit/entry.ts';
 import { ApiError, detailError, proxyError } from '../errors.ts';
 import type { AuditEntry } from '../store/audit.ts';
 import type { Kind } from '../store/documents.ts';
-import { ConflictError, StoreUnavailableError, UniqueError } from '../store/entities.ts';
+import {
+  ConflictError,
+  StoreUnavailableError,
+  UniqueError,
+  type Written,
+} from '../store/entities.ts';
 import type { Store } from '../store/store.ts';
 import type { Call, ManagementSettings, Outcome, Sealer, SpendKeeper } from './call.ts';
 import { readInput } from './read-input.ts';
 import { authorize, type Route } from './route.ts';
 import { type Replaced, View } from './view.ts';
-
-/** What was written, for whoever compiles it. */
-export type Written = { readonly kind: Kind; readonly id: string };
 
 /** What a control plane needs from outside. */
 export type ControlPlanePorts = {

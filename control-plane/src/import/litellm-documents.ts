@@ -237,13 +237,14 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
 
 function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
   const window = optionalText(row['budget_duration']);
-  if (window !== null && parseDuration(window) === undefined)
+  const isKnown = window !== null && parseDuration(window) !== undefined;
+  if (window !== null && !isKnown)
     note(`the window ${window} of its budget is not known here: the budget never resets`);
   const windows = Array.isArray(row['budget_limits']) ? row['budget_limits'].map(objectOf) : [];
   return {
     max_budget: optionalNumber(row['max_budget']),
     soft_budget: optionalNumber(row['soft_budget']),
-    budget_duration: window !== null && parseDuration(window) !== undefined ? window : null,
+    budget_duration: isKnown ? window : null,
     budget_limits:
       windows.length === 0
         ? null

@@ -9,12 +9,9 @@ import {
 } from '@aigateway/contract/snapshot';
 import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
 import type { BudgetDocument, Documents, Kind } from '../store/documents.ts';
-import type { Entities, IndexName, Stored } from '../store/entities.ts';
+import type { Entities, IndexName, Stored, Written } from '../store/entities.ts';
 import { compileCustomer, compileTag } from './compile-holder.ts';
 import { compileKey, memberBudgetId, type CompileKeyOptions } from './compile-key.ts';
-
-/** An entity that was written or removed. */
-export type Written = { readonly kind: Kind; readonly id: string };
 
 export type PublishingOptions = {
   readonly entities: Entities;

@@ -1,6 +1,9 @@
 import type { AuditEntry } from './audit.ts';
 import type { Documents, Kind } from './documents.ts';
 
+/** An entity that was written or removed. */
+export type Written = { readonly kind: Kind; readonly id: string };
+
 /** One entity as it stands in the store. */
 export type Stored<K extends Kind> = {
   readonly id: string;

@@ -1,10 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import type { Documents, Kind } from './documents.ts';
-import { indexes, largestPage, type Change, type Query } from './entities.ts';
+import {
+  indexes,
+  largestPage,
+  type Change,
+  type Page,
+  type Query,
+  type Stored,
+} from './entities.ts';
 import { fromCursor, isKept, maxTextBytes, toColumn } from './sql/text.ts';
 
 /** Entities that are read together when all are gone through: few, so that reading them does not hold up what else the process does. */
-export const walkPage = 200;
+const walkPage = 200;
+
+/** All entities of a kind, the oldest first, found a page at a time. */
+export async function* walk<K extends Kind>(
+  find: (kind: K, asked: Query<K>) => Promise<Page<K>>,
+  kind: K,
+): AsyncGenerator<Stored<K>> {
+  let after: string | undefined;
+  do {
+    const page = await find(kind, {
+      order: 'oldest',
+      limit: walkPage,
+      ...(after !== undefined && { after }),
+    });
+    yield* page.rows;
+    after = page.next;
+  } while (after !== undefined);
+}
 
 /** Where an entity is found: a value of one of its indexes, in the form of columns. */
 export type IndexEntry = { kind: Kind; name: string; value: string; unique: boolean };

@@ -12,7 +12,7 @@ import {
   conditionsOf,
   prepare,
   pageOf,
-  walkPage,
+  walk,
   type Condition,
   type PreparedChange,
 } from '../prepared-entities.ts';
@@ -158,16 +158,7 @@ export function cosmosEntities(items: Items, commits: Commits): Entities {
     },
     async *all<K extends Kind>(kind: K) {
       await commits.recover();
-      let after: string | undefined;
-      do {
-        const page: Page<K> = await find(kind, {
-          order: 'oldest',
-          limit: walkPage,
-          ...(after !== undefined && { after }),
-        });
-        yield* page.rows;
-        after = page.next;
-      } while (after !== undefined);
+      yield* walk(find, kind);
     },
     async write(changes, entry) {
       const { prepared, sorted } = prepare(changes);

@@ -1,6 +1,6 @@
 import type { Documents, Kind } from '../documents.ts';
 import type { Entities, Page, Query, Stored } from '../entities.ts';
-import { conditionsOf, pageOf, prepare, walkPage } from '../prepared-entities.ts';
+import { conditionsOf, pageOf, prepare, walk } from '../prepared-entities.ts';
 import type { EntityRow } from './entity-programs.ts';
 import type { Run } from './programs.ts';
 import { fromColumn, toColumn, toCursor } from './text.ts';
@@ -35,18 +35,7 @@ export function sqlEntities(run: Run): Entities {
     getMany,
     find,
     count: async (kind, where) => run('countEntities', { kind, where: conditionsOf(kind, where) }),
-    async *all<K extends Kind>(kind: K) {
-      let after: string | undefined;
-      do {
-        const page: Page<K> = await find(kind, {
-          order: 'oldest',
-          limit: walkPage,
-          ...(after !== undefined && { after }),
-        });
-        yield* page.rows;
-        after = page.next;
-      } while (after !== undefined);
-    },
+    all: (kind) => walk(find, kind),
     async write(changes, entry) {
       const { prepared, sorted } = prepare(changes);
       if (sorted.length > 0 || entry) await run('commit', sorted, entry);
