@@ -1,3 +1,4 @@
+import type { ParsedUrlQuery } from 'node:querystring';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -8,7 +9,7 @@ import express, {
 import { cors } from './cors.ts';
 import { endpoints } from './endpoints/index.ts';
 import { GatewayError } from './errors.ts';
-import { modelById, modelGroupInfo, modelInfo, modelsList } from './models-list.ts';
+import { modelById, modelGroupInfo, modelInfo, modelsList, pageOfModels } from './models-list.ts';
 import type { Readiness } from './ops.ts';
 import { authenticate, type Caller } from './pipeline/authenticate.ts';
 import { authorizeRoute } from './pipeline/authorize.ts';
@@ -52,7 +53,9 @@ const views: { readonly path: string; readonly name: string; readonly view: View
       if (typeof id === 'string' && rows.data.length === 0) {
         throw new GatewayError('model_not_found', { values: { model: id.slice(0, 80) } });
       }
-      return rows;
+      return request.path.startsWith('/v2/')
+        ? pageOfModels(rows.data, request.query as ParsedUrlQuery)
+        : rows;
     },
   },
   {

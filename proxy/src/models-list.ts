@@ -1,4 +1,6 @@
+import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { GatewayError } from './errors.ts';
 import { visibleModels, type VisibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -73,6 +75,47 @@ export function modelInfo(snapshot: Snapshot, key: KeyRecord, only?: string) {
     });
   });
   return { data: rows };
+}
+
+type ModelRow = ReturnType<typeof modelInfo>['data'][number];
+
+const mostRows = 1000;
+
+/**
+ * One page of the list of deployments, as LiteLLM's `/v2/model/info` has it: `page` (1), `size` (50, at most 1,000), of the one `model`
+ * by name, the one `modelId`, or those whose name holds `search`.
+ *
+ * @throws GatewayError `invalid_parameter` for a page or size that is none
+ */
+export function pageOfModels(rows: readonly ModelRow[], query: ParsedUrlQuery) {
+  const page = wholeNumber(query, 'page', 1, Number.MAX_SAFE_INTEGER);
+  const size = wholeNumber(query, 'size', 50, mostRows);
+  const { model, modelId, search } = query;
+  const part = typeof search === 'string' ? search.toLowerCase() : '';
+  const found = rows.filter(
+    ({ model_name: name, model_info: { id } }) =>
+      (typeof model !== 'string' || name === model) &&
+      (typeof modelId !== 'string' || id === modelId) &&
+      name.toLowerCase().includes(part),
+  );
+  return {
+    data: found.slice((page - 1) * size, page * size),
+    total_count: found.length,
+    current_page: page,
+    total_pages: Math.ceil(found.length / size),
+    size,
+  };
+}
+
+function wholeNumber(query: ParsedUrlQuery, name: string, otherwise: number, most: number): number {
+  const given = query[name];
+  if (given === undefined) return otherwise;
+  const number = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : 0;
+  if (number >= 1 && number <= most) return number;
+  throw new GatewayError('invalid_parameter', {
+    values: { reason: `"${name}" must be a whole number from 1 to ${most}` },
+    param: name,
+  });
 }
 
 /** LiteLLM's list of public names, limits of their deployments summed. */

@@ -15,6 +15,7 @@ const groups: { readonly [name: string]: readonly string[] } = {
     '/user/info',
     '/v2/user/info',
     '/organization/list',
+    '/health/services',
   ],
   management_routes: [
     '/key/*',

@@ -7,6 +7,7 @@ import {
   changeSettings,
   deleteSetting,
   listSettings,
+  loggingSettings,
   routerFields,
   routerSettings,
   setSetting,
@@ -128,6 +129,30 @@ export const settingsRoutes = [
     effect: 'read',
     answer: schema.callbacksAnswer,
     handle: (_input, call) => activeCallbacks(call),
+  }),
+  route({
+    method: 'get',
+    paths: ['/active/callbacks', '/settings'],
+    summary: 'Callbacks and alerts that are active: there are none',
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.loggingAnswer,
+    handle: (_input, call) => loggingSettings(call),
+  }),
+  route({
+    method: 'get',
+    paths: ['/health/services'],
+    summary: 'Tries a service for logs or alerts: none is configured, so always 422',
+    policy: policies.anyKey,
+    effect: 'read',
+    query: schema.serviceQuery,
+    answer: schema.doneAnswer,
+    handle: () => {
+      throw detailError(422, {
+        error:
+          'No such service is configured: this gateway writes to standard output, metrics and the audit log alone.',
+      });
+    },
   }),
   route({
     method: 'get',

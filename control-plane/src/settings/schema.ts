@@ -86,6 +86,22 @@ export const callbacksAnswer = z.object({
   router_settings: jsonObject,
   available_callbacks: jsonObject,
 });
+const noCallbacks = z.array(z.string());
+export const loggingAnswer = z.object({
+  alerting: z.string(),
+  'litellm.callbacks': noCallbacks,
+  'litellm.input_callback': noCallbacks,
+  'litellm.failure_callback': noCallbacks,
+  'litellm.success_callback': noCallbacks,
+  'litellm._async_success_callback': noCallbacks,
+  'litellm._async_failure_callback': noCallbacks,
+  'litellm._async_input_callback': noCallbacks,
+  all_litellm_callbacks: noCallbacks,
+  num_callbacks: z.int(),
+  num_alerting: z.int(),
+  'litellm.request_timeout': z.number().nullable().describe('Seconds; null where nobody set it'),
+});
+export const serviceQuery = z.object({ service: text.min(1) });
 export const callbackListAnswer = z.object({
   success: z.array(z.string()),
   failure: z.array(z.string()),

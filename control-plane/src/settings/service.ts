@@ -253,7 +253,28 @@ function typeName({ type }: SettingField): string {
   return type.startsWith('a map') ? 'Dictionary' : 'String';
 }
 
-/** There are none: what happens goes to standard output, metrics and the audit log. */
+/** LiteLLM's list of its callbacks. There are none: what happens goes to standard output, metrics and the audit log. */
+export async function loggingSettings(call: Call): Promise<Outcome> {
+  const timeout = (await currentSettings(call, 'litellm_settings')).get('request_timeout');
+  return {
+    answer: {
+      alerting: 'None',
+      'litellm.callbacks': [],
+      'litellm.input_callback': [],
+      'litellm.failure_callback': [],
+      'litellm.success_callback': [],
+      'litellm._async_success_callback': [],
+      'litellm._async_failure_callback': [],
+      'litellm._async_input_callback': [],
+      all_litellm_callbacks: [],
+      num_callbacks: 0,
+      num_alerting: 0,
+      'litellm.request_timeout': timeout?.value ?? null,
+    },
+  };
+}
+
+/** The same for the dashboard, with the router's settings. */
 export async function activeCallbacks(call: Call): Promise<Outcome> {
   const current = await currentSettings(call, 'router_settings');
   return {

@@ -131,6 +131,21 @@ describe('settings', () => {
     const callbacks = await api.get('/get/config/callbacks');
     expect(callbacks.body.router_settings.num_retries).toBe(4);
     expect((await api.get('/callbacks/list')).body.success).toEqual([]);
+    const active = await api.get('/active/callbacks');
+    expect(active.body).toMatchObject({
+      all_litellm_callbacks: [],
+      num_callbacks: 0,
+      num_alerting: 0,
+      'litellm.request_timeout': 30,
+    });
+    expect((await api.get('/settings')).body).toEqual(active.body);
+    const tried = await api.get('/health/services?service=slack');
+    expect([tried.status, tried.body.detail.error]).toEqual([
+      422,
+      expect.stringContaining('No such service is configured'),
+    ]);
+    const { body: reader } = await api.post('/key/generate', { key_type: 'read_only' });
+    expect((await api.get('/health/services?service=slack', reader.key)).status).toBe(422);
     const gone = await api.post('/config/callback/delete', { callback_name: 'langfuse' });
     expect(gone.status).toBe(404);
   });

@@ -125,6 +125,40 @@ describe('model info', () => {
     expect((await gateway.call(unknown, undefined, { key: callerKey })).status).toBe(404);
   });
 
+  it('comes page by page where the dashboard asks, and says how many there are', async () => {
+    const names = (rows: Record<string, unknown>[]) => rows.map((row) => row['model_name']);
+    const whole = await get('/v1/model/info');
+    const first = await get('/v2/model/info');
+    expect(first).toEqual({
+      data: whole.data,
+      total_count: whole.data.length,
+      current_page: 1,
+      total_pages: 1,
+      size: 50,
+    });
+    const paged: Record<string, unknown>[] = [];
+    for (let page = 1; page <= whole.data.length; page += 1) {
+      const { data, ...rest } = await get(`/v2/model/info?page=${page}&size=1`);
+      expect(rest).toMatchObject({ current_page: page, total_pages: whole.data.length, size: 1 });
+      paged.push(...data);
+    }
+    expect(paged).toEqual(whole.data);
+    expect(await get('/v2/model/info?page=9')).toMatchObject({ data: [], current_page: 9 });
+
+    expect(names((await get('/v2/model/info?model=gpt-4')).data)).toEqual(['gpt-4', 'gpt-4']);
+    expect(names((await get('/v2/model/info?search=EMBED')).data)).toEqual([
+      'text-embedding-3-small',
+    ]);
+    const { id } = (whole.data[0] as { model_info: { id: string } }).model_info;
+    const one = await get(`/v2/model/info?modelId=${id}&model=gpt-4o`);
+    expect(one).toMatchObject({ total_count: 1, data: [{ model_info: { id } }] });
+    expect(await get('/v2/model/info?modelId=hidden')).toMatchObject({ total_count: 0 });
+    for (const wrong of ['page=0', 'page=two', 'size=0', 'size=1001', 'size=1&size=2']) {
+      const refused = await gateway.call(`/v2/model/info?${wrong}`, undefined, { key: callerKey });
+      expect([wrong, refused.status]).toEqual([wrong, 400]);
+    }
+  });
+
   it('shows hosts to administrators alone, and credentials to nobody', async () => {
     const { origin } = new URL(gateway.simulator.url);
     expect(JSON.stringify(await get('/v1/model/info'))).not.toContain(origin);
