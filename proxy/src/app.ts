@@ -6,79 +6,164 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express';
+import { isObject } from '@aigateway/contract/json';
+import type { JsonObject } from '@aigateway/contract/records';
 import { cors } from './cors.ts';
+import { calculatedCost, estimatedCost } from './costs.ts';
 import { endpoints } from './endpoints/index.ts';
 import { GatewayError } from './errors.ts';
-import { modelById, modelGroupInfo, modelInfo, modelsList, pageOfModels } from './models-list.ts';
+import { healthHistory, healthOf, latestHealth } from './health-lists.ts';
+import { supportedParameters } from './model-parameters.ts';
+import {
+  factsOfModel,
+  modelById,
+  modelGroupInfo,
+  modelInfo,
+  modelsList,
+  pageOfModels,
+} from './models-list.ts';
 import type { Readiness } from './ops.ts';
 import { authenticate, type Caller } from './pipeline/authenticate.ts';
 import { authorizeRoute } from './pipeline/authorize.ts';
+import { parseBody } from './pipeline/body.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { identify } from './pipeline/identify.ts';
 import { arrivalHeaders, arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
+import { checkBodyHeaders, receiveBody } from './pipeline/receive.ts';
 import { asGatewayError } from './pipeline/refuse.ts';
-import { litellmModelOf } from './routing/deployments.ts';
-import { healthReport } from './routing/health.ts';
-import { mayUse } from './routing/models.ts';
+import { transformedRequest } from './pipeline/transform.ts';
 import type { Snapshot } from './snapshot.ts';
 
-type View = (snapshot: Snapshot, caller: Caller, request: Request) => unknown;
+/** What a view is made from. */
+type ViewInput = {
+  readonly snapshot: Snapshot;
+  readonly caller: Caller;
+  readonly request: Request;
+  readonly requestId: string;
+  /** Of a POST. */
+  readonly body: JsonObject;
+  readonly gateway: Gateway;
+  readonly readiness: () => Readiness;
+};
+
+type View = {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly name: string;
+  readonly answer: (input: ViewInput) => unknown;
+};
+
+function view(path: string, name: string, answer: View['answer'], method: View['method'] = 'GET') {
+  return { method, path, name, answer };
+}
 
 /** Paths that answer from memory, each with and without the prefixes that clients put before it. */
-const views: { readonly path: string; readonly name: string; readonly view: View }[] = [
-  { path: '/models', name: 'models', view: (snapshot, { key }) => modelsList(snapshot, key) },
-  {
-    path: '/models/*id',
-    name: 'models.get',
-    view: (snapshot, { key }, request) => {
-      // A name may hold slashes, e.g. of a group of wildcards.
-      const { id } = request.params;
-      const name = Array.isArray(id) ? id.join('/') : String(id);
-      const entry = modelById(snapshot, key, name);
-      if (entry === undefined) {
-        throw new GatewayError('model_not_found', {
-          values: { model: name.slice(0, 80) },
-          param: 'model',
-        });
-      }
-      return entry;
-    },
-  },
-  {
-    path: '/model/info',
-    name: 'model.info',
-    view: (snapshot, { key }, request) => {
-      const id = request.query['litellm_model_id'];
-      const rows = modelInfo(snapshot, key, typeof id === 'string' ? id : undefined);
-      if (typeof id === 'string' && rows.data.length === 0) {
-        throw new GatewayError('model_not_found', { values: { model: id.slice(0, 80) } });
-      }
-      return request.path.startsWith('/v2/')
-        ? pageOfModels(rows.data, request.query as ParsedUrlQuery)
-        : rows;
-    },
-  },
-  {
-    path: '/model_group/info',
-    name: 'model_group.info',
-    view: (snapshot, { key }, request) => {
-      const group = request.query['model_group'];
-      return modelGroupInfo(snapshot, key, typeof group === 'string' ? group : undefined);
-    },
-  },
+const views: readonly View[] = [
+  view('/models', 'models', ({ snapshot, caller: { key } }) => modelsList(snapshot, key)),
+  view('/models/*id', 'models.get', ({ snapshot, caller: { key }, request }) => {
+    // A name may hold slashes, e.g. of a group of wildcards.
+    const { id } = request.params;
+    const name = Array.isArray(id) ? id.join('/') : String(id);
+    return modelById(snapshot, key, name) ?? unknownModel(name);
+  }),
+  view('/model/info', 'model.info', ({ snapshot, caller: { key }, request }) => {
+    const id = request.query['litellm_model_id'];
+    const rows = modelInfo(snapshot, key, typeof id === 'string' ? id : undefined);
+    if (typeof id === 'string' && rows.data.length === 0) unknownModel(id);
+    return request.path.startsWith('/v2/')
+      ? pageOfModels(rows.data, request.query as ParsedUrlQuery)
+      : rows;
+  }),
+  view('/model_group/info', 'model_group.info', ({ snapshot, caller: { key }, request }) => {
+    const group = request.query['model_group'];
+    return modelGroupInfo(snapshot, key, typeof group === 'string' ? group : undefined);
+  }),
+  view(
+    '/utils/model_info',
+    'utils.model_info',
+    ({ snapshot, caller: { key }, request }) =>
+      factsOfModel(snapshot, key, modelIn(request)) ?? unknownModel(modelIn(request)),
+  ),
+  view(
+    '/utils/supported_openai_params',
+    'utils.supported_openai_params',
+    ({ snapshot, caller: { key }, request }) => ({
+      supported_openai_params:
+        supportedParameters(snapshot, key, modelIn(request)) ?? unknownModel(modelIn(request)),
+    }),
+  ),
+  view(
+    '/utils/transform_request',
+    'utils.transform_request',
+    ({ snapshot, caller, body, requestId, gateway }) =>
+      transformedRequest(body, requestId, caller, snapshot, gateway),
+    'POST',
+  ),
+  view(
+    '/cost/estimate',
+    'cost.estimate',
+    ({ snapshot, caller: { key }, body }) => estimatedCost(snapshot, key, body),
+    'POST',
+  ),
+  view(
+    '/spend/calculate',
+    'spend.calculate',
+    ({ snapshot, caller: { key }, body }) => calculatedCost(snapshot, key, body),
+    'POST',
+  ),
+];
+
+/** The same about this process, at their own path alone. */
+const healthViews: readonly View[] = [
+  view('/health/readiness/details', 'health.readiness.details', ({ gateway, readiness }) => {
+    const { ready, ...details } = readiness();
+    return {
+      status: ready ? 'healthy' : 'unhealthy',
+      db: 'Not connected',
+      cache: null,
+      litellm_version: gateway.options.version,
+      success_callbacks: [],
+      ...details,
+    };
+  }),
+  view('/health/backlog', 'health.backlog', ({ gateway }) => ({
+    in_flight_requests: gateway.meter.counts.inFlight,
+  })),
+  view('/health/latest', 'health.latest', ({ snapshot, caller: { key }, gateway }) =>
+    latestHealth(snapshot, key, gateway),
+  ),
+  view('/health/history', 'health.history', ({ snapshot, caller: { key }, gateway, request }) =>
+    healthHistory(snapshot, key, gateway, request.query as ParsedUrlQuery),
+  ),
 ];
 
 const viewPrefixes = ['', '/v1', '/v2', '/openai/v1', '/openai'];
+
+/** @throws GatewayError 404 */
+function unknownModel(name: string): never {
+  throw new GatewayError('model_not_found', {
+    values: { model: name.slice(0, 80) },
+    param: 'model',
+  });
+}
+
+/** @throws GatewayError 400 without one */
+function modelIn(request: Request): string {
+  const { model } = request.query;
+  if (typeof model === 'string' && model !== '') return model;
+  throw new GatewayError('missing_model', { param: 'model' });
+}
 
 /** Every path that the proxy answers, for `--routes` and the reference page. Prefixes are left out. */
 export function routeList(): { method: string; path: string; name: string }[] {
   return [
     ...endpoints.map(({ method, path, name }) => ({ method, path, name })),
-    ...views.map(({ path, name }) => ({ method: 'GET', path: path.replace('*id', ':id'), name })),
+    ...views.map(({ method, path, name }) => ({ method, path: path.replace('*id', ':id'), name })),
     { method: 'GET', path: '/health', name: 'health' },
     { method: 'GET', path: '/health/liveliness', name: 'health.liveliness' },
     { method: 'GET', path: '/health/liveness', name: 'health.liveliness' },
     { method: 'GET', path: '/health/readiness', name: 'health.readiness' },
+    ...healthViews.map(({ method, path, name }) => ({ method, path, name })),
   ];
 }
 
@@ -110,26 +195,37 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
       .json({ status: ready ? 'healthy' : 'unhealthy', ...details });
   });
   app.get('/health', (request, response) => answerHealth(request, response, gateway, options));
-  for (const { path, name, view } of views) {
-    app.get(
-      viewPrefixes.map((prefix) => prefix + path),
-      (request, response) => answerView(request, response, gateway, name, view),
+  const add = (one: View, paths: string[]) =>
+    app[one.method === 'GET' ? 'get' : 'post'](paths, (request, response) =>
+      answerView(request, response, gateway, options, one),
     );
-  }
+  for (const one of views)
+    add(
+      one,
+      viewPrefixes.map((prefix) => prefix + one.path),
+    );
+  for (const one of healthViews) add(one, [one.path]);
   if (options.management !== undefined) app.use(options.management);
   // Not that of one model: POST /models/chat/completions is Foundry's.
-  const fixed = views.map(({ path }) => path).filter((path) => !path.includes('*'));
-  app.all(
-    [...fixed.flatMap((path) => viewPrefixes.map((prefix) => prefix + path)), '/health{/*probe}'],
-    (request, response, next) =>
-      request.method === 'GET' ? next() : answerWrongMethod(request, response, gateway),
+  for (const { path, method } of views) {
+    if (path.includes('*')) continue;
+    app.all(
+      viewPrefixes.map((prefix) => prefix + path),
+      (request, response) => answerWrongMethod(request, response, gateway, method),
+    );
+  }
+  app.all('/health{/*probe}', (request, response, next) =>
+    request.method === 'GET' ? next() : answerWrongMethod(request, response, gateway, 'GET'),
   );
   app.use((request, response) => handle(request, response, gateway));
   app.use(answerFault(gateway));
   return app;
 }
 
-/** LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. */
+const healthView = view('/health', 'health', ({ snapshot, caller: { key }, gateway }) =>
+  healthOf(snapshot, key, gateway),
+);
+
 async function answerHealth(
   request: Request,
   response: Response,
@@ -142,27 +238,7 @@ async function answerHealth(
     response.status(ready ? 200 : 503).json({ status: ready ? 'healthy' : 'unhealthy' });
     return;
   }
-  await answerView(request, response, gateway, 'health', ({ models }, { key }) => {
-    const now = gateway.clock.now();
-    const rows = [...gateway.deployments.all()]
-      .filter(({ record }) => {
-        const model = models.resolve(record.model);
-        return model !== undefined && mayUse(key, model);
-      })
-      .map((state) => ({
-        model: litellmModelOf(state),
-        model_id: state.record.id,
-        ...healthReport(state, now),
-      }));
-    const healthy = rows.filter(({ standing }) => standing !== 'cooling');
-    const unhealthy = rows.filter(({ standing }) => standing === 'cooling');
-    return {
-      healthy_endpoints: healthy,
-      unhealthy_endpoints: unhealthy,
-      healthy_count: healthy.length,
-      unhealthy_count: unhealthy.length,
-    };
-  });
+  await answerView(request, response, gateway, options, healthView);
 }
 
 /** True for a probe that brings no key at all; a wrong key is refused like anywhere else. */
@@ -179,8 +255,8 @@ async function answerView(
   request: Request,
   response: Response,
   gateway: Gateway,
-  name: string,
-  view: View,
+  { readiness }: AppOptions,
+  { name, method, answer }: View,
 ): Promise<void> {
   const arrival = arrive(request, gateway);
   let caller: Caller | undefined;
@@ -189,7 +265,10 @@ async function answerView(
     if (snapshot === undefined) throw new GatewayError('not_ready', { retryAfterMs: 1000 });
     caller = await identify(request, snapshot, arrival.startedAt, gateway);
     authorizeRoute(caller.key, request.url);
-    const body = JSON.stringify(view(snapshot, caller, request));
+    const given = method === 'POST' ? await receiveObject(request, response, gateway) : {};
+    const { requestId } = arrival;
+    const input = { snapshot, caller, request, requestId, body: given, gateway, readiness };
+    const body = JSON.stringify(answer(input));
     response.writeHead(200, [
       ...arrivalHeaders(arrival),
       'content-type',
@@ -203,8 +282,25 @@ async function answerView(
   }
 }
 
-function answerWrongMethod(request: Request, response: Response, gateway: Gateway): void {
-  const allowed = 'GET, HEAD';
+/** @throws GatewayError 400, 413, 415 for a body that is no JSON object of a bearable size */
+async function receiveObject(
+  request: Request,
+  response: Response,
+  { options }: Gateway,
+): Promise<JsonObject> {
+  checkBodyHeaders(request, options);
+  const body: unknown = parseBody(await receiveBody(request, response, options));
+  if (isObject(body)) return body;
+  throw new GatewayError('invalid_body', { values: { reason: 'it is not a JSON object' } });
+}
+
+function answerWrongMethod(
+  request: Request,
+  response: Response,
+  gateway: Gateway,
+  method: View['method'],
+): void {
+  const allowed = method === 'GET' ? 'GET, HEAD' : method;
   const error = new GatewayError('method_not_allowed', {
     values: { method: request.method, allowed },
     headers: { allow: allowed },

@@ -1,6 +1,7 @@
 import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { GatewayError } from './errors.ts';
+import { parametersOf } from './model-parameters.ts';
 import { visibleModels, type VisibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -107,15 +108,31 @@ export function pageOfModels(rows: readonly ModelRow[], query: ParsedUrlQuery) {
   };
 }
 
-function wholeNumber(query: ParsedUrlQuery, name: string, otherwise: number, most: number): number {
+/**
+ * A whole number of a query, from the lower of 1 and what it is otherwise.
+ *
+ * @throws GatewayError `invalid_parameter`
+ */
+export function wholeNumber(
+  query: ParsedUrlQuery,
+  name: string,
+  otherwise: number,
+  most: number,
+): number {
   const given = query[name];
   if (given === undefined) return otherwise;
-  const number = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : 0;
-  if (number >= 1 && number <= most) return number;
+  const least = Math.min(1, otherwise);
+  const number = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : -1;
+  if (number >= least && number <= most) return number;
   throw new GatewayError('invalid_parameter', {
-    values: { reason: `"${name}" must be a whole number from 1 to ${most}` },
+    values: { reason: `"${name}" must be a whole number from ${least} to ${most}` },
     param: name,
   });
+}
+
+/** What is known of a model by its public name: LiteLLM's `/utils/model_info`. Undefined as of {@link modelById}. */
+export function factsOfModel(snapshot: Snapshot, key: KeyRecord, name: string) {
+  return modelInfo(snapshot, key).data.find(({ model_name }) => model_name === name)?.model_info;
 }
 
 /** LiteLLM's list of public names, limits of their deployments summed. */
@@ -147,7 +164,7 @@ function groupRow(snapshot: Snapshot, { id, model }: VisibleModel) {
     tpm: sum((record) => record.tokensPerMinute),
     rpm: sum((record) => record.requestsPerMinute),
     ...supports(facts.supports ?? []),
-    supported_openai_params: null,
+    supported_openai_params: records[0] === undefined ? null : parametersOf(records[0]),
     is_public_model_group: false,
   };
 }

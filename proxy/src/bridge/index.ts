@@ -5,6 +5,7 @@ import { compactOverResponses, compactionTurnOverResponses } from './compaction.
 import { completionsOverChat } from './completions-chat.ts';
 import { compose } from './compose.ts';
 import { responsesOverChat } from './responses-chat.ts';
+import { tokenCounterOverInputTokens } from './token-counter.ts';
 
 /** In order of preference: fewer translations first. */
 const bridges: readonly Bridge[] = [
@@ -16,6 +17,7 @@ const bridges: readonly Bridge[] = [
   compose(compactOverResponses, responsesOverChat),
   compactionTurnOverResponses,
   compose(compactionTurnOverResponses, responsesOverChat),
+  tokenCounterOverInputTokens,
 ];
 
 /** The bridge for callers of `from` on a deployment that is asked for `to`; undefined when there is none or none is needed. */

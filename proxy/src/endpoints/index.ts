@@ -15,9 +15,9 @@ function create(name: string, path: string, operation: Endpoint['operation']): E
 }
 
 /** A part of the responses operation; its capability's name is the endpoint's as well. */
-function auxiliary(capability: Capability, metered: boolean): Endpoint {
-  const suffix = suffixOf(capability);
-  const path = `/responses${suffix}`;
+function auxiliary(capability: Capability, metered: boolean, ownPath?: string): Endpoint {
+  const suffix = suffixOf(capability) ?? '';
+  const path = ownPath ?? `/responses${suffix}`;
   const operation = operationOf(capability);
   const kind = 'auxiliary';
   return { name: capability, method: 'POST', path, operation, capability, kind, metered, suffix };
@@ -51,6 +51,7 @@ export const endpoints: readonly Endpoint[] = [
   create('responses', '/responses', 'responses'),
   auxiliary('responses.compact', true),
   auxiliary('responses.input_tokens', false),
+  auxiliary('token_counter', false, '/utils/token_counter'),
   stored('GET', '/:id', 'responses.get'),
   stored('DELETE', '/:id', 'responses.delete'),
   stored('POST', '/:id/cancel', 'responses.cancel'),

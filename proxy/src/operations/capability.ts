@@ -6,6 +6,8 @@ const parts = {
   'responses.input_tokens': { operation: 'responses', suffix: '/input_tokens' },
   /** An ordinary call whose input ends in `compaction_trigger`: the newer way to ask for a compaction. */
   'responses.compaction_trigger': { operation: 'responses', suffix: '' },
+  /** LiteLLM's count of a request's tokens, which no upstream has a path for: another count is made of it. */
+  token_counter: { operation: 'responses', suffix: undefined },
 } as const;
 
 type Part = keyof typeof parts;
@@ -22,7 +24,7 @@ export function operationOf(capability: Capability): Operation {
   return isPart(capability) ? parts[capability].operation : capability;
 }
 
-/** What stands behind the operation's own path. */
-export function suffixOf(capability: Capability): string {
+/** What stands behind the operation's own path; undefined where no upstream has a path for it. */
+export function suffixOf(capability: Capability): string | undefined {
   return isPart(capability) ? parts[capability].suffix : '';
 }

@@ -5,7 +5,7 @@ import type { AttemptRecord } from '@aigateway/contract/usage';
 import { costEstimate } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { bridgeFor } from '../bridge/index.ts';
-import type { Capability } from '../operations/capability.ts';
+import { suffixOf, type Capability } from '../operations/capability.ts';
 import type { Reservation } from '../ports.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { upstreamName, type ResolvedModel } from '../routing/models.ts';
@@ -119,7 +119,10 @@ export class Dial {
     const { endpoint, id } = call.match;
     const path = upstreamPath(record, deployment, {
       operation: prepared.upstream.name,
-      suffix: bridge === undefined ? endpoint.suffix.replace(':id', id ?? '') : '',
+      suffix:
+        bridge === undefined
+          ? endpoint.suffix.replace(':id', id ?? '')
+          : (suffixOf(capability) ?? ''),
       query: call.query,
     });
     const reserved = this.#reserve(record);

@@ -98,7 +98,6 @@ function prepareBytes(
   cap: Member | undefined,
 ): Prepared {
   const { call, state } = input;
-  const { record } = state;
   const changes: string[] = [];
   const edit = new BodyEdit(call.body, call.scan);
   for (const name of call.extras.strip) {
@@ -114,7 +113,7 @@ function prepareBytes(
     edit.set(capName, String(cap.value));
     changes.push(`+${capName}`);
   }
-  for (const [name, value] of Object.entries(record.defaults)) {
+  for (const [name, value] of Object.entries(defaultsFor(call, state))) {
     if (call.scan.members.has(name)) continue;
     if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     edit.set(name, JSON.stringify(value));
@@ -129,6 +128,13 @@ function prepareBytes(
     changes.push('+stream_options.include_usage');
   }
   return { body: edit.bytes(), upstream: call.operation, bridge: undefined, changes };
+}
+
+const noDefaults: JsonObject = {};
+
+/** A deployment's defaults shape answers: a count of tokens has none, and refuses what would shape it. */
+function defaultsFor({ match }: Call, { record }: DeploymentState): JsonObject {
+  return match.endpoint.metered ? record.defaults : noDefaults;
 }
 
 /** Of two limits by two names, upstreams refuse one: the deployment's default stands back. */
@@ -170,7 +176,7 @@ function prepareObject(
     changes.push(`${bridge.from}>${bridge.to}`, ...request.dropped.map((name) => `-${name}`));
   }
   changes.push(...applyRepairs(body, repairs));
-  for (const [name, value] of Object.entries(state.record.defaults)) {
+  for (const [name, value] of Object.entries(defaultsFor(call, state))) {
     if (Object.hasOwn(body, name)) continue;
     if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     body[name] = value;

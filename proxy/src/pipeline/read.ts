@@ -121,7 +121,7 @@ export type ReadOptions = {
  * that callers may not set
  */
 export function readCall(
-  request: IncomingMessage,
+  request: Pick<IncomingMessage, 'url' | 'headers'>,
   match: Match,
   body: Buffer,
   requestId: string,

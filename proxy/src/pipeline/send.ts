@@ -105,7 +105,9 @@ class Delivery {
     let chain: readonly string[] | undefined;
     let chainReason: FallbackReason | undefined;
     while (!this.#gone) {
-      if (isUnable(last) && this.#mayEstimate()) {
+      // LiteLLM's counter never fails: whatever kept an upstream from counting, there is an estimate.
+      const isCounter = this.#grant.call.capability === 'token_counter';
+      if ((isCounter || isUnable(last)) && this.#mayEstimate()) {
         return answerEstimate({ ...this.#input, attempts: this.#dial.attempts });
       }
       const reason = this.#fallbackReason(last);
@@ -280,7 +282,7 @@ class Delivery {
   /** Where no deployment counts, the gateway does: nobody needs to be asked in vain. */
   #mayEstimate(): boolean {
     const { call, snapshot } = this.#grant;
-    return snapshot.records.settings.bridge && canEstimate(call);
+    return canEstimate(call, snapshot.records.settings);
   }
 
   #filterAt(model: ResolvedModel, now: number) {
@@ -583,7 +585,7 @@ function mayRetry(
 }
 
 /** Which rule left none. An administrator must act on it, unless it is one that the request can be made to fit. */
-function noDeployment(reason: FilterReason, model: string): GatewayError {
+export function noDeployment(reason: FilterReason, model: string): GatewayError {
   if (reason === 'context_window') {
     return new GatewayError('context_length_exceeded', { values: { model } });
   }

@@ -154,7 +154,8 @@ function isPossible(state: WithCapability, capability: Capability, now: number):
   if (refusedAt !== undefined && now - refusedAt < learnedForMs) return false;
   const operation = operationOf(capability);
   if (operation !== capability) {
-    const hasPath = supports(record.dialect, operation, suffixOf(capability));
+    const suffix = suffixOf(capability);
+    const hasPath = suffix !== undefined && supports(record.dialect, operation, suffix);
     return hasPath && isPossible(state, operation, now);
   }
   if (record.operations !== undefined) return record.operations.includes(operation);

@@ -25,6 +25,22 @@ type Told = {
   omitted: number;
 };
 
+/** That a deployment began to rest, or is back. */
+export type StandingChange = {
+  readonly deploymentId: string;
+  /** The model's group, whose members the deployment is one of. */
+  readonly group: string;
+  readonly model: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly healthy: boolean;
+  readonly reason: string | undefined;
+  readonly lastFailure: string | undefined;
+};
+
+/** So many changes are remembered, the last ones. */
+const rememberedChanges = 1000;
+
 /** Tells the operator how deployments fare: why attempts fail, and who rests. */
 export class DeploymentLog {
   readonly #logger: Logger;
@@ -32,10 +48,16 @@ export class DeploymentLog {
   /** By record: the states behind one wildcard, a caller's to multiply, share a line. */
   readonly #told = new WeakMap<DeploymentRecord, Map<string, Told>>();
   readonly #resting = new WeakSet<DeploymentState>();
+  readonly #changes: StandingChange[] = [];
 
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
     this.#clock = clock;
+  }
+
+  /** What {@link observe} saw, the newest last. */
+  get changes(): readonly StandingChange[] {
+    return this.#changes;
   }
 
   /** At most one line per deployment, reason and second; `omitted` of the next one counts those in between. */
@@ -68,6 +90,7 @@ export class DeploymentLog {
     if (rests === this.#resting.has(state)) return;
     const { id } = state.record;
     const model = modelOf(state);
+    this.#remember(state, now);
     if (!rests) {
       this.#resting.delete(state);
       this.#logger.info({ event: 'standing', deployment: id, model, standing: 'healthy' });
@@ -84,6 +107,20 @@ export class DeploymentLog {
       lastFailure,
       until: new Date(state.health.until).toISOString(),
     });
+  }
+
+  #remember(state: DeploymentState, now: number): void {
+    const { standing: present, reason, lastFailure } = healthReport(state, now);
+    this.#changes.push({
+      deploymentId: state.record.id,
+      group: state.record.model,
+      model: modelOf(state),
+      at: now,
+      healthy: present === 'healthy',
+      reason,
+      lastFailure,
+    });
+    if (this.#changes.length > rememberedChanges) this.#changes.shift();
   }
 
   /** Undefined when this one is to be left out. */

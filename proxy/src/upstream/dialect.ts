@@ -207,6 +207,8 @@ const withheldParameters = new Set([
   'deployment',
   'deploymentid',
   'model',
+  // LiteLLM's, of its count of tokens.
+  'callendpoint',
 ]);
 
 function forwardedQuery(query: string): string {

@@ -1,0 +1,148 @@
+import { isObject } from '@aigateway/contract/json';
+import { lookUp } from '@aigateway/contract/prices';
+import type { JsonObject, JsonValue, KeyRecord, PriceRecord } from '@aigateway/contract/records';
+import { noTokens, type TokenCounts } from '@aigateway/contract/usage';
+import { costNanoUsd } from './accounting/cost.ts';
+import { readUsage } from './accounting/usage-reader.ts';
+import { estimateTokens } from './admission/estimate.ts';
+import { measureContent } from './admission/content-size.ts';
+import { GatewayError } from './errors.ts';
+import { visibleModels } from './routing/models.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const nanoPerUsd = 1e9;
+
+/** No call has more tokens, and no day more calls. */
+const mostCounted = 1e12;
+
+/**
+ * What calls of a model would cost: LiteLLM's `/cost/estimate`. Amounts are in US dollars; `daily_…` and `monthly_…` are null where the
+ * caller names no number of requests.
+ *
+ * @throws GatewayError `invalid_parameter` for a number that is none, `model_not_found` for a model that has no price
+ */
+export function estimatedCost(snapshot: Snapshot, key: KeyRecord, body: JsonObject): JsonObject {
+  const model = requiredText(body, 'model');
+  const input = requiredCount(body, 'input_tokens');
+  const output = requiredCount(body, 'output_tokens');
+  const price = requiredPrice(snapshot, key, model);
+  const tokens = {
+    ...noTokens,
+    input,
+    output,
+    cachedInput: count(body, 'cache_read_input_tokens') ?? 0,
+    cacheWrite: count(body, 'cache_creation_input_tokens') ?? 0,
+    reasoning: count(body, 'reasoning_tokens') ?? 0,
+  };
+  const cost = usdOf(costNanoUsd(tokens, price));
+  // The price of input may hang on its length: it is told apart by leaving the other part out, not the other way round.
+  const inputCost = usdOf(costNanoUsd({ ...tokens, output: 0, reasoning: 0 }, price));
+  const outputCost = cost - inputCost;
+  const perDay = count(body, 'num_requests_per_day');
+  const perMonth = count(body, 'num_requests_per_month');
+  const times = (name: string, requests: number | undefined): JsonObject => ({
+    [`${name}_cost`]: requests === undefined ? null : cost * requests,
+    [`${name}_input_cost`]: requests === undefined ? null : inputCost * requests,
+    [`${name}_output_cost`]: requests === undefined ? null : outputCost * requests,
+    [`${name}_margin_cost`]: requests === undefined ? null : 0,
+  });
+  return {
+    model,
+    input_tokens: input,
+    output_tokens: output,
+    num_requests_per_day: perDay ?? null,
+    num_requests_per_month: perMonth ?? null,
+    cost_per_request: cost,
+    input_cost_per_request: inputCost,
+    output_cost_per_request: outputCost,
+    margin_cost_per_request: 0,
+    ...times('daily', perDay),
+    ...times('monthly', perMonth),
+    input_cost_per_token: price.input / 1e12,
+    output_cost_per_token: price.output / 1e12,
+  };
+}
+
+/**
+ * What a call did cost, by the usage in its answer, or what its messages cost by estimate: LiteLLM's `/spend/calculate`.
+ *
+ * @throws GatewayError `invalid_parameter` where there is neither, `model_not_found` for a model that has no price
+ */
+export function calculatedCost(snapshot: Snapshot, key: KeyRecord, body: JsonObject): JsonObject {
+  const answer = body['completion_response'];
+  if (isObject(answer)) {
+    const model = typeof body['model'] === 'string' ? body['model'] : requiredText(answer, 'model');
+    const usage = readUsage('chat', answer['usage']);
+    if (usage === undefined) {
+      throw invalid('completion_response', '"completion_response" must have its usage');
+    }
+    const tier = answer['service_tier'];
+    return costOf(snapshot, key, model, usage, typeof tier === 'string' ? tier : undefined);
+  }
+  const model = requiredText(body, 'model');
+  if (!Array.isArray(body['messages'])) {
+    throw invalid('messages', 'One of "messages" and "completion_response" must be there');
+  }
+  const bytes = Buffer.from(JSON.stringify(body['messages']));
+  const { input } = estimateTokens({
+    operation: 'chat',
+    bodyBytes: bytes.length,
+    ...measureContent(bytes),
+  });
+  return costOf(snapshot, key, model, { ...noTokens, input });
+}
+
+function costOf(
+  snapshot: Snapshot,
+  key: KeyRecord,
+  model: string,
+  tokens: TokenCounts,
+  tier?: string,
+): JsonObject {
+  return { cost: usdOf(costNanoUsd(tokens, requiredPrice(snapshot, key, model), tier)) };
+}
+
+/**
+ * The price of a model by its public name, as the key's calls are charged, else that of the price file. A model that the key may not use
+ * is one of the price file, or none.
+ */
+function requiredPrice(snapshot: Snapshot, key: KeyRecord, model: string): PriceRecord {
+  const visible = visibleModels(snapshot.models, key).find(({ id }) => id === model);
+  const group = visible === undefined ? [] : snapshot.models.deployments(visible.model.group);
+  const price = group.find(({ prices }) => prices !== undefined)?.prices ?? lookUp(model)?.prices;
+  if (price === undefined) {
+    throw new GatewayError('model_not_found', {
+      values: { model: model.slice(0, 80) },
+      param: 'model',
+    });
+  }
+  return price;
+}
+
+function usdOf(nanoUsd: number): number {
+  return nanoUsd / nanoPerUsd;
+}
+
+function requiredText(body: JsonObject, name: string): string {
+  const value = body[name];
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid(name, `"${name}" must be text`);
+}
+
+function requiredCount(body: JsonObject, name: string): number {
+  const value = count(body, name);
+  if (value !== undefined) return value;
+  throw invalid(name, `"${name}" must be there`);
+}
+
+function count(body: JsonObject, name: string): number | undefined {
+  const value: JsonValue | undefined = body[name];
+  if (value === undefined || value === null) return undefined;
+  const isCount = typeof value === 'number' && Number.isInteger(value) && value >= 0;
+  if (isCount && value <= mostCounted) return value;
+  throw invalid(name, `"${name}" must be a whole number from 0 to ${mostCounted}`);
+}
+
+function invalid(param: string, reason: string): GatewayError {
+  return new GatewayError('invalid_parameter', { param, values: { reason } });
+}
