@@ -17,6 +17,8 @@ export type MagicWords = {
   thinkMs?: number;
   reasoningTokens?: number;
   summary: boolean;
+  /** A run in the background fails. */
+  failRun: boolean;
   /** Tool arguments come whole in their `done` event, without deltas. */
   doneOnly: boolean;
   /** The exact text of the answer. */
@@ -41,6 +43,7 @@ export function readMagicWords(text: string, header?: string): MagicWords {
     refuse: false,
     tools: [],
     summary: false,
+    failRun: false,
     doneOnly: false,
   };
   for (const command of commandsIn(text)) apply(words, command);
@@ -140,6 +143,9 @@ function apply(words: MagicWords, command: string): void {
       break;
     case 'summary':
       words.summary = true;
+      break;
+    case 'fail-run':
+      words.failRun = true;
       break;
     case 'done-only':
       words.doneOnly = true;

@@ -155,7 +155,12 @@ function paceOf(words: MagicWords, call: Call, deployment: Deployment): Pace {
   };
 }
 
-function refusedCall(spec: ModelOperationSpec, call: Call, deployment: Deployment): RefusedCall {
+/** A call as the text of a refusal names it. */
+export function refusedCall(
+  spec: ModelOperationSpec,
+  call: Call,
+  deployment: Deployment,
+): RefusedCall {
   const { region } = call.resource.config;
   return {
     deployment: deployment.name,

@@ -80,3 +80,9 @@ export const responses: OperationFacts = {
   meaning,
   errorEvent,
 };
+
+/** Responses by their id. One that failed long ago is what was asked for, and no failure of whoever tells it. */
+export const storedResponses: OperationFacts = {
+  ...responses,
+  meaning: (event) => (event.event === 'response.failed' ? 'end' : meaning(event)),
+};

@@ -7,6 +7,7 @@ import type { RequestEnd } from '../accounting/meter.ts';
 import { bridgeFor } from '../bridge/index.ts';
 import { suffixOf, type Capability } from '../operations/capability.ts';
 import type { Reservation } from '../ports.ts';
+import { storedResponses } from '../operations/responses.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { upstreamName, type ResolvedModel } from '../routing/models.ts';
 import type { Cause } from '../telemetry/logger.ts';
@@ -270,7 +271,11 @@ export class Dial {
     // The transport keeps one timer per connection as long as its delay stays the same: only a deadline that is near changes it.
     const headersTimeoutMs = remaining < limitMs - deadlineSlackMs ? remaining : limitMs;
     const collectAll = prepared.bridge !== undefined || prepared.upstream.name === 'responses';
-    const attempt = new Attempt(prepared.upstream, collectAll, headersTimeoutMs);
+    const attempt = new Attempt(
+      endpoint.kind === 'stored' ? storedResponses : prepared.upstream,
+      collectAll,
+      headersTimeoutMs,
+    );
     this.#current = attempt;
     const controls = this.#gateway.transport.dispatch(
       record.resource.origin,

@@ -21,25 +21,39 @@ export function callerErrorEvent(
   context: ErrorEventContext,
 ): SseEvent | undefined {
   const body = eventObject(event);
-  if (body === undefined) return undefined;
+  const cleaned = body === undefined ? undefined : callerErrorIn(body, context);
+  return cleaned === undefined ? undefined : { event: event.event, data: JSON.stringify(cleaned) };
+}
+
+/**
+ * The same for an event that is parsed, and for a whole response that failed.
+ *
+ * @returns undefined for a body without an error
+ */
+export function callerErrorIn(
+  body: JsonObject,
+  context: ErrorEventContext,
+): JsonObject | undefined {
   const isFlat = body['object'] === 'error';
   const failure = classifyStreamError(isFlat ? { error: body } : body, context);
   if (failure === null) return undefined;
   const { error } = toCallerError(failure, context).body;
-  return { event: event.event, data: JSON.stringify({ ...body, ...inForm(body, { ...error }) }) };
+  return { ...body, ...inForm(body, { ...error }) };
 }
 
 /** The members of an event of this form that tell the error. */
 function inForm(body: JsonObject, error: JsonObject): JsonObject {
   if (body['type'] === 'response.failed') {
-    const { code, message } = error;
     const { response } = body;
     const failed = typeof response === 'object' && !Array.isArray(response) ? response : {};
-    return {
-      response: { ...failed, error: { code: code ?? 'server_error', message: message ?? '' } },
-    };
+    return { response: { ...failed, error: errorOfResponse(error) } };
   }
+  if (body['object'] === 'response') return { error: errorOfResponse(error) };
   if (body['error'] !== undefined) return { error };
   const { type: _, ...rest } = error;
   return body['object'] === 'error' ? error : rest;
+}
+
+function errorOfResponse({ code, message }: JsonObject): JsonObject {
+  return { code: code ?? 'server_error', message: message ?? '' };
 }

@@ -16,12 +16,13 @@ import type { TransportError } from '../upstream/transport.ts';
 import { answerCost } from './answer-cost.ts';
 import { bridgedStream, nativeStream, type AnswerStream } from './answer-stream.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
-import type { ErrorEventContext } from './error-event.ts';
+import { callerErrorIn, type ErrorEventContext } from './error-event.ts';
 import { keyHeaders } from './key-headers.ts';
 import { lostCause, upstreamRequestId } from './attempt-cause.ts';
 import type { Grant } from './authorize.ts';
 import { endedResponse, isBackground } from './background.ts';
 import type { Gateway } from './gateway.ts';
+import type { Call } from './read.ts';
 import type { Admitted } from './limit.ts';
 import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
@@ -106,14 +107,30 @@ function rewriteWhole(input: RespondInput, body: Buffer): Buffer | string {
     input.state.record,
     input.gateway.tagger,
   );
-  const text = rewrite?.apply(body.toString());
-  if (settings.responseModel === 'native') return text ?? body;
-  const answer = parseAnswer(text === undefined ? body : Buffer.from(text));
+  const cleaned = isFailedResponse(grant.call, body) ? cleanResponse(input, body) : body;
+  const text = rewrite?.apply(cleaned.toString());
+  if (settings.responseModel === 'native') return text ?? cleaned;
+  const answer = parseAnswer(text ?? cleaned);
   if (typeof answer['model'] === 'string') answer['model'] = grant.asked;
   return JSON.stringify(answer);
 }
 
-function parseAnswer(body: Buffer): JsonObject {
+/** Quotes in text are escaped, so what looks like this value is one: of the response, or of a tool call in it. */
+function isFailedResponse({ operation }: Call, body: Buffer): boolean {
+  return operation.name === 'responses' && body.includes('"failed"');
+}
+
+/** A response tells its error as a member: one that failed in the background has no other place for it. */
+function cleanResponse(input: RespondInput, body: Buffer): Buffer | string {
+  const answer = parseAnswer(body);
+  // The answer may be about another deployment of the resource than the one that was asked for it.
+  const { model } = answer;
+  const context = errorContext(input, typeof model === 'string' ? model : undefined);
+  const cleaned = callerErrorIn(answer, context);
+  return cleaned === undefined ? body : JSON.stringify(cleaned);
+}
+
+function parseAnswer(body: Buffer | string): JsonObject {
   try {
     return JSON.parse(body.toString()) as JsonObject;
   } catch (cause) {
@@ -245,14 +262,7 @@ function answerStream(
   const { call, snapshot } = grant;
   const { settings } = snapshot.records;
   const { bridge } = prepared;
-  const errors: ErrorEventContext = {
-    capability: call.operation.name,
-    capacity: state.record.capacity,
-    names: { deployment: upstreamName(state.record, input.model), model: grant.asked },
-    now: gateway.clock.now(),
-    model: grant.asked,
-    sanitiseContentFilter: settings.sanitiseContentFilter,
-  };
+  const errors = errorContext(input, undefined);
   if (bridge !== undefined) return bridgedStream(bridge.bridge.stream(bridge.context), errors);
   const rewrite = responseRewrite(call, grant.key.ownerId, state.record, gateway.tagger);
   return nativeStream(call.operation.name, {
@@ -265,6 +275,21 @@ function answerStream(
     errorEvent,
     errors,
   });
+}
+
+/** @param deployment - the upstream's name of what answered; undefined = that of the deployment that was asked */
+function errorContext(
+  { grant, state, model, gateway }: RespondInput,
+  deployment: string | undefined,
+): ErrorEventContext {
+  return {
+    capability: grant.call.operation.name,
+    capacity: state.record.capacity,
+    names: { deployment: deployment ?? upstreamName(state.record, model), model: grant.asked },
+    now: gateway.clock.now(),
+    model: grant.asked,
+    sanitiseContentFilter: grant.snapshot.records.settings.sanitiseContentFilter,
+  };
 }
 
 /** What the caller was told of the answer when its stream began. */

@@ -11,6 +11,7 @@ import {
 import { arrayOf, isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { conversationDigest, lastUserText } from '../prompt.ts';
+import { rateLimitText2026, type RefusedCall } from '../rate-limit-errors.ts';
 import type { Deployment } from '../resources.ts';
 import type { Usage } from '../tokens.ts';
 import type { ResponsesRequest } from './responses-request.ts';
@@ -93,6 +94,12 @@ export function finishedResponse(
     output: [...output],
     usage: responsesUsage(usage),
   };
+}
+
+/** The same object when its run was refused for want of tokens, which nobody but it can tell any more. */
+export function failedResponse(started: JsonObject, refused: RefusedCall): JsonObject {
+  const error = { code: 'rate_limit_exceeded', message: rateLimitText2026(refused) };
+  return { ...started, status: 'failed', error };
 }
 
 /** The output items of an answer: reasoning, then the message, then the calls. */

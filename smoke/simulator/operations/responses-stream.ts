@@ -13,11 +13,13 @@ type Emit = (type: string, members: JsonObject, tokens?: number) => void;
  * The events of a streamed response, from `response.created` to the terminal event; there is no `[DONE]`.
  *
  * @param started - the response object before anything is generated
- * @param finished - the same when everything is
+ * @param output - what is generated
+ * @param finished - the object at the end
  * @param wholeArguments - sends the arguments of a call in their `done` event alone
  */
 export function responsesFrames(
   started: JsonObject,
+  output: readonly JsonObject[],
   finished: JsonObject,
   wholeArguments: boolean,
 ): Frame[] {
@@ -28,12 +30,8 @@ export function responsesFrames(
   emit('response.created', { response: started });
   if (started['status'] === 'queued') emit('response.queued', { response: started });
   emit('response.in_progress', { response: { ...started, status: 'in_progress' } });
-  for (const [index, item] of arrayOf(finished['output']).filter(isObject).entries()) {
-    emitItem(emit, index, item, wholeArguments);
-  }
-  const terminal =
-    finished['status'] === 'incomplete' ? 'response.incomplete' : 'response.completed';
-  emit(terminal, { response: finished });
+  for (const [index, item] of output.entries()) emitItem(emit, index, item, wholeArguments);
+  emit(`response.${String(finished['status'])}`, { response: finished });
   return frames;
 }
 

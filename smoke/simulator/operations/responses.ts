@@ -4,14 +4,20 @@ import type { Call } from '../call.ts';
 import { responsesPromptBlocked } from '../content-filter.ts';
 import { contextWindowExceeded, invalidRequest, provisionedContextExceeded } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import type { ModelOperationSpec, Plan } from '../model-call.ts';
+import { refusedCall, type ModelOperationSpec, type Plan } from '../model-call.ts';
 import { checkModelAccepts, checkParameters } from '../parameters.ts';
 import { lastUserText } from '../prompt.ts';
 import { jsonReply } from '../reply.ts';
 import type { Frame, Reply } from '../reply.ts';
 import type { Deployment } from '../resources.ts';
 import { promptTokens } from '../tokens.ts';
-import { compactionItem, finishedResponse, newResponse, outputItems } from './response-object.ts';
+import {
+  compactionItem,
+  failedResponse,
+  finishedResponse,
+  newResponse,
+  outputItems,
+} from './response-object.ts';
 import { readResponsesRequest } from './responses-request.ts';
 import type { ResponsesRequest } from './responses-request.ts';
 import { responsesFrames } from './responses-stream.ts';
@@ -97,10 +103,16 @@ function respond(call: Call, deployment: Deployment, request: ResponsesRequest):
   const answer = composeAnswer(prompt, speakerOf(call, deployment));
   const usage = usageOf(deployment, prompt, [answer]);
   const output = outputItems(call, deployment, request, answer);
-  const finished = finishedResponse(started, output, answer, usage, prompt.words.filterDown);
+  const isBackground = call.body['background'] === true;
+  const finished =
+    isBackground && prompt.words.failRun
+      ? failedResponse(started, refusedCall(createResponse, call, deployment))
+      : finishedResponse(started, output, answer, usage, prompt.words.filterDown);
   const wantsStream = call.body['stream'] === true;
-  const frames = wantsStream ? responsesFrames(started, finished, prompt.words.doneOnly) : [];
-  const timed = call.body['background'] === true ? inBackground(call, frames) : undefined;
+  const frames = wantsStream
+    ? responsesFrames(started, output, finished, prompt.words.doneOnly)
+    : [];
+  const timed = isBackground ? inBackground(call, frames) : undefined;
 
   if (call.body['store'] !== false) {
     call.resource.responses.save({
