@@ -185,12 +185,13 @@ async function serve(
     if (level === 'warning') logger.warn({ code, setting: path.join('.') }, message);
     else logger.info({ code, setting: path.join('.') }, message);
   }
-  print(banner(configuration, running));
   stopOnSignal(
     running,
     environment['npm_lifecycle_event'] !== undefined,
     reloadOnChange(configuration, reread, { running, environment, environmentFile }),
   );
+  // Last: who waits for it may send a signal at once.
+  print(banner(configuration, running));
 }
 
 function stopOnSignal(running: Running, isRunByNpm: boolean, stopWatching: () => void): void {
