@@ -1,15 +1,19 @@
 /**
- * Writes the reference pages of the configuration and of the management API from their schemas:
+ * Writes the reference pages of the configuration and of the management API from their schemas, and the table of LiteLLM's routes:
  *
  *   node scripts/reference.ts
  *
  * Tests compare the pages with the schemas, so they are never behind.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../contract/src/reference-page.ts';
 import { adminApiPage } from '../control-plane/src/http/reference-page.ts';
 import { routes } from '../control-plane/src/routes.ts';
+import { litellmAreas, withRouteTable } from './litellm-routes.ts';
 
 const pages = new URL('../docs/reference/', import.meta.url);
 writeFileSync(new URL('configuration.md', pages), configurationPage());
 writeFileSync(new URL('admin-api.md', pages), adminApiPage(routes));
+
+const guide = new URL('../docs/guides/from-litellm.md', import.meta.url);
+writeFileSync(guide, withRouteTable(readFileSync(guide, 'utf8'), litellmAreas()));

@@ -135,9 +135,13 @@ function managementSettings(configuration: Configuration): ManagementSettings {
       timezone: settings.timezone,
       budgetResetTime: settings.budgetResetTime,
       fileModels: new Map(
-        deployments.map(({ id, model }) => [
+        deployments.map(({ id, model, dialect }) => [
           id,
-          { name: model, accessGroups: accessGroups.get(model) ?? [] },
+          {
+            name: model,
+            accessGroups: accessGroups.get(model) ?? [],
+            provider: dialect === 'openai' ? 'openai' : 'azure',
+          },
         ]),
       ),
       fileAliases: Object.keys(router.aliases),

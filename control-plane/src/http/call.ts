@@ -36,7 +36,11 @@ export type ManagementSettings = {
 };
 
 /** A deployment of the configuration file. */
-export type FileModel = { readonly name: string; readonly accessGroups: readonly string[] };
+export type FileModel = {
+  readonly name: string;
+  readonly accessGroups: readonly string[];
+  readonly provider: 'azure' | 'openai';
+};
 
 /** Everything a rule may know of the request it decides. */
 export type Call = {

@@ -1,4 +1,6 @@
+import * as z from 'zod';
 import { detailError } from '../errors.ts';
+import { jsonObject } from '../http/fields.ts';
 import { policies, route } from '../http/route.ts';
 import { deleteFallback, setFallback, showFallback } from './fallbacks.ts';
 import * as schema from './schema.ts';
@@ -163,6 +165,15 @@ export const settingsRoutes = [
     answer: schema.callbackListAnswer,
     handle: () =>
       Promise.resolve({ answer: { success: [], failure: [], success_and_failure: [] } }),
+  }),
+  route({
+    method: 'get',
+    paths: ['/guardrails/list', '/v2/guardrails/list'],
+    summary: 'Guardrails that calls pass: there are none',
+    policy: policies.spend,
+    effect: 'read',
+    answer: z.object({ guardrails: z.array(jsonObject) }),
+    handle: () => Promise.resolve({ answer: { guardrails: [] } }),
   }),
   route({
     method: 'post',

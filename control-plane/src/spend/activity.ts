@@ -6,7 +6,7 @@ import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { findKey } from '../keys/service.ts';
 import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
-import type { activityQuery, wholeActivityQuery } from './schema.ts';
+import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
 import { keyTokens } from './logs.ts';
 import { usdOf } from './sums.ts';
 
@@ -42,6 +42,60 @@ export async function activityInOnePage(
   return activity(call, entity, query, 1, undefined);
 }
 
+/** The same as rows, one for each day and id, as JSON or as a table. */
+export async function exportedActivity(
+  call: Call,
+  entity: Entity,
+  { format, ...query }: z.output<typeof exportQuery>,
+): Promise<Outcome> {
+  const range = await rangeOf(call, entity, query);
+  const { model } = query;
+  const found =
+    model === undefined
+      ? await call.ledger.activity(range)
+      : (await call.ledger.activity({ ...range, by: 'model' })).filter(
+          ({ byId }) => byId === model,
+        );
+  const rows = found
+    .toSorted((one, other) => (one.day === other.day ? 0 : one.day < other.day ? -1 : 1))
+    .map(({ day, id, sums }) => ({ date: day, id, ...metricsOf(sums) }));
+  return format === 'json' ? { answer: rows } : { answer: asTable(rows), contentType: 'text/csv' };
+}
+
+const exportedNames = [
+  'date',
+  'id',
+  'spend',
+  'prompt_tokens',
+  'completion_tokens',
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+  'total_tokens',
+  'successful_requests',
+  'failed_requests',
+  'api_requests',
+] as const;
+
+/** RFC 4180. Ids are others' to choose: what a spreadsheet would take for a formula is marked as text. */
+function asTable(rows: readonly { readonly [name: string]: unknown }[]): string {
+  const cell = (value: unknown) => {
+    const text = String(value);
+    const harmless = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  };
+  const lines = rows.map((row) => exportedNames.map((name) => cell(row[name])).join(','));
+  return [exportedNames.join(','), ...lines, ''].join('\r\n');
+}
+
+/** @throws ApiError 400 without dates */
+async function rangeOf(call: Call, entity: Entity, query: WholeQuery) {
+  const { start_date: fromDay, end_date: toDay } = query;
+  if (fromDay === undefined || toDay === undefined) {
+    throw detailError(400, { error: 'Please provide start_date and end_date' });
+  }
+  return { ...(await scopeOf(call, entity, query)), fromDay, toDay };
+}
+
 async function activity(
   call: Call,
   entity: Entity,
@@ -49,13 +103,9 @@ async function activity(
   page: number,
   pageSize: number | undefined,
 ): Promise<Outcome> {
-  const { start_date: fromDay, end_date: toDay, model } = query;
-  if (fromDay === undefined || toDay === undefined) {
-    throw detailError(400, { error: 'Please provide start_date and end_date' });
-  }
-  const scope = await scopeOf(call, entity, query);
-  const range = { ...scope, fromDay, toDay };
-  const isByKey = scope.dimension === 'key';
+  const { model } = query;
+  const range = await rangeOf(call, entity, query);
+  const isByKey = range.dimension === 'key';
   const [every, everyModel, everyKey] = await Promise.all([
     model === undefined ? call.ledger.activity(range) : undefined,
     call.ledger.activity({ ...range, by: 'model' }),

@@ -3,7 +3,7 @@ import type { UsageRecord } from '@aigateway/contract/usage';
 import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { teamAccess } from '../auth/rights.ts';
-import { detailError } from '../errors.ts';
+import { detailError, notFound } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
@@ -114,6 +114,15 @@ export async function pageOfLogs(
       total_is_capped: after !== undefined,
     },
   };
+}
+
+/** One request. @throws ApiError 404 for one that does not exist or that the caller does not see */
+export async function spendLog(call: Call, requestId: string): Promise<Outcome> {
+  const filter = await visibleFilter(call, { requestId });
+  const { rows } = await call.ledger.logs({ ...filter, limit: 1 });
+  if (rows.length === 0) throw notFound('Request', 'request_id');
+  const [row] = await logRows(call, rows);
+  return { answer: row };
 }
 
 /** What the caller asks for, narrowed to what it may see: its own calls, and those of teams it administers. */

@@ -1,8 +1,19 @@
 import * as z from 'zod';
 import { jsonObject } from '../http/fields.ts';
 import { policies, route } from '../http/route.ts';
-import { activityInOnePage, dailyActivity, type Entity } from './activity.ts';
-import { pageOfLogs, spendLogs } from './logs.ts';
+import { activityInOnePage, dailyActivity, type Entity, exportedActivity } from './activity.ts';
+import { pageOfLogs, spendLog, spendLogs } from './logs.ts';
+import {
+  globalActivityByModel,
+  globalSpendByTag,
+  keySpendReport,
+  providerBudgets,
+  seenTagNames,
+  spendByCustomer,
+  spendByProvider,
+  spendReport,
+  teamSpendReport,
+} from './reports.ts';
 import * as schema from './schema.ts';
 import {
   globalActivity,
@@ -41,19 +52,36 @@ const aggregatedActivityOf = (entity: Entity, path: string) =>
     handle: ({ query }, call) => activityInOnePage(call, entity, query),
   });
 
+const exportedActivityOf = (entity: Entity, path: string) =>
+  route({
+    method: 'get',
+    paths: [path],
+    summary: `What was used each day, by ${entity}, as rows of CSV or JSON`,
+    policy: policies.anyKey,
+    effect: 'read',
+    query: schema.exportQuery,
+    answer: schema.exportRows,
+    handle: ({ query }, call) => exportedActivity(call, entity, query),
+  });
+
 const rows = z.array(jsonObject);
 
 export const spendRoutes = [
   activityOf('user', '/user/daily/activity'),
   aggregatedActivityOf('user', '/user/daily/activity/aggregated'),
+  exportedActivityOf('user', '/user/daily/activity/export'),
   activityOf('team', '/team/daily/activity'),
   aggregatedActivityOf('team', '/team/daily/activity/aggregated'),
+  exportedActivityOf('team', '/team/daily/activity/export'),
   activityOf('organization', '/organization/daily/activity'),
   aggregatedActivityOf('organization', '/organization/daily/activity/aggregated'),
+  exportedActivityOf('organization', '/organization/daily/activity/export'),
   activityOf('customer', '/customer/daily/activity'),
   aggregatedActivityOf('customer', '/customer/daily/activity/aggregated'),
+  exportedActivityOf('customer', '/customer/daily/activity/export'),
   activityOf('tag', '/tag/daily/activity'),
   aggregatedActivityOf('tag', '/tag/daily/activity/aggregated'),
+  exportedActivityOf('tag', '/tag/daily/activity/export'),
   route({
     method: 'get',
     paths: ['/spend/logs'],
@@ -73,6 +101,15 @@ export const spendRoutes = [
     query: schema.pagedLogsQuery,
     answer: schema.pagedLogs,
     handle: ({ query }, call) => pageOfLogs(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/spend/logs/ui/:request_id'],
+    summary: 'One request, without its content, which is not kept',
+    policy: policies.spend,
+    effect: 'read',
+    answer: schema.logRow,
+    handle: ({ params }, call) => spendLog(call, params['request_id'] ?? ''),
   }),
   route({
     method: 'get',
@@ -165,6 +202,100 @@ export const spendRoutes = [
     query: schema.daysQuery,
     answer: schema.globalActivity,
     handle: ({ query }, call) => globalActivity(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/key/spend/report'],
+    summary: 'What keys spent, with their models',
+    policy: policies.spend,
+    effect: 'read',
+    query: schema.keyDaysQuery,
+    answer: schema.keyReport,
+    handle: ({ query }, call) => keySpendReport(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/team/spend/report'],
+    summary: 'What teams spent each day, with their models',
+    policy: policies.spend,
+    effect: 'read',
+    query: schema.teamDaysQuery,
+    answer: schema.teamReport,
+    handle: ({ query }, call) => teamSpendReport(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/global/spend/report'],
+    summary: 'What was spent, by team, customer or key, with the models',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.reportQuery,
+    answer: schema.spendReport,
+    handle: ({ query }, call) => spendReport(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/global/spend/provider'],
+    summary: 'What each kind of upstream cost',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.daysQuery,
+    answer: z.array(z.object({ provider: z.string(), spend: z.number() })),
+    handle: ({ query }, call) => spendByProvider(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/global/spend/tags'],
+    summary: 'What each tag of requests cost',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.tagDaysQuery,
+    answer: z.object({
+      spend_per_tag: z.array(
+        z.object({ name: z.string(), spend: z.number(), log_count: z.number() }),
+      ),
+    }),
+    handle: ({ query }, call) => globalSpendByTag(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/global/spend/all_tag_names'],
+    summary: 'Names of all tags that requests had',
+    policy: policies.admin,
+    effect: 'read',
+    answer: z.object({ tag_names: z.array(z.string()) }),
+    handle: (_input, call) => seenTagNames(call),
+  }),
+  route({
+    method: 'post',
+    paths: ['/global/spend/end_users'],
+    summary: 'Customers by what they spent',
+    policy: policies.admin,
+    effect: 'read',
+    body: schema.usersBody,
+    answer: z.array(
+      z.object({ end_user: z.string(), total_count: z.number(), total_spend: z.number() }),
+    ),
+    handle: ({ body }, call) => spendByCustomer(call, body),
+  }),
+  route({
+    method: 'get',
+    paths: ['/global/activity/model'],
+    summary: 'Requests and tokens of each day, by model',
+    policy: policies.admin,
+    effect: 'read',
+    query: schema.daysQuery,
+    answer: schema.modelActivity,
+    handle: ({ query }, call) => globalActivityByModel(call, query),
+  }),
+  route({
+    method: 'get',
+    paths: ['/provider/budgets'],
+    summary: 'Budgets of kinds of upstreams, and what is spent of them',
+    policy: policies.admin,
+    effect: 'read',
+    answer: schema.providerBudgets,
+    handle: (_input, call) => providerBudgets(call),
   }),
   route({
     method: 'post',

@@ -33,6 +33,17 @@ export const pagedLogsQuery = z.object({
 export const limitQuery = z.object({ limit: queryCount(1, 1000).default(100) });
 export const daysQuery = z.object({ start_date: day.optional(), end_date: day.optional() });
 export const keyDaysQuery = daysQuery.extend({ api_key: text.optional() });
+export const teamDaysQuery = daysQuery.extend({ team_id: text.optional() });
+export const tagDaysQuery = daysQuery.extend({ tags: queryList.optional() });
+export const reportQuery = daysQuery.extend({
+  group_by: z.enum(['team', 'customer', 'api_key']).default('team'),
+});
+const dayOfTime = z.string().regex(/^\d{4}-\d{2}-\d{2}/, 'must begin with YYYY-MM-DD');
+export const usersBody = z.object({
+  api_key: text.nullish(),
+  startTime: dayOfTime.nullish(),
+  endTime: dayOfTime.nullish(),
+});
 
 export const activityQuery = z.object({
   start_date: day.optional(),
@@ -50,9 +61,12 @@ export const activityQuery = z.object({
 
 /** Without pages. */
 export const wholeActivityQuery = activityQuery.omit({ page: true, page_size: true });
+export const exportQuery = wholeActivityQuery.extend({
+  format: z.enum(['csv', 'json']).default('csv'),
+});
 
 /** One request as LiteLLM logs it; without bodies, which are never kept. */
-const logRow = z.object({
+export const logRow = z.object({
   request_id: z.string(),
   call_type: z.string(),
   api_key: z.string(),
@@ -87,6 +101,33 @@ export const pagedLogs = z.object({
   total_pages: z.number(),
   total_is_capped: z.boolean(),
 });
+
+const money = z.object({
+  total_cost: z.number(),
+  total_input_tokens: z.number(),
+  total_output_tokens: z.number(),
+});
+const ofModels = {
+  total_spend: z.number(),
+  metadata: z.array(z.object({ model: z.string(), spend: z.number(), total_tokens: z.number() })),
+};
+const group_by_day = z.string();
+const teamDay = z.object({
+  group_by_day,
+  teams: z.array(z.object({ team_id: z.string(), team_name: z.string(), ...ofModels })),
+});
+const customerDay = z.object({
+  group_by_day,
+  customers: z.array(z.object({ customer: z.string(), ...ofModels })),
+});
+export const keyReport = z.array(
+  money.extend({
+    api_key: z.string(),
+    model_details: z.array(money.extend({ model: z.string() })),
+  }),
+);
+export const teamReport = z.array(teamDay);
+export const spendReport = z.union([teamReport, z.array(customerDay), keyReport]);
 
 const metrics = z.object({
   spend: z.number(),
@@ -131,10 +172,25 @@ export const activityAnswer = z.object({
   }),
 });
 
+/** One row of an export: what one id used on one day. */
+export const exportRows = z.array(metrics.extend({ date: z.string(), id: z.string() }));
+
 export const globalActivity = z.object({
   daily_data: z.array(
     z.object({ date: z.string(), api_requests: z.number(), total_tokens: z.number() }),
   ),
   sum_api_requests: z.number(),
   sum_total_tokens: z.number(),
+});
+export const modelActivity = z.array(globalActivity.extend({ model: z.string() }));
+export const providerBudgets = z.object({
+  providers: z.record(
+    z.string(),
+    z.object({
+      budget_limit: z.number().nullable(),
+      time_period: z.string().nullable(),
+      spend: z.number(),
+      budget_reset_at: z.string().nullable(),
+    }),
+  ),
 });

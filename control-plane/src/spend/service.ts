@@ -157,7 +157,8 @@ function byDay(rows: readonly ActivityRow[]): [string, ActivityRow[]][] {
   );
 }
 
-async function sumsOf(call: Call, dimension: Dimension, fromDay: string, toDay?: string) {
+/** What each id of a dimension cost over some days, the most first. */
+export async function sumsOf(call: Call, dimension: Dimension, fromDay: string, toDay?: string) {
   const groups = Map.groupBy(await activity(call, dimension, fromDay, toDay), ({ id }) => id);
   return [...groups]
     .map(([id, rows]) => {
@@ -185,7 +186,7 @@ function dayOf(ms: number): string {
 }
 
 /** `Nov 21`, as LiteLLM's charts label days. */
-function shortDate(day: string): string {
+export function shortDate(day: string): string {
   return new Date(day).toLocaleDateString('en-US', {
     month: 'short',
     day: '2-digit',

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { pairId } from '@aigateway/contract/limits';
 import type * as z from 'zod';
-import { detailError, proxyError } from '../errors.ts';
+import { detailError, notFound, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
+import { nanoUsdOf } from '../spend/sums.ts';
 import type {
   TeamDocument,
   TeamMember,
@@ -283,4 +285,30 @@ function changedMembership(
   };
   checkWindows(next);
   return next;
+}
+
+/** Sets what a member has spent in a team. @throws ApiError 404, and 400 for more than was spent */
+export async function resetMemberSpend(
+  call: Call,
+  teamId: string,
+  userId: string,
+  to: number,
+): Promise<Outcome> {
+  const team = await teamToWrite(call, teamId);
+  const membership = await call.view.get('team_membership', pairId(teamId, userId));
+  if (membership === undefined) throw notFound('Member', 'user_id');
+  const [row] = await membershipRows(call, team, [membership]);
+  const previous = Number(row?.['spend']);
+  if (to > previous) throw detailError(400, 'reset_to must not be above what was spent.');
+  await call.spend.reset('member', pairId(teamId, userId), nanoUsdOf(to));
+  return {
+    answer: {
+      team_id: teamId,
+      user_id: userId,
+      spend: to,
+      previous_spend: previous,
+      max_budget: membership.max_budget,
+    },
+    subject: pairId(teamId, userId),
+  };
 }

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import { jsonObject } from '../http/fields.ts';
 import { policies, route } from '../http/route.ts';
-import { addManyMembers, addTeamMembers, deleteTeamMember, updateTeamMember } from './members.ts';
+import {
+  addManyMembers,
+  addTeamMembers,
+  deleteTeamMember,
+  resetMemberSpend,
+  updateTeamMember,
+} from './members.ts';
 import * as schema from './schema.ts';
 import {
   addModels,
@@ -147,6 +153,20 @@ export const teamRoutes = [
     body: schema.memberDeleteBody,
     answer: schema.teamRow,
     handle: ({ body }, call) => deleteTeamMember(call, body),
+  }),
+  route({
+    method: 'post',
+    paths: [
+      '/team/:team_id/member/:user_id/reset_spend',
+      '/team/:team_id/member/:user_id/reset_budget',
+    ],
+    summary: 'Sets what a member has spent in the team',
+    policy: policies.related,
+    effect: { action: 'reset_spend', kind: 'team_membership' },
+    body: schema.resetMemberBody,
+    answer: schema.resetMemberAnswer,
+    handle: ({ params, body }, call) =>
+      resetMemberSpend(call, params['team_id'] ?? '', params['user_id'] ?? '', body.reset_to),
   }),
   route({
     method: 'post',

@@ -1,3 +1,4 @@
+import { pairId } from '@aigateway/contract/limits';
 import type { JsonObject } from '@aigateway/contract/records';
 import type { Call } from '../http/call.ts';
 import { budgetResetAt } from '../http/limits.ts';
@@ -63,26 +64,18 @@ export async function membershipRows(
   if (memberships.length === 0) return [];
   const sharedId = team.metadata['team_member_budget_id'];
   const shared = typeof sharedId === 'string' ? await call.view.get('budget', sharedId) : undefined;
-  const keys = await call.view.findAll('key', { team_id: team.team_id });
-  const windows = new Map(
-    memberships.map(({ user_id, max_budget, budget_duration }) => [
-      user_id,
-      max_budget === null ? (shared?.budget_duration ?? null) : budget_duration,
-    ]),
-  );
-  const ofMembers = keys.filter(({ user_id }) => user_id !== null && windows.has(user_id));
+  const idOf = ({ user_id }: TeamMembershipDocument) => pairId(team.team_id, user_id);
   const spent = await spentBy(
     call,
-    'key',
-    ofMembers.map(({ key_id, user_id }) => ({
-      id: key_id,
-      window: windows.get(user_id ?? '') ?? null,
+    'member',
+    memberships.map((membership) => ({
+      id: idOf(membership),
+      window:
+        membership.max_budget === null
+          ? (shared?.budget_duration ?? null)
+          : membership.budget_duration,
     })),
   );
-  const sumOf = (userId: string, part: 'spend' | 'total') =>
-    ofMembers
-      .filter(({ user_id }) => user_id === userId)
-      .reduce((sum, { key_id }) => sum + spent(key_id)[part], 0);
   return memberships.map((membership): JsonObject => {
     const hasOwn = membership.max_budget !== null;
     const limits = hasOwn ? membership : shared;
@@ -90,9 +83,8 @@ export async function membershipRows(
       user_id: membership.user_id,
       team_id: membership.team_id,
       budget_id: hasOwn ? membership.budget_id : (shared?.budget_id ?? null),
-      // What the keys spent that the member has there now.
-      spend: sumOf(membership.user_id, 'spend'),
-      total_spend: sumOf(membership.user_id, 'total'),
+      spend: spent(idOf(membership)).spend,
+      total_spend: spent(idOf(membership)).total,
       allowed_models: [...membership.allowed_models],
       litellm_budget_table:
         limits === undefined

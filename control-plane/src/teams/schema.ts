@@ -90,6 +90,14 @@ export const memberUpdateBody = z.object({
   temp_budget_increase: inert(usd.nullish()),
   temp_budget_expiry: inert(text.nullish()),
 });
+export const resetMemberBody = z.object({ reset_to: usd.default(0) });
+export const resetMemberAnswer = z.object({
+  team_id: z.string(),
+  user_id: z.string(),
+  spend: z.number(),
+  previous_spend: z.number(),
+  max_budget: z.number().nullable(),
+});
 export const memberDeleteBody = z.object({
   team_id: id,
   user_id: id.nullish(),

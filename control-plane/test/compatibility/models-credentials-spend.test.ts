@@ -1,11 +1,16 @@
 import { noTokens, type UsageRecord } from '@aigateway/contract/usage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { usageRecord } from '../conformance/documents.ts';
 import { makeUser, type Management, startManagement } from '../management.ts';
 
 let api: Management;
 beforeAll(async () => {
   api = await startManagement({
-    settings: { fileModels: new Map([['from-file', { name: 'filed', accessGroups: [] }]]) },
+    settings: {
+      fileModels: new Map([
+        ['from-file', { name: 'filed', accessGroups: [], provider: 'azure' as const }],
+      ]),
+    },
   });
 });
 afterAll(() => api[Symbol.asyncDispose]());
@@ -193,6 +198,11 @@ describe('spend and activity', () => {
       max_budget: 10,
       budget_duration: '1d',
     }));
+    await api.post('/model/new', {
+      model_name: 'gpt-5',
+      litellm_params: { model: 'openai/gpt-5', api_base: 'https://x.example', api_key: 'x' },
+      model_info: { id: 'compatible' },
+    });
     const record = (day: string, usd: number, more: Partial<UsageRecord> = {}): UsageRecord => ({
       version: 1,
       requestId: `r-${day}-${usd}`,
@@ -206,7 +216,7 @@ describe('spend and activity', () => {
       tags: ['blue'],
       model: 'gpt-5',
       operation: 'chat',
-      deploymentId: 'm1',
+      deploymentId: 'compatible',
       stream: false,
       status: 200,
       outcome: 'completed',
@@ -218,7 +228,7 @@ describe('spend and activity', () => {
       ...more,
     });
     await api.store.ledger.append('p', [
-      { sequence: 1, record: record('2026-11-19', 1) },
+      { sequence: 1, record: record('2026-11-19', 1, { customerId: 'buyer' }) },
       { sequence: 2, record: record('2026-11-20', 2, { outcome: 'failed', status: 502 }) },
       { sequence: 3, record: record('2026-11-21', 4) },
     ]);
@@ -398,6 +408,131 @@ describe('spend and activity', () => {
       (await api.get('/tag/daily/activity?start_date=2026-11-01&end_date=2026-11-30', other))
         .status,
     ).toBe(403);
+  });
+
+  it('reports by day and team, by key, customer, tag, provider and model', async () => {
+    const days = 'start_date=2026-11-01&end_date=2026-11-30';
+    const models = [{ model: 'gpt-5', spend: 4, total_tokens: 120 }];
+    const byTeam = (await api.get(`/global/spend/report?${days}`)).body;
+    expect(byTeam.map((row: { group_by_day: string }) => row.group_by_day)).toEqual([
+      '2026-11-19T00:00:00+00:00',
+      '2026-11-20T00:00:00+00:00',
+      '2026-11-21T00:00:00+00:00',
+    ]);
+    expect(byTeam[2].teams).toEqual([
+      { team_id: 'spending', team_name: 'spending', total_spend: 4, metadata: models },
+    ]);
+    expect((await api.get(`/team/spend/report?${days}&team_id=spending`)).body).toEqual(byTeam);
+    const byKey = [
+      {
+        api_key: key.token,
+        total_cost: 7,
+        total_input_tokens: 300,
+        total_output_tokens: 60,
+        model_details: [
+          { model: 'gpt-5', total_cost: 7, total_input_tokens: 300, total_output_tokens: 60 },
+        ],
+      },
+    ];
+    expect((await api.get(`/global/spend/report?${days}&group_by=api_key`)).body).toEqual(byKey);
+    expect((await api.get(`/key/spend/report?${days}&api_key=${key.token}`)).body).toEqual(byKey);
+    expect((await api.get(`/global/spend/report?${days}&group_by=customer`)).body[0]).toEqual({
+      group_by_day: '2026-11-19T00:00:00+00:00',
+      customers: [
+        {
+          customer: 'buyer',
+          total_spend: 1,
+          metadata: [{ model: 'gpt-5', spend: 1, total_tokens: 120 }],
+        },
+      ],
+    });
+    expect((await api.get(`/global/spend/tags?${days}&tags=blue,none`)).body).toEqual({
+      spend_per_tag: [{ name: 'blue', spend: 7, log_count: 3 }],
+    });
+    expect((await api.get('/global/spend/all_tag_names')).body).toEqual({ tag_names: ['blue'] });
+    expect((await api.post('/global/spend/end_users')).body).toEqual([
+      { end_user: 'buyer', total_count: 1, total_spend: 1 },
+    ]);
+    expect((await api.post('/global/spend/end_users', { api_key: key.key })).body).toHaveLength(1);
+    expect((await api.post('/global/spend/end_users', { api_key: 'none' })).body).toEqual([]);
+    expect((await api.get(`/global/spend/provider?${days}`)).body).toEqual([
+      { provider: 'openai', spend: 7 },
+    ]);
+    expect((await api.get(`/global/activity/model?${days}`)).body).toMatchObject([
+      { model: 'gpt-5', sum_api_requests: 3, sum_total_tokens: 360 },
+    ]);
+    for (const path of ['report', 'tags', 'provider']) {
+      expect((await api.get(`/global/spend/${path}`)).status).toBe(400);
+    }
+  });
+
+  it('shows budgets of providers with what their deployments spent', async () => {
+    expect((await api.get('/provider/budgets')).body).toEqual({ providers: {} });
+    const provider_budget_config = { openai: { budget_limit: 9, time_period: '1d' } };
+    await api.post('/config/update', { router_settings: { provider_budget_config } });
+    expect((await api.get('/provider/budgets')).body).toEqual({
+      providers: {
+        openai: {
+          budget_limit: 9,
+          time_period: '1d',
+          spend: 4,
+          budget_reset_at: '2026-11-22T00:00:00.000Z',
+        },
+      },
+    });
+  });
+
+  it('shows one request, and rows for a spreadsheet that are no formulas', async () => {
+    const path = '/spend/logs/ui/r-2026-11-21-4';
+    expect((await api.get(path)).body).toMatchObject({ spend: 4, messages: {}, end_user: '' });
+    expect((await api.get(path, other)).status).toBe(404);
+    const days = 'start_date=2026-11-01&end_date=2026-11-19';
+    const { body, headers } = await api.get(`/customer/daily/activity/export?${days}`);
+    expect(headers.get('content-type')).toContain('text/csv');
+    expect(body).toBe(
+      'date,id,spend,prompt_tokens,completion_tokens,cache_read_input_tokens,cache_creation_input_tokens,total_tokens,successful_requests,failed_requests,api_requests\r\n' +
+        '2026-11-19,buyer,1,100,20,10,0,120,1,0,1\r\n',
+    );
+    await api.store.ledger.append('formulas', [
+      { sequence: 1, record: usageRecord({ customerId: '=1+"1"', startedAt: 0 }) },
+    ]);
+    const odd = 'start_date=1970-01-01&end_date=1970-01-01';
+    const rows = await api.get(`/customer/daily/activity/export?${odd}`);
+    expect(rows.text).toContain(`1970-01-01,"'=1+""1""",`);
+    const json = await api.get(`/tag/daily/activity/export?${days}&format=json`);
+    expect(json.body).toMatchObject([{ date: '2026-11-19', id: 'blue', spend: 1 }]);
+    expect((await api.get(`/customer/daily/activity/export?${days}`, other)).status).toBe(403);
+  });
+
+  it('resets a member of a team for those who administer it', async () => {
+    const path = '/team/spending/member/spender/reset_spend';
+    expect((await api.post(path, { reset_to: 1 }, other)).status).toBe(404);
+    expect((await api.post(path, { reset_to: 8 })).status).toBe(400);
+    expect((await api.post(path, { reset_to: 1 })).body).toEqual({
+      team_id: 'spending',
+      user_id: 'spender',
+      spend: 1,
+      previous_spend: 7,
+      max_budget: null,
+    });
+    expect(api.resets.at(-1)).toEqual({
+      dimension: 'member',
+      id: 'spending:spender',
+      nanoUsd: 1e9,
+    });
+    expect((await api.post('/team/spending/member/nobody/reset_budget')).status).toBe(404);
+  });
+
+  it('reports to users on their own keys and the teams they administer', async () => {
+    const days = 'start_date=2026-11-01&end_date=2026-11-30';
+    expect((await api.get(`/key/spend/report?${days}`, other)).body).toEqual([]);
+    const foreign = `/key/spend/report?${days}&api_key=${key.token}`;
+    expect((await api.get(foreign, other)).body).toEqual([]);
+    expect((await api.get(`/key/spend/report?${days}`, key.key)).body).toHaveLength(1);
+    expect((await api.get(`/team/spend/report?${days}`, other)).body).toEqual([]);
+    // A member who does not administer the team.
+    expect((await api.get(`/team/spend/report?${days}`, key.key)).body).toEqual([]);
+    expect((await api.get(`/global/spend/report?${days}`, other)).status).toBe(401);
   });
 
   it('resets everything for the master key alone', async () => {

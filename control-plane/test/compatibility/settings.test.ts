@@ -5,7 +5,7 @@ let api: Management;
 beforeAll(async () => {
   api = await startManagement({
     settings: {
-      fileModels: new Map([['f', { name: 'filed', accessGroups: [] }]]),
+      fileModels: new Map([['f', { name: 'filed', accessGroups: [], provider: 'azure' as const }]]),
       fileAliases: ['alias'],
       fileSettings: {
         router_settings: { num_retries: 4 },

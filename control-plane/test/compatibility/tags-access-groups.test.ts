@@ -6,7 +6,9 @@ let api: Management;
 beforeAll(async () => {
   api = await startManagement({
     settings: {
-      fileModels: new Map([['from-file', { name: 'filed', accessGroups: ['filed-group'] }]]),
+      fileModels: new Map([
+        ['from-file', { name: 'filed', accessGroups: ['filed-group'], provider: 'azure' as const }],
+      ]),
     },
   });
   for (const id of ['m1', 'm2']) {
