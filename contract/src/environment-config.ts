@@ -59,6 +59,20 @@ export const variables: readonly VariableDescription[] = [
       'Key of the account. Not set: workload identity where `AZURE_FEDERATED_TOKEN_FILE` is set, else managed identity (`AZURE_CLIENT_ID`)',
   },
   {
+    name: 'TARGET_DATABASE_URL',
+    description: 'PostgreSQL that `--copy` copies the store to',
+  },
+  {
+    name: 'TARGET_COSMOS_ENDPOINT',
+    description: 'Azure Cosmos DB account that `--copy` copies the store to',
+  },
+  { name: 'TARGET_COSMOS_DATABASE', description: 'Its database. `aigateway` unless set' },
+  { name: 'TARGET_COSMOS_KEY', description: 'Its key; an identity signs in where it is not set' },
+  {
+    name: 'TARGET_SQLITE_FILE',
+    description: 'File that `--copy` copies the store to, `gateway.db` of a data directory',
+  },
+  {
     name: 'LITELLM_SALT_KEY',
     description: "Seals upstreams' secrets in the store; the root secret does where it is not set",
   },

@@ -10,7 +10,10 @@ export type Command = {
     | 'help'
     | 'migrate'
     | 'reseal'
-    | 'import';
+    | 'import'
+    | 'copy'
+    | 'backup'
+    | 'restore';
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
@@ -21,6 +24,12 @@ export type Command = {
   readonly import: 'plan' | 'apply' | undefined;
   /** Given with the action `reseal`. */
   readonly reseal: 'plan' | 'apply' | undefined;
+  /** Given with the action `copy`. */
+  readonly copy: 'plan' | 'apply' | undefined;
+  /** Given with the action `backup`: the file. */
+  readonly backup: string | undefined;
+  /** Given with the action `restore`. */
+  readonly restore: { readonly action: 'plan' | 'apply'; readonly file: string } | undefined;
 };
 
 /** What runs in this process: the data plane alone, the management API alone, or both planes on one port. */
@@ -36,6 +45,9 @@ const options = {
   migrate: { type: 'string' },
   reseal: { type: 'string' },
   import: { type: 'string' },
+  copy: { type: 'string' },
+  backup: { type: 'string' },
+  restore: { type: 'string' },
   check: { type: 'boolean' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
@@ -52,6 +64,10 @@ export const usage = `Usage: npm start -- [options]
   --reseal ACTION     of the secrets in the store: plan, or apply: seals them with the key in use (LITELLM_SALT_KEY); then exit
   --import litellm    what the data base of a LiteLLM proxy (LITELLM_DATABASE_URL) would bring into the store, and what not;
                       litellm:apply takes it over; then exit
+  --copy ACTION       of the store into an empty one of any kind (TARGET_DATABASE_URL, TARGET_COSMOS_ENDPOINT, TARGET_SQLITE_FILE):
+                      plan, or apply: copies it and verifies what arrived; then exit
+  --backup FILE       of the store, into a new file; then exit
+  --restore ACTION    of a backup into an empty store: plan:FILE, or apply:FILE; then exit
   --check             check the configuration, print what was understood, and exit
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
@@ -73,9 +89,8 @@ export function readCommand(args: readonly string[]): Command {
   const { role } = values;
   if (role !== undefined && !isRole(role))
     throw new TypeError(`--role must be one of ${roles.join(', ')}, found "${role}"`);
-  const { reseal } = values;
-  if (reseal !== undefined && reseal !== 'plan' && reseal !== 'apply')
-    throw new TypeError(`--reseal must be plan or apply, found "${reseal}"`);
+  const reseal = jobAction('reseal', values.reseal);
+  const copy = jobAction('copy', values.copy);
   if (values.import !== undefined && !/^litellm(:apply)?$/.test(values.import))
     throw new TypeError(`--import must be litellm or litellm:apply, found "${values.import}"`);
   const action = (['help', 'version', 'routes', 'check'] as const).find(
@@ -91,16 +106,34 @@ export function readCommand(args: readonly string[]): Command {
     import:
       values.import === undefined ? undefined : values.import === 'litellm' ? 'plan' : 'apply',
     reseal,
+    copy,
+    backup: values.backup,
+    restore: restoreIn(values.restore),
   };
 }
 
+/** @throws {TypeError} for anything but `plan` and `apply` */
+function jobAction(option: string, value: string | undefined): 'plan' | 'apply' | undefined {
+  if (value === undefined || value === 'plan' || value === 'apply') return value;
+  throw new TypeError(`--${option} must be plan or apply, found "${value}"`);
+}
+
+/** @throws {TypeError} for anything but `plan:FILE` and `apply:FILE` */
+function restoreIn(value: string | undefined): Command['restore'] {
+  if (value === undefined) return undefined;
+  const [, action, file] = /^(plan|apply):(.+)$/s.exec(value) ?? [];
+  if (file === undefined)
+    throw new TypeError(`--restore must be plan:FILE or apply:FILE, found "${value}"`);
+  return { action: action === 'apply' ? 'apply' : 'plan', file };
+}
+
+const jobs = ['migrate', 'reseal', 'import', 'copy', 'backup', 'restore'] as const;
+
 /** What is done instead of a start. */
 function jobIn(values: {
-  migrate?: string | undefined;
-  reseal?: string | undefined;
-  import?: string | undefined;
-}): 'migrate' | 'reseal' | 'import' | undefined {
-  return (['migrate', 'reseal', 'import'] as const).find((name) => values[name] !== undefined);
+  readonly [job in (typeof jobs)[number]]?: string | undefined;
+}): (typeof jobs)[number] | undefined {
+  return jobs.find((name) => values[name] !== undefined);
 }
 
 /** Whether a text names a role. */

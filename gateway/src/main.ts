@@ -52,6 +52,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     case 'reseal':
     case 'import':
+    case 'copy':
+    case 'backup':
+    case 'restore':
       await runJob(command);
       return;
     case 'check':

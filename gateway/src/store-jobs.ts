@@ -3,7 +3,8 @@ import { importFromLitellm } from './import-litellm.ts';
 import { reseal, resealLines } from './reseal.ts';
 import type { RoleInput } from './roles.ts';
 import { sealerOf } from './sealer.ts';
-import { openStore, storePlace } from './store-place.ts';
+import { openStore, storePlace, targetPlace } from './store-place.ts';
+import { backUp, copyStore, restore } from './store-transfer.ts';
 
 export type StoreJobInput = Pick<RoleInput, 'configuration' | 'environment' | 'secret'>;
 
@@ -20,18 +21,27 @@ export type StoreJobResult = {
  * @throws {StoreUnavailableError} when a data base cannot be reached
  */
 export async function runStoreJob(
-  command: Pick<Command, 'import' | 'reseal'>,
+  command: Pick<Command, 'import' | 'reseal' | 'copy' | 'backup' | 'restore'>,
   input: StoreJobInput,
 ): Promise<StoreJobResult> {
   const { configuration, environment } = input;
-  const store = await openStore(storePlace(configuration.compiled.server, environment));
+  const place = storePlace(configuration.compiled.server, environment);
+  const sealer = sealerOf(input);
+  if (command.copy !== undefined) {
+    return copyStore(place, targetPlace(environment), sealer, command.copy);
+  }
+  if (command.backup !== undefined) return backUp(place, command.backup, sealer);
+  if (command.restore !== undefined) {
+    return restore(command.restore.file, place, sealer, command.restore.action);
+  }
+  const store = await openStore(place);
   try {
     if (command.import !== undefined) {
       const lines = await importFromLitellm(store, input, command.import);
       return { lines, isWhole: true };
     }
     const action = command.reseal ?? 'plan';
-    const report = await reseal(store.entities, sealerOf(input), action);
+    const report = await reseal(store.entities, sealer, action);
     return { lines: resealLines(report, action), isWhole: report.lost.length === 0 };
   } finally {
     await store.close();

@@ -214,6 +214,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       case 'model':
       case 'credential':
       case 'settings':
+      case 'store_transfer':
         return [];
     }
   };

@@ -55,6 +55,8 @@ export interface Audit {
   count(query: Omit<AuditQuery, 'limit' | 'before'>): Promise<number>;
   /** The oldest first, from a sequence on: for export and verification. */
   from(sequence: number, limit: number): Promise<readonly AuditRecord[]>;
+  /** Takes in records of another store's chain as they are, in their order; those that are there already are passed over. */
+  load(records: readonly AuditRecord[]): Promise<void>;
 }
 
 /** What stands for the previous record's hash in the first one. */

@@ -204,6 +204,9 @@ export type CredentialDocument = Tracked & {
 /** Settings of the router and of the gateway that the API changed. The id is the section's name. */
 export type SettingsDocument = Tracked & { section: string; values: JsonObject };
 
+/** What a store is being filled from, while it is: until then it is no store to work with. The id is `unfinished`. */
+export type StoreTransferDocument = Tracked & { source: string };
+
 /** Every kind of entity, by the name it is stored under. */
 export type Documents = {
   key: KeyDocument;
@@ -220,6 +223,7 @@ export type Documents = {
   access_group: AccessGroupDocument;
   credential: CredentialDocument;
   settings: SettingsDocument;
+  store_transfer: StoreTransferDocument;
 };
 
 export type Kind = keyof Documents;

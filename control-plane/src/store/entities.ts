@@ -117,6 +117,7 @@ export const indexes = {
   },
   credential: {},
   settings: {},
+  store_transfer: {},
 } as const satisfies {
   [K in Kind]: {
     [name: string]: {
@@ -168,6 +169,15 @@ export class UniqueError extends Error {
     super(`another ${kind} has this ${index}`);
     this.kind = kind;
     this.index = index;
+  }
+}
+
+/** A store was written to, or is being written to, while it was read as it stood at one time. */
+export class StoreChangedError extends Error {
+  override readonly name = 'StoreChangedError';
+
+  constructor() {
+    super('the store is being written to: stop its control planes, and let them finish before');
   }
 }
 

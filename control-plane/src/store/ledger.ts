@@ -74,6 +74,39 @@ export type LogQuery = {
 };
 
 /**
+ * What a ledger holds, in lines: each says how something is, not what is added. Texts are in the form of columns, of long ones their
+ * beginning and a digest.
+ */
+export type LedgerLine =
+  | {
+      readonly is: 'usage';
+      readonly producer: string;
+      readonly sequence: number;
+      readonly record: UsageRecord;
+    }
+  /** Sums of an id on a day; `by` and `byId` are empty for all in all. */
+  | {
+      readonly is: 'day';
+      readonly dimension: Dimension;
+      readonly id: string;
+      readonly day: string;
+      readonly by: Dimension | '';
+      readonly byId: string;
+      readonly sums: LedgerSums;
+    }
+  /** Sums of an id in an hour, milliseconds since the epoch. Every kind of store keeps their cost; Cosmos DB no more than that. */
+  | {
+      readonly is: 'hour';
+      readonly dimension: Dimension;
+      readonly id: string;
+      readonly hour: number;
+      readonly sums: LedgerSums;
+    }
+  /** What was corrected, and is not to be corrected again. */
+  | { readonly is: 'correction'; readonly id: string }
+  | { readonly is: 'mark'; readonly producer: string; readonly sequence: number };
+
+/**
  * What was used: single records by day, and sums by hour and day. Every event counts exactly once, however often it is given. A
  * request belongs to the hour and day, in UTC, that it started in.
  *
@@ -107,4 +140,12 @@ export interface Ledger {
   logs(query: LogQuery): Promise<{ rows: readonly UsageRecord[]; next?: string }>;
   /** Drops single records of UTC days before this one, `YYYY-MM-DD`; sums stay. @returns how many days went */
   dropLogsBefore(day: string): Promise<number>;
+  /**
+   * All of it, each thing once; marks last.
+   *
+   * @throws {StoreChangedError} where an append is seen half done
+   */
+  all(): AsyncIterable<LedgerLine>;
+  /** Makes things as the lines say, however often. Nobody appends meanwhile. */
+  load(lines: readonly LedgerLine[]): Promise<void>;
 }

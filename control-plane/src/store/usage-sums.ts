@@ -17,6 +17,21 @@ export type DailySums = LedgerSums & {
   by_id: string;
 };
 
+/** Every dimension. */
+export const dimensions = [
+  'key',
+  'user',
+  'team',
+  'organization',
+  'customer',
+  'model',
+  'deployment',
+  'tag',
+  'member',
+  'key_model',
+  'all',
+] as const satisfies readonly Dimension[];
+
 /** The dimensions one of which each breakdown has: what an owner is asked about is which key, model or deployment it was. */
 const breakdowns: ReadonlySet<Dimension> = new Set(['key', 'model', 'deployment']);
 

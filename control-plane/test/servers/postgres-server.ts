@@ -97,6 +97,8 @@ export async function startPostgres(
     database = 'postgres',
   ): Promise<readonly Record<string, unknown>[]> {
     const client = new Client({ connectionString: urlOf(database) });
+    // The server may be stopped before it has noticed the end of the connection.
+    client.on('error', () => undefined);
     await client.connect();
     try {
       return (await client.query(sql)).rows as Record<string, unknown>[];

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalJson, hashOf, rootHash, type AuditEntry } from '../audit.ts';
+import { canonicalJson, hashOf, rootHash, type AuditEntry, type AuditRecord } from '../audit.ts';
 import { toColumn } from '../sql/text.ts';
 import { forEach, pack, pause, unpack, type Item, type Items, type Read } from './items.ts';
 
@@ -27,6 +27,13 @@ type Head = Item & {
   readonly cells: string;
   /** Of the newest commits: who does not know whether its own was made looks here. */
   readonly recent: readonly string[];
+};
+
+/** What a commit is to write, and the audit's newest place after it. */
+type Step = {
+  readonly cells: readonly Cell[];
+  readonly sequence: number;
+  readonly hash: string;
 };
 
 const headId = 'head';
@@ -68,14 +75,36 @@ export class Commits {
    * @throws what `decide` throws; nothing is written then
    */
   commit(decide: () => Promise<readonly Cell[]>, entry: AuditEntry | undefined): Promise<void> {
+    return this.#inTurn(async ({ sequence, hash }) => {
+      const decided = await decide();
+      if (!entry) return { cells: decided, sequence, hash };
+      const next = { sequence: sequence + 1, hash: hashOf(hash, entry) };
+      return { ...next, cells: [...decided, await auditCell(next.sequence, next.hash, entry)] };
+    });
+  }
+
+  #inTurn(decide: (head: Head) => Promise<Step | undefined>): Promise<void> {
     // One after the other within a process: they would only get in each other's way.
-    const result = this.#last.then(() => this.#commit(decide, entry));
+    const result = this.#last.then(() => this.#commit(decide));
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  /** Makes what others have committed and not written. @returns the audit's newest place */
-  async recover(): Promise<{ sequence: number }> {
+  /** Makes records of another store's chain this one's, as they are. Those that are there already are passed over. */
+  adopt(records: readonly AuditRecord[]): Promise<void> {
+    return this.#inTurn(async (head) => {
+      const fresh = records.filter(({ sequence }) => sequence > head.sequence);
+      const newest = fresh.at(-1);
+      if (!newest) return undefined;
+      const cells = await Promise.all(
+        fresh.map(({ sequence, hash, ...entry }) => auditCell(sequence, hash, entry)),
+      );
+      return { cells, sequence: newest.sequence, hash: newest.hash };
+    });
+  }
+
+  /** Makes what others have committed and not written. @returns the newest commit, and the audit's newest place */
+  async recover(): Promise<{ commit: number; sequence: number }> {
     return (await this.#current()).item;
   }
 
@@ -84,23 +113,20 @@ export class Commits {
     await this.#last;
   }
 
-  async #commit(
-    decide: () => Promise<readonly Cell[]>,
-    entry: AuditEntry | undefined,
-  ): Promise<void> {
+  async #commit(decide: (head: Head) => Promise<Step | undefined>): Promise<void> {
     const own = randomUUID();
     for (let tries = 0; ; tries += 1) {
       const { item: head, tag } = await this.#current();
       // Written before, by a request whose answer was lost.
       if (head.recent.includes(own)) return;
-      const decided = await decide();
-      const record = entry && (await recordOf(head, entry));
-      const cells = record ? [...decided, record.cell] : decided;
+      const step = await decide(head);
+      if (!step) return;
+      const { cells, sequence, hash } = step;
       const next: Head = {
         ...head,
         commit: head.commit + 1,
-        sequence: record?.sequence ?? head.sequence,
-        hash: record?.hash ?? head.hash,
+        sequence,
+        hash,
         cells: await packed(cells),
         recent: [...head.recent, own].slice(-keptIds),
       };
@@ -163,12 +189,7 @@ async function packed(cells: readonly Cell[]): Promise<string> {
   throw new RangeError('Cosmos DB holds no change of so many entities at once: make it in parts');
 }
 
-async function recordOf(
-  head: Head,
-  entry: AuditEntry,
-): Promise<{ sequence: number; hash: string; cell: Cell }> {
-  const sequence = head.sequence + 1;
-  const hash = hashOf(head.hash, entry);
+async function auditCell(sequence: number, hash: string, entry: AuditEntry): Promise<Cell> {
   const audit = {
     actor: toColumn(entry.actor),
     action: toColumn(entry.action),
@@ -178,12 +199,8 @@ async function recordOf(
   };
   const text = await pack(canonicalJson(entry));
   return {
-    sequence,
-    hash,
-    cell: {
-      pk: auditPartition(sequence),
-      id: auditId(sequence),
-      item: { kind: 'audit', sequence, hash, audit, entry: text },
-    },
+    pk: auditPartition(sequence),
+    id: auditId(sequence),
+    item: { kind: 'audit', sequence, hash, audit, entry: text },
   };
 }

@@ -50,6 +50,7 @@ export function cosmosAudit(items: Items, commits: Commits): Audit {
       }
       return records;
     },
+    load: (records) => commits.adopt(records),
   };
 }
 

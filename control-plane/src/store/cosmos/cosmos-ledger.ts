@@ -12,40 +12,22 @@ import {
   type SumItem,
   type SumRow,
 } from './cosmos-sums.ts';
-import { forEach, nameOf, pack, pause, unpack, type Item, type Items } from './items.ts';
-
-/** Every event of a producer up to its sequence is counted. */
-type MarkItem = Item & { readonly producer: string; readonly sequence: number };
-
-/** Which event counts as the correction of something. */
-type CorrectionItem = Item & { readonly producer: string; readonly sequence: number };
-
-/** A day that has single records. */
-type DayItem = Item & { readonly day: string };
-
-/** Single records of one producer and day that came together. */
-type BatchItem = Item & {
-  readonly producer: string;
-  /** Times of the oldest and the newest. */
-  readonly oldest: number;
-  readonly newest: number;
-  readonly last: number;
-  /** Values that records are looked up by, in the form of columns. */
-  readonly lookup: { readonly [name in Indexed]: readonly string[] };
-  /** Packed JSON: sequences and records. */
-  readonly records: string;
-};
-
-const indexed = ['requestId', 'keyId', 'userId', 'teamId', 'customerId'] as const;
-type Indexed = (typeof indexed)[number];
+import { ledgerLines, loadLedgerLines } from './cosmos-ledger-lines.ts';
+import { forEach, nameOf, pause, unpack, type Item, type Items } from './items.ts';
+import {
+  batchItems,
+  correctionPartition,
+  dayPartition,
+  indexed,
+  markPartition,
+  recordPartition,
+  type BatchItem,
+  type CorrectionItem,
+  type DayItem,
+  type MarkItem,
+} from './ledger-items.ts';
 
 type Row = { readonly sequence: number; readonly producer: string; readonly record: UsageRecord };
-
-/** Characters of records in one item, which holds 2 MB. */
-const mostText = 400_000;
-const markPartition = 'marks';
-const dayPartition = 'days';
-const correctionPartition = 'corrections';
 
 export type CosmosLedger = {
   readonly port: Ledger;
@@ -90,10 +72,11 @@ export function cosmosLedger(items: Items): CosmosLedger {
     for (const event of events) {
       const { corrects } = event.record;
       if (corrects !== undefined) {
-        const id = nameOf(toColumn(corrects));
+        const column = toColumn(corrects);
         const own: CorrectionItem = {
           pk: correctionPartition,
-          id,
+          id: nameOf(column),
+          corrects: column,
           producer,
           sequence: event.sequence,
         };
@@ -137,8 +120,7 @@ export function cosmosLedger(items: Items): CosmosLedger {
       const item: DayItem = { pk: dayPartition, id: day, day };
       await items.create(item);
     }
-    for (const part of partsOf(events)) {
-      const item = await batchItem(day, producer, part);
+    for await (const item of batchItems(day, producer, events)) {
       for (let tries = 0; (await items.create(item)) === undefined; tries += 1) {
         const read = await items.read<BatchItem>(item.pk, item.id);
         // One that begins here and ends later has all of this.
@@ -307,6 +289,8 @@ export function cosmosLedger(items: Items): CosmosLedger {
       }
       return dropped;
     },
+    all: () => ledgerLines(items),
+    load: (lines) => loadLedgerLines(items, lines),
   };
   return {
     port,
@@ -320,56 +304,6 @@ type Activity = {
   readonly byId: string;
   readonly sums: SumRow;
 };
-
-function recordPartition(day: string): string {
-  return `records:${day}`;
-}
-
-function* partsOf(events: readonly LedgerEvent[]): Iterable<readonly [LedgerEvent, string][]> {
-  let part: [LedgerEvent, string][] = [];
-  let size = 0;
-  for (const event of events) {
-    const text = JSON.stringify([event.sequence, event.record]);
-    if (size > 0 && size + text.length > mostText) {
-      yield part;
-      part = [];
-      size = 0;
-    }
-    part.push([event, text]);
-    size += text.length;
-  }
-  if (part.length > 0) yield part;
-}
-
-async function batchItem(
-  day: string,
-  producer: string,
-  part: readonly (readonly [LedgerEvent, string])[],
-): Promise<BatchItem> {
-  const events = part.map(([event]) => event);
-  const times = events.map(({ record }) => record.startedAt);
-  const valuesOf = (name: Indexed): string[] => [
-    ...new Set(
-      events.flatMap(({ record }) => (record[name] === undefined ? [] : [toColumn(record[name])])),
-    ),
-  ];
-  return {
-    pk: recordPartition(day),
-    id: `${nameOf(producer)}:${events[0]?.sequence}`,
-    producer,
-    oldest: Math.min(...times),
-    newest: Math.max(...times),
-    last: events.at(-1)?.sequence ?? 0,
-    lookup: {
-      requestId: valuesOf('requestId'),
-      keyId: valuesOf('keyId'),
-      userId: valuesOf('userId'),
-      teamId: valuesOf('teamId'),
-      customerId: valuesOf('customerId'),
-    },
-    records: await pack(`[${part.map(([, text]) => text).join(',')}]`),
-  };
-}
 
 function matches({ record, producer, sequence }: Row, page: LogPage): boolean {
   const { startedAt } = record;

@@ -1,11 +1,13 @@
 import type { CosmosClient } from '@azure/cosmos';
-import type { Store } from '../store.ts';
+import { StoreChangedError } from '../entities.ts';
+import type { Store, StoreSnapshot } from '../store.ts';
 import { Commits } from './commits.ts';
 import { connect, type CosmosOptions } from './connection.ts';
 import { cosmosContainers, managementContainer, usageContainer } from './containers.ts';
 import { cosmosAudit } from './cosmos-audit.ts';
 import { cosmosEntities } from './cosmos-entities.ts';
 import { cosmosLedger } from './cosmos-ledger.ts';
+import { marksOf } from './cosmos-ledger-lines.ts';
 import { itemsOf } from './items.ts';
 
 const defaultRecoveryMs = 10_000;
@@ -17,6 +19,29 @@ const defaultRecoveryMs = 10_000;
  * @throws {Error} if a container is missing
  */
 export async function createCosmosStore(options: CosmosOptions): Promise<Store> {
+  return (await open(options)).store;
+}
+
+/**
+ * The same for reading all of it once: Cosmos DB has nothing that keeps it as it stood, so it is noticed when somebody writes meanwhile.
+ *
+ * @throws {StoreUnavailableError} as `createCosmosStore` does
+ */
+export async function createCosmosSnapshot(options: CosmosOptions): Promise<StoreSnapshot> {
+  const { store, standing } = await open(options);
+  const before = await standing();
+  return {
+    ...store,
+    kind: 'cosmos',
+    async confirm() {
+      if ((await standing()) !== before) throw new StoreChangedError();
+    },
+  };
+}
+
+async function open(
+  options: CosmosOptions,
+): Promise<{ store: Store; standing: () => Promise<string> }> {
   const missing = (await cosmosContainers(options)).filter(({ isThere }) => !isThere);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => name).join(', ');
@@ -35,13 +60,14 @@ export async function createCosmosStore(options: CosmosOptions): Promise<Store> 
     client.dispose();
     throw error;
   }
-  const ledger = cosmosLedger(itemsOf(database.container(usageContainer), () => isClosed));
+  const usageItems = itemsOf(database.container(usageContainer), () => isClosed);
+  const ledger = cosmosLedger(usageItems);
   const recovering = setInterval(() => {
     // What cannot be read now is tried again, and a write would say so.
     commits.recover().catch(() => undefined);
   }, options.recoveryMs ?? defaultRecoveryMs).unref();
 
-  return {
+  const store: Store = {
     entities: cosmosEntities(items, commits),
     ledger: ledger.port,
     audit: cosmosAudit(items, commits),
@@ -53,4 +79,11 @@ export async function createCosmosStore(options: CosmosOptions): Promise<Store> 
       client.dispose();
     },
   };
+  /** Changes with every write. */
+  const standing = async (): Promise<string> => {
+    const { commit } = await commits.recover();
+    const marks = await marksOf(usageItems);
+    return JSON.stringify([commit, marks.map(({ producer, sequence }) => [producer, sequence])]);
+  };
+  return { store, standing };
 }

@@ -54,7 +54,7 @@ export function overallPartition(dimension: Dimension): string {
 }
 
 /** @param other - what it is broken down by */
-function sumPlace(
+export function sumPlace(
   { dimension, id: name }: DimensionId,
   day: string,
   other?: DimensionId,
@@ -64,8 +64,14 @@ function sumPlace(
   return { pk: sumPartition(dimension, name), id, dimension, name, day };
 }
 
-function overallPlace({ dimension, id }: DimensionId, day: string): SumPlace {
+export function overallPlace({ dimension, id }: DimensionId, day: string): SumPlace {
   return { pk: overallPartition(dimension), id: `${day}${bucketOf(id)}`, dimension, name: '', day };
+}
+
+/** The items that an id may have of a day. */
+export function sumItemIds(dimension: Dimension, day: string): readonly string[] {
+  if (!wide.has(dimension)) return [day];
+  return [day, ...Array.from({ length: buckets }, (_, bucket) => `${day}:${bucket}`)];
 }
 
 /** What events add, each item once. */
@@ -74,8 +80,7 @@ export function additionsOf(events: readonly LedgerEvent[]): readonly Additions[
   for (const { sequence, record } of events) {
     const day = dayOf(record.startedAt);
     const hour = Math.floor((record.startedAt % (24 * hourMs)) / hourMs);
-    const of = sumsOf(record);
-    const sums = sumNames.map((name) => of[name]);
+    const sums = toRow(sumsOf(record));
     const add = (at: SumPlace, part: Addition['part']): void => {
       const place = `${at.pk} ${at.id}`;
       let known = places.get(place);
@@ -96,6 +101,10 @@ export function additionsOf(events: readonly LedgerEvent[]): readonly Additions[
 
 function bucketOf(id: string): string {
   return `:${(createHash('sha256').update(id).digest()[0] ?? 0) % buckets}`;
+}
+
+export function toRow(sums: LedgerSums): SumRow {
+  return sumNames.map((name) => sums[name]);
 }
 
 /** A row as the port has it. */

@@ -1,10 +1,11 @@
-import { Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { migrations } from '../migrations/index.ts';
+import { checkWhole } from '../migrations/schema.ts';
 import { isReading, type ProgramName, type ResultOf, type Run } from '../sql/programs.ts';
 import { sqlStore } from '../sql/sql-store.ts';
-import type { Store } from '../store.ts';
+import type { Store, StoreSnapshot } from '../store.ts';
 import { driverOptions, isRetried, portError, type PostgresOptions } from './connection.ts';
-import { isBroken, runInTransaction, runProgram } from './database.ts';
+import { isBroken, rowsOf, runInTransaction, runProgram } from './database.ts';
 
 /** Tries of a transaction that others got in the way of. */
 const tries = 5;
@@ -42,6 +43,36 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sto
     throw error;
   }
   return sqlStore(run, close);
+}
+
+/**
+ * A store's database as it stands now, whoever writes to it meanwhile: one transaction, which sees one state and cannot write.
+ *
+ * @throws {StoreUnavailableError} if the server cannot be reached
+ * @throws {Error} if it is of another release's schema
+ */
+export async function createPostgresSnapshot(options: PostgresOptions): Promise<StoreSnapshot> {
+  const client = new Client({
+    ...driverOptions(options),
+    // Between two pages may lie as long as whoever takes them needs.
+    idle_in_transaction_session_timeout: 0,
+  });
+  // It fails the statement under way, and the next.
+  client.on('error', ignore);
+  await client.connect().catch((error: unknown) => {
+    throw portError(error);
+  });
+  const run: Run = async <Name extends ProgramName>(name: Name, ...args: readonly unknown[]) =>
+    (await runProgram(client, name, args)) as ResultOf<Name>;
+  const close = (): Promise<void> => client.end();
+  try {
+    await rowsOf(client, 'begin isolation level repeatable read, read only');
+    checkWhole(await run('appliedMigrations'));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { ...sqlStore(run, close), kind: 'postgres', confirm: () => Promise.resolve() };
 }
 
 async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
-import { canonicalJson, hashOf, type AuditEntry } from '../audit.ts';
-import type { Dialect } from './dialect.ts';
+import { canonicalJson, hashOf, type AuditEntry, type AuditRecord } from '../audit.ts';
+import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { toColumn } from './text.ts';
 
@@ -15,6 +15,17 @@ export type AuditFilter = {
 };
 
 export type AuditColumn = 'actor' | 'object_kind' | 'object_id' | 'action';
+
+const auditColumns: Columns = {
+  sequence: 'bigint',
+  at: 'bigint',
+  actor: 'text',
+  action: 'text',
+  object_kind: 'text',
+  object_id: 'text',
+  hash: 'text',
+  entry: 'text',
+};
 
 /** What a store does for the port `Audit`. */
 export function auditPrograms(dialect: Dialect) {
@@ -32,6 +43,28 @@ export function auditPrograms(dialect: Dialect) {
         values (${sequence}, ${entry.at}, ${toColumn(entry.actor)}, ${toColumn(entry.action)},
           ${toColumn(entry.objectKind)}, ${toColumn(entry.objectId)}, ${hash}, ${canonicalJson(entry)})`);
       yield* query(sql`update audit_head set sequence = ${sequence}, hash = ${hash}`);
+    },
+
+    /** @param records - of another store's chain, in their order */
+    *loadAudit(records: readonly AuditRecord[]): Program<void> {
+      const rows = records.map(({ sequence, hash, ...entry }) => ({
+        sequence,
+        at: entry.at,
+        actor: toColumn(entry.actor),
+        action: toColumn(entry.action),
+        object_kind: toColumn(entry.objectKind),
+        object_id: toColumn(entry.objectId),
+        hash,
+        entry: canonicalJson(entry),
+      }));
+      const names = sql.join(Object.keys(auditColumns).map((name) => sql.ref(name)));
+      yield* query(sql`
+        insert into audit (${names}) select ${names} from ${dialect.rows(rows, auditColumns)}
+        where true
+        on conflict (sequence) do nothing`);
+      yield* query(sql`
+        update audit_head set (sequence, hash) = (select sequence, hash from audit order by sequence desc limit 1)
+        where exists (select 1 from audit)`);
     },
 
     *listAudit(

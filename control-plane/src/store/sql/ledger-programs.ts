@@ -38,7 +38,8 @@ export type ActivityFilter = {
   toDay: string;
 };
 
-const sumNames: readonly (readonly [keyof LedgerSums, string])[] = [
+/** Members of sums and their columns. */
+export const sumNames: readonly (readonly [keyof LedgerSums, string])[] = [
   ['requests', 'requests'],
   ['failed', 'failed'],
   ['inputTokens', 'input_tokens'],
@@ -148,6 +149,16 @@ export function ledgerPrograms(dialect: Dialect) {
       return { mark };
     },
 
+    /** Single records of days that are there (`addUsageDays`), as another ledger has them; sums and marks are left as they are. */
+    *loadRecords(day: string, producer: string, events: readonly LedgerEvent[]): Program<void> {
+      yield* insertRecords(
+        day,
+        producer,
+        events,
+        sql`on conflict (started_at, producer, sequence) do nothing`,
+      );
+    },
+
     /** A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it. */
     *addUsageDays(days: readonly string[]): Program<void> {
       for (const day of days.toSorted()) {
@@ -253,12 +264,15 @@ export function ledgerPrograms(dialect: Dialect) {
     day: string,
     producer: string,
     events: readonly LedgerEvent[],
+    end = sql``,
   ): Program<void> {
     const names = sql.join(Object.keys(recordColumns).map((name) => sql.ref(name)));
     const rows = events.map((event) => rowOf(producer, event));
     yield* query(sql`
       insert into ${sql.table(tableOf(day))} (${names})
-      select ${names} from ${dialect.rows(rows, recordColumns)}`);
+      select ${names} from ${dialect.rows(rows, recordColumns)}
+      where true
+      ${end}`);
   }
 
   function* addSums(table: string, key: Columns, rows: readonly LedgerSums[]): Program<void> {

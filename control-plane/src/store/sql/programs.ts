@@ -6,6 +6,7 @@ import { entityPrograms } from './entity-programs.ts';
 import { ledgerPrograms } from './ledger-programs.ts';
 import { migrationPrograms } from './migration-programs.ts';
 import type { Program } from './program.ts';
+import { tablePrograms } from './table-programs.ts';
 
 /** All that a store does, by name. */
 export function storePrograms(dialect: Dialect) {
@@ -16,6 +17,7 @@ export function storePrograms(dialect: Dialect) {
     ...ledgerPrograms(dialect),
     ...audit,
     ...migrationPrograms(dialect),
+    ...tablePrograms(dialect),
     /**
      * Changes and the record of them. The audit's head comes last: it is held the shortest, and nobody waits for entities who has it.
      *
@@ -52,6 +54,7 @@ const reading: ReadonlySet<ProgramName> = new Set([
   'countAudit',
   'auditFrom',
   'appliedMigrations',
+  'readRows',
 ] satisfies ProgramName[]);
 
 export function isReading(name: ProgramName): boolean {

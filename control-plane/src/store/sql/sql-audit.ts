@@ -18,6 +18,7 @@ export function sqlAudit(run: Run): Audit {
     },
     count: (asked) => run('countAudit', filterOf(asked)),
     from: async (sequence, limit) => (await run('auditFrom', sequence, limit)).map(recordOf),
+    load: (records) => run('loadAudit', records),
   };
 }
 

@@ -4,6 +4,7 @@ import { checkActivity, checkDay, checkEvent, logPageOf, type LogPage } from '..
 import { hourMs } from '../usage-sums.ts';
 import { failedColumn, type RecordColumn, type RecordPage } from './ledger-programs.ts';
 import type { Run } from './programs.ts';
+import { ledgerLines, loadLedgerLines } from './sql-ledger-lines.ts';
 import { fromColumn, toColumn, toCursor } from './text.ts';
 
 const recordColumns = {
@@ -59,6 +60,8 @@ export function sqlLedger(run: Run): Ledger {
       return { rows: shown, next: toCursor([last.started_at, last.producer, last.sequence]) };
     },
     dropLogsBefore: async (day) => run('dropUsageDays', checkDay(day)),
+    all: () => ledgerLines(run),
+    load: (lines) => loadLedgerLines(run, lines),
   };
 }
 

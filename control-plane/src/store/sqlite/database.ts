@@ -29,8 +29,17 @@ export class Database {
     },
   });
 
-  /** @param path - of the file, readable by its owner alone; `:memory:` for none */
-  constructor(path: string) {
+  /**
+   * @param path - of the file, readable by its owner alone; `:memory:` for none
+   * @param isSnapshot - the file is there, and is read as it stands now until it is closed
+   */
+  constructor(path: string, isSnapshot = false) {
+    if (isSnapshot) {
+      this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: true });
+      // The first statement that reads decides which state of the file is seen.
+      this.#database.exec('begin');
+      return;
+    }
     if (path !== ':memory:') {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       closeSync(openSync(path, 'a', 0o600));

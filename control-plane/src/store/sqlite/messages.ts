@@ -1,6 +1,9 @@
 import { ConflictError, StoreUnavailableError, UniqueError } from '../entities.ts';
 import type { ProgramName } from '../sql/programs.ts';
 
+/** What the worker thread is started with. */
+export type SqliteWorkerData = { path: string; isSnapshot: boolean };
+
 /** What the store asks its worker thread to do. */
 export type CallMessage = { call: number; name: ProgramName; args: readonly unknown[] };
 

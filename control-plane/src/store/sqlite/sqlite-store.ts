@@ -4,8 +4,13 @@ import { Worker } from 'node:worker_threads';
 import { StoreUnavailableError } from '../entities.ts';
 import type { ProgramName, ResultOf, Run } from '../sql/programs.ts';
 import { sqlStore } from '../sql/sql-store.ts';
-import type { Store } from '../store.ts';
-import { fromMessage, type CallMessage, type ResultMessage } from './messages.ts';
+import type { Store, StoreSnapshot } from '../store.ts';
+import {
+  fromMessage,
+  type CallMessage,
+  type ResultMessage,
+  type SqliteWorkerData,
+} from './messages.ts';
 
 export type SqliteOptions = {
   /** The file, made with its directory when there is none; `:memory:` for a store that ends with the process. */
@@ -20,10 +25,25 @@ type Pending = { resolve: (value: unknown) => void; reject: (error: Error) => vo
  *
  * @throws {StoreUnavailableError} if the file cannot be opened or is no store
  */
-export async function createSqliteStore({ path }: SqliteOptions): Promise<Store> {
+export function createSqliteStore({ path }: SqliteOptions): Promise<Store> {
+  return open({ path, isSnapshot: false });
+}
+
+/**
+ * A store's file as it stands now, whoever writes to it meanwhile.
+ *
+ * @throws {StoreUnavailableError} if there is no such file, or it is no store
+ * @throws {Error} if it is of another release's schema
+ */
+export async function createSqliteSnapshot({ path }: SqliteOptions): Promise<StoreSnapshot> {
+  const store = await open({ path, isSnapshot: true });
+  return { ...store, kind: 'sqlite', confirm: () => Promise.resolve() };
+}
+
+async function open(workerData: SqliteWorkerData): Promise<Store> {
   // The thread's program stands beside this file: as source, and in the bundle.
   const program = new URL(`./sqlite-worker${extname(import.meta.url)}`, import.meta.url);
-  const worker = new Worker(program, { workerData: { path } });
+  const worker = new Worker(program, { workerData });
   const pending = new Map<number, Pending>();
   let calls = 0;
   let ended: Error | undefined;

@@ -1,10 +1,16 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { migrations } from '../migrations/index.ts';
+import { checkWhole } from '../migrations/schema.ts';
 import { sqlite } from '../sql/dialect.ts';
 import type { Program } from '../sql/program.ts';
 import { isReading, storePrograms } from '../sql/programs.ts';
 import { Database } from './database.ts';
-import { toMessage, type CallMessage, type ResultMessage } from './messages.ts';
+import {
+  toMessage,
+  type CallMessage,
+  type ResultMessage,
+  type SqliteWorkerData,
+} from './messages.ts';
 
 /*
  * The thread that holds SQLite: its statements are synchronous, and whatever a report takes, it takes from nobody else.
@@ -15,14 +21,17 @@ const batchSize = 256;
 
 const port = parentPort;
 if (!port) throw new Error('this file is the store’s worker thread');
-const { path } = workerData as { path: string };
+const { path, isSnapshot } = workerData as SqliteWorkerData;
 const programs = storePrograms(sqlite);
 let database: Database;
 
 try {
-  database = new Database(path);
-  for (const { id } of migrations) {
-    database.transaction(() => database.run(programs.applyMigration(id, Date.now())));
+  database = new Database(path, isSnapshot);
+  if (isSnapshot) checkWhole(database.run(programs.appliedMigrations()));
+  else {
+    for (const { id } of migrations) {
+      database.transaction(() => database.run(programs.applyMigration(id, Date.now())));
+    }
   }
   port.on('message', (first: CallMessage | 'close') => answer(first));
   port.postMessage({ call: 0, ok: true, value: undefined } satisfies ResultMessage);
