@@ -40,6 +40,11 @@ export class Tail {
   bytes(): Buffer {
     const [only, ...others] = this.#chunks.slice(this.#first);
     if (only === undefined) return Buffer.alloc(0);
-    return others.length === 0 ? only : Buffer.concat([only, ...others]);
+    if (others.length === 0) return only;
+    // Kept, because it is asked for twice at the end of a stream.
+    const all = Buffer.concat([only, ...others]);
+    this.#chunks = [all];
+    this.#first = 0;
+    return all;
   }
 }

@@ -35,6 +35,12 @@ describe('BodyEdit', () => {
     expect(changed.toString()).toBe(
       '{"model":"y","b":[2,{"model":3}],"stream_options":{"include_usage":true}}',
     );
+    const added = edit('{ "a" : 1, "b":2}', (body) => {
+      body.set('b', '3');
+      body.set('c', '4');
+      body.set('d', '5');
+    });
+    expect(added.toString()).toBe('{ "c":4,"d":5,"a" : 1, "b":3}');
     expect(edit('{"a":1}', (body) => body.remove('a')).toString()).toBe('{}');
     expect(edit('{}', (body) => body.set('a', '1')).toString()).toBe('{"a":1}');
   });

@@ -35,24 +35,34 @@ export class BodyEdit {
     if (this.#edits === undefined) return this.#bytes;
     const { set, removed } = this.#edits;
     if (set.size === 0 && removed.size === 0) return this.#bytes;
-    const replaced = [...set].filter(([name]) => this.#scan.members.has(name));
-    return removed.size === 0 && replaced.length === set.size
-      ? this.#splice(replaced)
-      : this.#rebuild(set, removed);
+    return removed.size === 0 ? this.#splice(set) : this.#rebuild(set, removed);
   }
 
   #begun(): { set: Map<string, string>; removed: Set<string> } {
     return (this.#edits ??= { set: new Map(), removed: new Set() });
   }
 
-  /** Only values change: everything else, white space included, stays as it is. */
-  #splice(replaced: [string, string][]): Buffer {
-    const spans = replaced
-      .map(([name, json]) => ({ member: this.#scan.members.get(name) as Member, json }))
-      .toSorted((a, b) => a.member.valueStart - b.member.valueStart);
+  /** Values change and members come: those go before all others, and every byte that came stays as it is, white space included. */
+  #splice(set: ReadonlyMap<string, string>): Buffer {
+    const { members, open } = this.#scan;
+    const replaced: { member: Member; json: string }[] = [];
+    let added = '';
+    for (const [name, json] of set) {
+      const member = members.get(name);
+      if (member !== undefined) replaced.push({ member, json });
+      else added += `${added === '' ? '' : ','}${JSON.stringify(name)}:${json}`;
+    }
+    replaced.sort((a, b) => a.member.valueStart - b.member.valueStart);
     const parts: Buffer[] = [];
     let from = 0;
-    for (const { member, json } of spans) {
+    if (added !== '') {
+      parts.push(
+        this.#bytes.subarray(0, open),
+        Buffer.from(members.size > 0 ? `${added},` : added),
+      );
+      from = open;
+    }
+    for (const { member, json } of replaced) {
       parts.push(this.#bytes.subarray(from, member.valueStart), Buffer.from(json));
       from = member.end;
     }
@@ -60,7 +70,7 @@ export class BodyEdit {
     return Buffer.concat(parts);
   }
 
-  /** Members come or go: they are put together anew from their bytes, in their order. */
+  /** Members go: the others are put together anew from their bytes, in their order. */
   #rebuild(set: ReadonlyMap<string, string>, removed: ReadonlySet<string>): Buffer {
     const parts: Buffer[] = [Buffer.from('{')];
     const separate = () => parts.length > 1 && parts.push(Buffer.from(','));
