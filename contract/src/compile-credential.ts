@@ -49,7 +49,8 @@ export type CredentialTarget = {
   readonly isAzure: boolean;
 };
 
-const credentialFields = [
+/** Members of a deployment or credential that say how it is signed in. */
+export const credentialFields = [
   'api_key',
   'azure_ad_token',
   'tenant_id',

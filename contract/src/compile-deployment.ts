@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import { type AzureUrl, isAzureHost } from './azure-url.ts';
 import { chooseDialect, deploymentName, readAddress } from './compile-address.ts';
 import type { DeploymentContext } from './compile-context.ts';
-import { credentialMethod, credentialRecord, namesUnsetCredential } from './compile-credential.ts';
+import {
+  credentialFields,
+  credentialMethod,
+  credentialRecord,
+  namesUnsetCredential,
+} from './compile-credential.ts';
 import {
   capacityOf,
   declaredOperations,
@@ -172,22 +177,13 @@ function upstreamOf(
 const upstreamKeys = [
   'api_base',
   'base_url',
-  'api_key',
   'api_version',
-  'azure_ad_token',
-  'tenant_id',
-  'client_id',
-  'client_secret',
-  'certificate_path',
-  'federated_token_file',
-  'azure_credential',
-  'azure_scope',
+  ...credentialFields,
 ] as const satisfies readonly (keyof UpstreamConfig)[];
 
 /** Then the named credential is not what signs in, and must not be confused with it. */
 function hasOwnCredential(params: ModelConfig['litellm_params']): boolean {
-  const places: readonly string[] = ['api_base', 'base_url', 'api_version'];
-  return upstreamKeys.some((key) => !places.includes(key) && params[key] !== undefined);
+  return credentialFields.some((key) => params[key] !== undefined);
 }
 
 function pickUpstream(params: ModelConfig['litellm_params']): UpstreamConfig {

@@ -1,25 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { timingSafeEqual } from 'node:crypto';
 import { hashSecret } from '@aigateway/contract/key';
+import { keyHeaders, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import { proxyError, tooManyWrongKeys } from '../errors.ts';
 import type { View } from '../http/view.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import { type Actor, commonRole, masterActor, masterUserId, type Role } from './actor.ts';
-
-/** Headers that carry a key, in LiteLLM's order of precedence. */
-const keyHeaders = [
-  'x-litellm-api-key',
-  'authorization',
-  'api-key',
-  'x-api-key',
-  'x-gateway-key',
-  'ocp-apim-subscription-key',
-  'x-goog-api-key',
-] as const;
-
-/** Longer than any key; what exceeds it is not hashed. */
-const longestKey = 1024;
 
 /** What keys are looked up in, and who slows down those who guess them. */
 export type LoginContext = {
@@ -47,7 +34,7 @@ export async function authenticate(
 ): Promise<Actor> {
   const values = new Set<string>();
   for (const name of keyHeaders) {
-    const value = keyValue(name, headers[name]);
+    const value = keyInHeader(name, headers[name]);
     if (value !== undefined && value.length <= longestKey) values.add(value);
   }
   if (values.size === 0) {
@@ -135,14 +122,6 @@ async function keyActor(key: KeyDocument, view: View, now: number): Promise<Acto
 async function roleOf(userId: string, view: View): Promise<Role> {
   if (userId === masterUserId) return 'proxy_admin';
   return (await view.get('user', userId))?.user_role ?? 'none';
-}
-
-/** `Authorization` wants the word Bearer, the others take a bare key; LiteLLM's own header takes both. */
-function keyValue(name: string, header: string | string[] | undefined): string | undefined {
-  if (typeof header !== 'string' || header === '') return undefined;
-  const isBearer = header.length > 7 && header.slice(0, 7).toLowerCase() === 'bearer ';
-  if (isBearer) return header.slice(7).trim();
-  return name === 'authorization' ? '' : header;
 }
 
 function isEqual(one: string, other: string): boolean {

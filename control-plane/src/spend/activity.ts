@@ -6,6 +6,7 @@ import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { findKey } from '../keys/service.ts';
 import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
+import { noSums } from '../store/usage-sums.ts';
 import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
 import { keyTokens } from './logs.ts';
 import { usdOf } from './sums.ts';
@@ -242,17 +243,6 @@ function grouped(
     [...groups].map(([name, group]) => [name, { metrics: metricsOf(sumOf(group)), metadata: {} }]),
   );
 }
-
-const noSums: LedgerSums = {
-  requests: 0,
-  failed: 0,
-  inputTokens: 0,
-  cachedInputTokens: 0,
-  cacheWriteTokens: 0,
-  outputTokens: 0,
-  reasoningTokens: 0,
-  costNanoUsd: 0,
-};
 
 /** The sum of several rows. */
 export function sumOf(rows: readonly ActivityRow[]): LedgerSums {

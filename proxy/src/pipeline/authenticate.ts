@@ -1,22 +1,9 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { keyHeaders, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { Snapshot } from '../snapshot.ts';
-
-/** Headers that carry a key, in LiteLLM's order of precedence where it has one. */
-const keyHeaders = [
-  'x-litellm-api-key',
-  'authorization',
-  'api-key',
-  'x-api-key',
-  'x-gateway-key',
-  'ocp-apim-subscription-key',
-  'x-goog-api-key',
-] as const;
-
-/** Longer than any key; what exceeds it is not hashed. */
-const longestKey = 1024;
 
 /** Who calls. Holds no secret. */
 export type Caller = { readonly key: KeyRecord };
@@ -38,7 +25,7 @@ export function authenticate(
   let seen: string | undefined;
   let key: KeyRecord | undefined;
   for (const name of keyHeadersOf(snapshot)) {
-    const value = keyValue(name, headers[name]);
+    const value = keyInHeader(name, headers[name]);
     if (value === undefined || value === seen) continue;
     seen = value;
     const known = value.length <= longestKey ? lookUp(value, snapshot, now) : undefined;
@@ -86,7 +73,7 @@ export function isUnknownKey(refusal: unknown): refusal is GatewayError {
 
 /** Everything that a request brings as a key, each value once. */
 export function keysIn(headers: IncomingHttpHeaders, snapshot: Snapshot): Set<string> {
-  const values = keyHeadersOf(snapshot).map((name) => keyValue(name, headers[name]) ?? '');
+  const values = keyHeadersOf(snapshot).map((name) => keyInHeader(name, headers[name]) ?? '');
   return new Set(values.filter((value) => value !== '' && value.length <= longestKey));
 }
 
@@ -99,12 +86,4 @@ function lookUp(value: string, snapshot: Snapshot, now: number): KeyRecord | und
   const found = snapshot.keyByHash(hash('sha256', value, 'hex'));
   if (found === undefined) return undefined;
   return found.notAfter !== undefined && found.notAfter <= now ? undefined : found.key;
-}
-
-/** `Authorization` wants the word Bearer, the others take a bare key; LiteLLM's own header takes both. */
-function keyValue(name: string, header: string | string[] | undefined): string | undefined {
-  if (typeof header !== 'string' || header === '') return undefined;
-  const isBearer = header.length > 7 && header.slice(0, 7).toLowerCase() === 'bearer ';
-  if (isBearer) return header.slice(7).trim();
-  return name === 'authorization' ? '' : header;
 }
