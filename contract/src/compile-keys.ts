@@ -160,6 +160,7 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
   if (credential !== undefined)
     checkCredential(credential, own === undefined ? path.slice(0, 2) : path, context);
 
+  if (key.message_logging === true) noteMessageLogging([...path, 'message_logging'], context);
   const models = keyModels(key, project);
   checkModels(models, [...path, 'models'], context);
   const scopes: LimitScope[] = [
@@ -193,7 +194,17 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
     ...optional('credential', credential),
     ...optional('maxOutputTokens', key.max_output_tokens),
     ...optional('maxChoices', key.max_choices),
+    ...(key.message_logging === true && { logsMessages: true }),
   };
+}
+
+/** What is left in logs is to be known by whoever starts it. */
+function noteMessageLogging(path: ConfigPath, { config, report }: KeyContext): void {
+  const isOff =
+    config.aigateway_settings?.message_logging !== true ||
+    config.litellm_settings?.turn_off_message_logging === true;
+  if (isOff) report.notice('inert', path, 'has no effect: message logging is switched off');
+  else report.notice('risk', path, 'has prompts and answers of this key in the log, redacted');
 }
 
 function keySecrets(

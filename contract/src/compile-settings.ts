@@ -26,6 +26,7 @@ export function settingsRecord(config: Config): SettingsRecord {
     dropVendorFields: ours.drop_vendor_fields ?? vendorFields,
     ...optional('keyHeader', general.litellm_key_header_name?.toLowerCase()),
     ...optional('userHeader', (general.user_header_name ?? customer?.header_name)?.toLowerCase()),
+    ...optional('messageLogging', messageLogging(config)),
     spendTagHeaders: (litellm.extra_spend_tag_headers ?? []).map((name) => name.toLowerCase()),
     ...optional('globalScope', global),
     ...optional('customerLimits', customerLimits(config)),
@@ -33,6 +34,15 @@ export function settingsRecord(config: Config): SettingsRecord {
     budgetResetTime: litellm.budget_reset_time ?? '00:00',
     extraRoutes: ours.extra_routes ?? [],
   };
+}
+
+/** Off unless it is switched on here, whatever keys say. */
+function messageLogging({
+  aigateway_settings: ours,
+  litellm_settings: litellm,
+}: Config): SettingsRecord['messageLogging'] {
+  const isOn = ours?.message_logging === true && litellm?.turn_off_message_logging !== true;
+  return isOn ? { maxLength: ours.message_logging_max_body ?? 16_384 } : undefined;
 }
 
 /** What each customer without a budget of its own may spend, unless the control plane finds one by `max_end_user_budget_id`. */

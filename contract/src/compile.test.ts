@@ -785,6 +785,36 @@ describe('keys', () => {
     );
   });
 
+  it('has messages logged only where the key chooses it and the file lets it', () => {
+    const compiledWith = (more: object) =>
+      withKeys(
+        [
+          { key: 'os.environ/KEY_1', alias: 'a', message_logging: true },
+          { key: 'os.environ/KEY_2', alias: 'b' },
+        ],
+        more,
+      );
+    const allowed = { aigateway_settings: { message_logging: true } };
+    for (const more of [
+      {},
+      { litellm_settings: { turn_off_message_logging: false } },
+      { ...allowed, litellm_settings: { turn_off_message_logging: true } },
+    ]) {
+      const off = compiledWith(more);
+      expect(off.records.settings).not.toHaveProperty('messageLogging');
+      expect(notices(off)).toContain(
+        'virtual_keys[0].message_logging: has no effect: message logging is switched off',
+      );
+    }
+    const on = compiledWith(allowed);
+    expect(on.records.settings.messageLogging).toEqual({ maxLength: 16_384 });
+    expect(keyOf(on, 'a').logsMessages).toBe(true);
+    expect(keyOf(on, 'b')).not.toHaveProperty('logsMessages');
+    expect(notices(on).join()).toContain('has prompts and answers of this key in the log');
+    const short = { aigateway_settings: { message_logging: true, message_logging_max_body: 500 } };
+    expect(compiledWith(short).records.settings.messageLogging).toEqual({ maxLength: 500 });
+  });
+
   it('reads the words that mean everything and nothing', () => {
     expect(
       keyOf(withKeys([{ key: 'os.environ/KEY_1', alias: 'a', models: ['all-proxy-models'] }]), 'a')

@@ -623,7 +623,11 @@ const litellmSettings = z.object({
     [true],
   ),
   json_logs: inert(always, [true]),
-  turn_off_message_logging: inert(`${always}: prompts and answers are never logged`, [true]),
+  turn_off_message_logging: effective(
+    flag(),
+    'Switches `message_logging` of the gateway off, for every key',
+    'false',
+  ),
   redact_user_api_key_info: inert('logs name keys by id or alias only'),
   redact_messages_in_exceptions: inert(always, [true]),
   modify_params: inert(
@@ -708,7 +712,9 @@ const generalSettings = z.object({
   proxy_budget_rescheduler_max_time: inert('budgets reset at the very start of their window'),
   disable_spend_logs: inert('usage records hold no content'),
   disable_error_logs: inert('usage records hold no content'),
-  store_prompts_in_spend_logs: inert('prompts and answers are never stored'),
+  store_prompts_in_spend_logs: inert(
+    'prompts and answers are never stored; aigateway_settings.message_logging writes those of chosen keys to the log',
+  ),
   maximum_spend_logs_retention_period: inert(noStore),
   disable_reset_budget: inert('budgets with a window always reset'),
   disable_budget_reservation: inert('the estimated cost of calls in flight is always reserved'),
@@ -864,6 +870,11 @@ const virtualKey = z.object({
     'Most output tokens of an answer: more is refused, and set for a request that names no maximum',
   ),
   max_choices: effective(integer({ min: 1, max: 128 }), 'Most answers (`n`) a request may ask for'),
+  message_logging: effective(
+    flag(),
+    'Its prompts and answers are logged, redacted, where `aigateway_settings.message_logging` allows it',
+    'false',
+  ),
   metadata: inert('it is a description'),
 });
 
@@ -999,6 +1010,16 @@ export const aigatewaySettings = z.object({
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace'),
     'Level of the log',
     'info',
+  ),
+  message_logging: effective(
+    flag(),
+    'Allows keys to have their prompts and answers logged, redacted, each of them by its own `message_logging`',
+    'false',
+  ),
+  message_logging_max_body: effective(
+    bytes({ min: 256, max: 1_048_576 }),
+    'How much of each body is logged, in characters',
+    '16KiB',
   ),
   cors_origins: effective(texts(), 'Origins of browsers that may call the API', 'none'),
   max_header_bytes: effective(

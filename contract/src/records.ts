@@ -251,6 +251,8 @@ export type KeyRecord = {
   credential?: string;
   maxOutputTokens?: number;
   maxChoices?: number;
+  /** Prompts and answers are logged, where `SettingsRecord.messageLogging` lets keys choose that. */
+  logsMessages?: boolean;
 };
 
 /** A holder of limits that requests name themselves: a customer (LiteLLM's end user) or a tag. Those without any rule have no record. */
@@ -286,6 +288,11 @@ export type SettingsRecord = {
   keyHeader?: string;
   userHeader?: string;
   spendTagHeaders: readonly string[];
+  /** Keys may have their prompts and answers logged. Absent = none can. */
+  messageLogging?: {
+    /** Longest text of a body, in characters. */
+    readonly maxLength: number;
+  };
   globalScope?: LimitScope;
   /** What each customer without limits of its own is held to: LiteLLM's `max_end_user_budget` and `max_end_user_budget_id`. */
   customerLimits?: Limits;

@@ -159,6 +159,7 @@ describe('nobody raises its own rights', () => {
       spend: { spend: 1 },
       permissions: { permissions: { get_spend_routes: true } },
       'metadata that changes prices': { metadata: { allow_client_pricing_override: true } },
+      'a log of its prompts': { metadata: { message_logging: true } },
       'a foreign team': { team_id: 'foreign' },
       'a foreign organization': { organization_id: 'foreign' },
       'a budget of others': { budget_id: 'foreign' },

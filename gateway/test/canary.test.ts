@@ -147,7 +147,12 @@ async function fly(api: string, models: string, key: string): Promise<string> {
     }),
   );
   // The only answers that show a key, once.
-  await manage('/key/generate', { key: canaries.virtual, key_alias: 'virtual' });
+  await manage('/key/generate', {
+    key: canaries.virtual,
+    key_alias: 'virtual',
+    // Without effect as long as the configuration does not allow it.
+    metadata: { message_logging: true },
+  });
   await manage('/key/regenerate', {
     key: canaries.virtual,
     new_key: canaries.rotated,
@@ -293,4 +298,34 @@ it('no secret and no prompt is left in SQLite, or beside it', async () => {
     metrics,
     files,
   });
+});
+
+it('messages of a key that chose to have them logged are there and nowhere else, without secrets', async () => {
+  const opsPort = await freePort();
+  const gateway = start(['--role', 'all', '--config', 'config.yaml'], {
+    AIGATEWAY_OPS_PORT: String(opsPort),
+    AIGATEWAY_MESSAGE_LOGGING: 'true',
+  });
+  const url = await gateway.url();
+  await fly(url, url, canaries.rotated);
+  const { prompt, ...secrets } = canaries;
+  const text = `${prompt}: ${Object.values(secrets)
+    .map((secret, index) => `SECRET_${index}=${secret}`)
+    .join('\n')}`;
+  const body = { model: 'of-file', messages: [{ role: 'user', content: text }] };
+  for (const stream of [false, true])
+    await send(url, '/v1/chat/completions', { ...body, stream }, canaries.rotated);
+  const metrics = await metricsOf(opsPort);
+  gateway.child.kill('SIGTERM');
+  await gateway.ended();
+  const lines = gateway.output.split('\n');
+  const messages = lines.filter((line) => line.includes('"event":"messages"'));
+  expect(messages.filter((line) => line.includes(prompt)).length).toBeGreaterThan(2);
+  expectNoCanary({
+    'other lines': lines.filter((line) => !messages.includes(line)).join('\n'),
+    metrics,
+    files: filesIn(gateway.folder),
+  });
+  for (const [kind, secret] of Object.entries(secrets))
+    expect([kind, messages.some((line) => line.includes(secret))]).toEqual([kind, false]);
 });

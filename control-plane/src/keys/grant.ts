@@ -27,6 +27,7 @@ const powerfulMetadata = [
   'allow_client_mock_response',
   'allow_client_pricing_override',
   'allow_client_message_redaction_opt_out',
+  'message_logging',
   'model_config',
   'service_account_id',
 ];

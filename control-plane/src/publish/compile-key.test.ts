@@ -116,6 +116,14 @@ describe('the record of a key', () => {
     ]);
   });
 
+  it('has its messages logged where its metadata say so, in so many words', () => {
+    const logs = (metadata: KeyDocument['metadata']) =>
+      compiled({ key: keyOf({ metadata }) }).logsMessages;
+    expect(logs({ message_logging: true })).toBe(true);
+    for (const metadata of [{}, { message_logging: 'true' }, { logging: [] }])
+      expect(logs(metadata)).toBeUndefined();
+  });
+
   it('is owned by its team, else its user, else itself', () => {
     expect(compiled({}).ownerId).toBe('k1');
     expect(compiled({ key: keyOf({ user_id: 'u1' }), user: userOf() }).ownerId).toBe('u1');

@@ -78,6 +78,7 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
     tags: tagsOf(key, team),
     regions: [],
     ...optional('credential', credential),
+    ...(key.metadata['message_logging'] === true && { logsMessages: true }),
   };
 }
 

@@ -15,6 +15,8 @@ import { readCall } from './read.ts';
 import { checkBodyHeaders, receiveBody } from './receive.ts';
 import { refusalFacts } from './refusal-facts.ts';
 import { asGatewayError, refuse } from './refuse.ts';
+import { logMessages, recordedAnswer } from './messages.ts';
+import { RecordedReply } from './recorded-reply.ts';
 import { Reply, type FlatHeaders } from './reply.ts';
 import { send } from './send.ts';
 import { readState, type StatefulBody } from './state.ts';
@@ -107,14 +109,21 @@ async function serve(
   });
   const headers = arrivalHeaders(arrival);
   headers.push('x-litellm-version', gateway.options.version);
-  const reply = new Reply(
-    response,
-    gateway.heartbeat,
-    gateway.options.timing,
-    call.stream,
-    headers,
-    arrival.startedAt,
-  );
+  const { heartbeat, options } = gateway;
+  const { startedAt } = arrival;
+  const recorded = recordedAnswer(grant);
+  const reply =
+    recorded === undefined
+      ? new Reply(response, heartbeat, options.timing, call.stream, headers, startedAt)
+      : new RecordedReply(
+          response,
+          heartbeat,
+          options.timing,
+          call.stream,
+          headers,
+          startedAt,
+          recorded,
+        );
   const end = await send({
     grant,
     admitted,
@@ -132,6 +141,7 @@ async function serve(
     clientAddress(request, gateway.options.trustedHops),
     record,
   );
+  if (recorded !== undefined) logMessages(recorded, grant, end, gateway);
 }
 
 function route(request: IncomingMessage, gateway: Gateway): Match {

@@ -43,11 +43,32 @@ export type ManagementCall = {
   readonly role?: string | undefined;
 };
 
+/** What a caller sent and got, as far as it may be logged: JSON texts, or their beginnings. */
+export type MessagesOfCall = {
+  readonly requestId: string;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly endpoint: string;
+  readonly keyId: string;
+  readonly keyAlias: string | undefined;
+  readonly model: string;
+  readonly stream: boolean;
+  readonly status: number;
+  readonly request: string | undefined;
+  /** Of the body as it came. */
+  readonly requestBytes: number;
+  readonly requestCut: true | undefined;
+  readonly response: string | undefined;
+  readonly responseBytes: number;
+  readonly responseCut: true | undefined;
+};
+
 const flushBytes = 32_768;
 const flushMs = 200;
 
 /**
- * One JSON line per call, written at its end. Holds no content and no key; caller-controlled text is escaped as JSON.
+ * One JSON line per call, written at its end, and for keys that chose so one of its messages. Otherwise holds no content, and never a key;
+ * caller-controlled text is escaped as JSON.
  *
  * Lines are collected and written in one piece: a write per call would cost more than the rest of the line.
  */
@@ -72,6 +93,10 @@ export class AccessLog {
 
   managed(call: ManagementCall): void {
     this.#fields('management', call);
+  }
+
+  messages(call: MessagesOfCall): void {
+    this.#fields('messages', call);
   }
 
   /** What an earlier call was charged by estimate has been set right: amounts are the differences. */
@@ -112,7 +137,7 @@ export class AccessLog {
     this.#write(text);
   }
 
-  #fields(event: string, call: RefusedCall | ManagementCall): void {
+  #fields(event: string, call: RefusedCall | ManagementCall | MessagesOfCall): void {
     const time = timeText(call.startedAt + call.durationMs);
     this.#line(
       `{"level":"info","time":"${time}","event":"${event}",${JSON.stringify(call).slice(1)}`,
