@@ -11,6 +11,16 @@ describe('the command line', () => {
     });
   });
 
+  it('takes what is of the doctor with the doctor alone', () => {
+    expect(readCommand(['--doctor', '--json', '--api-version', 'v1'])).toMatchObject({
+      action: 'doctor',
+      json: true,
+      apiVersion: 'v1',
+    });
+    for (const args of [['--json'], ['--check', '--api-version', 'v1']])
+      expect(() => readCommand(args)).toThrow('belong to --doctor');
+  });
+
   it.each(['abc', '-1', '65536', '80.5', ''])(
     'refuses %j as a port by the name of the option',
     (port) => {

@@ -5,6 +5,7 @@ export type Command = {
   readonly action:
     | 'start'
     | 'check'
+    | 'doctor'
     | 'routes'
     | 'version'
     | 'help'
@@ -18,6 +19,10 @@ export type Command = {
   readonly port: string | undefined;
   readonly host: string | undefined;
   readonly role: Role | undefined;
+  /** Findings of the action `doctor` are for programs. */
+  readonly json: boolean | undefined;
+  /** Version of the API that the action `doctor` tries besides. */
+  readonly apiVersion: string | undefined;
   /** Given with the action `migrate`: see `parseMigration`. */
   readonly migration: string | undefined;
   /** Given with the action `import`. */
@@ -49,6 +54,9 @@ const options = {
   backup: { type: 'string' },
   restore: { type: 'string' },
   check: { type: 'boolean' },
+  doctor: { type: 'boolean' },
+  json: { type: 'boolean' },
+  'api-version': { type: 'string' },
   routes: { type: 'boolean' },
   version: { type: 'boolean', short: 'v' },
   help: { type: 'boolean', short: 'h' },
@@ -69,6 +77,8 @@ export const usage = `Usage: npm start -- [options]
   --backup FILE       of the store, into a new file; then exit
   --restore ACTION    of a backup into an empty store: plan:FILE, or apply:FILE; then exit
   --check             check the configuration, print what was understood, and exit
+  --doctor            check the configuration, and that everything the gateway depends on can be reached and used, without using tokens;
+                      exit code 1 if something cannot. --json: for programs; --api-version V: try V (or v1) on each deployment, too
   --routes            print the paths that are answered, and exit
   --version, -v       print the version, and exit
   --help, -h          print this, and exit
@@ -93,7 +103,9 @@ export function readCommand(args: readonly string[]): Command {
   const copy = jobAction('copy', values.copy);
   if (values.import !== undefined && !/^litellm(:apply)?$/.test(values.import))
     throw new TypeError(`--import must be litellm or litellm:apply, found "${values.import}"`);
-  const action = (['help', 'version', 'routes', 'check'] as const).find(
+  if ((values.json === true || values['api-version'] !== undefined) && values.doctor !== true)
+    throw new TypeError('--json and --api-version belong to --doctor');
+  const action = (['help', 'version', 'routes', 'check', 'doctor'] as const).find(
     (name) => values[name] === true,
   );
   return {
@@ -102,6 +114,8 @@ export function readCommand(args: readonly string[]): Command {
     port: values.port,
     host: values.host,
     role,
+    json: values.json,
+    apiVersion: values['api-version'],
     migration: values.migrate,
     import:
       values.import === undefined ? undefined : values.import === 'litellm' ? 'plan' : 'apply',

@@ -66,7 +66,7 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
   };
   let compiled = configure(raw, given);
   // A check writes nothing: it says what is there.
-  if (!isDevelopment || command.action === 'check') {
+  if (!isDevelopment || command.action === 'check' || command.action === 'doctor') {
     return {
       compiled,
       environment: given,

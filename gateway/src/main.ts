@@ -58,6 +58,7 @@ async function main(args: readonly string[]): Promise<void> {
       await runJob(command);
       return;
     case 'check':
+    case 'doctor':
     case 'start':
       await run(command);
   }
@@ -71,7 +72,7 @@ async function run(command: Command): Promise<void> {
     fail([`AIGATEWAY_ROLE: must be one of ${roles.join(', ')}`]);
     return;
   }
-  const isCheck = command.action === 'check';
+  const isCheck = command.action === 'check' || command.action === 'doctor';
   const simulatorUrl = role === 'control-plane' ? undefined : startSimulatorOnce;
   const read = (simulatorAddress: (() => Promise<string>) | undefined, variables: Environment) =>
     readConfiguration({
@@ -87,6 +88,10 @@ async function run(command: Command): Promise<void> {
     fail([error.message]);
     return;
   }
+  if (command.action === 'doctor') {
+    await examine(command, role, configuration, environment.file);
+    return;
+  }
   if (isCheck) print(describe(configuration.compiled));
   const problems = problemLines(configuration);
   if (problems.length > 0) {
@@ -98,6 +103,26 @@ async function run(command: Command): Promise<void> {
   await serve(role, configuration, environment.file, () =>
     read(simulatorUrl, readEnvironment(directory).variables),
   );
+}
+
+async function examine(
+  { json, apiVersion }: Command,
+  role: Role,
+  configuration: Configuration,
+  environmentFile: string,
+): Promise<void> {
+  const { diagnose } = await import('./doctor/doctor.ts');
+  const { hasFailed, reportJson, reportLines } = await import('./doctor/report.ts');
+  const { environment } = configuration;
+  const findings = await diagnose({
+    role,
+    configuration,
+    environment,
+    environmentFile,
+    apiVersion,
+  });
+  print(json === true ? reportJson(findings) : reportLines(findings).join('\n'));
+  if (hasFailed(findings)) process.exitCode = 1;
 }
 
 async function runMigration(action: string): Promise<void> {

@@ -74,8 +74,6 @@ function proxyOptions(
   environment: StartInput['environment'],
   version: string,
 ): ProxyOptions {
-  const proxyUrl =
-    server.proxy === undefined ? undefined : resolveSecret(server.proxy, environment);
   return {
     ...serverOptions(server),
     pipeline: {
@@ -91,13 +89,7 @@ function proxyOptions(
       bodyIdleMs,
       trustedHops: server.trustedHops,
     },
-    transport: {
-      ...(proxyUrl !== undefined && { proxyUrl }),
-      noProxy: server.noProxy.join(','),
-      ...(server.caFile !== undefined && { caCertificates: [readFileSync(server.caFile, 'utf8')] }),
-      keepAliveMs: 60_000,
-      connectTimeoutMs: server.connectTimeoutMs,
-    },
+    transport: transportOptions(server, environment),
     vaultIdentity: server.vaultIdentity,
     heartbeatTickMs,
     probeIntervalMs,
@@ -105,6 +97,26 @@ function proxyOptions(
       server.redis === undefined && { warning: unshared(server.replicas) }),
     corsOrigins: server.corsOrigins,
     logLevel: server.logLevel,
+  };
+}
+
+/**
+ * The way to upstreams.
+ *
+ * @throws {Error} for a file that cannot be read, or a variable that is not set
+ */
+export function transportOptions(
+  server: ServerSettings,
+  environment: StartInput['environment'],
+): ProxyOptions['transport'] {
+  const proxyUrl =
+    server.proxy === undefined ? undefined : resolveSecret(server.proxy, environment);
+  return {
+    ...(proxyUrl !== undefined && { proxyUrl }),
+    noProxy: server.noProxy.join(','),
+    ...(server.caFile !== undefined && { caCertificates: [readFileSync(server.caFile, 'utf8')] }),
+    keepAliveMs: 60_000,
+    connectTimeoutMs: server.connectTimeoutMs,
   };
 }
 

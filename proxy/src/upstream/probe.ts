@@ -11,6 +11,8 @@ export type ProbeResult = {
   status: number;
   /** Why not, when it is not. */
   failure?: UpstreamFailure;
+  /** What the network failed with, for logs and operators. */
+  cause?: unknown;
 };
 
 export type ProbeOptions = {
@@ -61,7 +63,10 @@ export async function probe(
     headersTimeoutMs: timeoutMs,
     bodyTimeoutMs: timeoutMs,
   });
-  if ('error' in answer) return { ok: false, status: 0, failure: failureOfTransport(answer.error) };
+  if ('error' in answer) {
+    const { error } = answer;
+    return { ok: false, status: 0, failure: failureOfTransport(error), cause: error.cause };
+  }
   if (answer.status >= 200 && answer.status < 300) return { ok: true, status: answer.status };
   const failure = classifyFailure(answer.status, answer.headers, answer.body, context);
   const isFound =
