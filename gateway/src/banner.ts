@@ -8,7 +8,7 @@ import type { Running } from './roles.ts';
 
 /**
  * What a person reads who has just started the gateway: where it listens, where the key is kept, a line to try, and what to
- * paste into a client. Holds no secret: the key is named by its file or variable.
+ * paste into a client; in production, where programs read, one line of the log. Holds no secret: the key is named by its file or variable.
  */
 export function banner(configuration: Configuration, { url, proxy }: Running): string {
   const { compiled, simulated } = configuration;
@@ -16,7 +16,11 @@ export function banner(configuration: Configuration, { url, proxy }: Running): s
   const { records, server } = compiled;
   const base = `${url}${server.basePath}/v1`;
   if (server.profile === 'production' || proxy === undefined)
-    return `PVC AI Gateway listens on ${url}`;
+    return JSON.stringify({
+      level: 'info',
+      time: new Date().toISOString(),
+      msg: `PVC AI Gateway listens on ${url}`,
+    });
   const chat =
     records.models.find(({ name }) => name === defaultResponsesModel) ?? records.models[0];
   const model = chat === undefined || chat.name.includes('*') ? '<deployment>' : chat.name;

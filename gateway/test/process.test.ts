@@ -328,6 +328,102 @@ describe('a port that is taken', () => {
   });
 });
 
+describe('the paths that are answered', () => {
+  it('are printed by --routes as the reference page lists them', async () => {
+    const page = readFileSync(
+      new URL('../../docs/reference/proxy-api.md', import.meta.url),
+      'utf8',
+    );
+    const listed = [...page.matchAll(/^\| ([A-Z]+) \| `([^`]+)` \| `[^`]+` \|/gm)].map(
+      ([, method, path]) => `${method} ${path}`,
+    );
+    const gateway = start(['--routes'], production);
+    expect(await gateway.ended()).toBe(0);
+    const printed = gateway.output
+      .split('\n')
+      .filter((line) => /^[A-Z]+ +\//.test(line))
+      .map((line) => line.replace(/ +/, ' '));
+    expect(listed.length).toBeGreaterThan(20);
+    expect(printed).toEqual(listed);
+  });
+});
+
+describe('the log of a gateway in production', () => {
+  it('is JSON in every line, from the start to the end, whatever happens', async () => {
+    const folder = newFolder();
+    const file = configFile(folder, ['gpt-4o'], insecure);
+    const environment = { ...production, AIGATEWAY_STOP_DELAY: '0', AIGATEWAY_LOG_LEVEL: 'trace' };
+    const gateway = start(['--config', file, '--port', '0'], environment, folder);
+    const url = await gateway.url();
+    const { LITELLM_MASTER_KEY: key } = production;
+    for (const [path, body] of [
+      ['/v1/chat/completions', { model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] }],
+      ['/v1/chat/completions', { model: 'odd "name"\n{', messages: [] }],
+      ['/no/such "path"', {}],
+    ] as const)
+      await (await ask(url, path, key, body)).text();
+    const fault = simulator.fault({ kind: 'error', error: '502-html' });
+    await (await ask(url, '/v1/embeddings', key, { model: 'gpt-4o', input: 'x' })).text();
+    fault.remove();
+    writeFileSync(file, 'model_list: [{ model_name: 7 }]\n');
+    await gateway.until(/stays in force/);
+    gateway.child.kill('SIGTERM');
+    expect(await gateway.ended()).toBe(0);
+    expect(gateway.errors).toBe('');
+    const lines = gateway.output.trimEnd().split('\n');
+    expect(lines.length).toBeGreaterThan(6);
+    for (const line of lines)
+      expect(JSON.parse(line)).toMatchObject({
+        level: expect.any(String),
+        time: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T/),
+      });
+  });
+});
+
+describe('a deployment that is added to the file under load', () => {
+  it('takes its part of the calls, and no caller notices', async () => {
+    const folder = newFolder();
+    const two = await startSimulator();
+    try {
+      const deployments = (addresses: readonly string[]) =>
+        `model_list:\n${addresses
+          .map(
+            (address) =>
+              `  - model_name: gpt-4o\n    litellm_params: { model: azure/gpt-4o, api_base: "${address}", api_key: os.environ/KEY, api_version: v1 }\n`,
+          )
+          .join('')}${insecure}`;
+      const file = join(folder, 'config.yaml');
+      writeFileSync(file, deployments([simulator.url]));
+      const gateway = start(['--config', file, '--port', '0'], production, folder);
+      const url = await gateway.url();
+      let isOver = false;
+      const statuses: number[] = [];
+      const caller = async (stream: boolean): Promise<void> => {
+        while (!isOver) {
+          const answer = await ask(url, '/v1/chat/completions', production.LITELLM_MASTER_KEY, {
+            model: 'gpt-4o',
+            stream,
+            messages: [{ role: 'user', content: 'hi' }],
+          });
+          const text = await answer.text();
+          statuses.push(stream && !text.includes('[DONE]') ? 0 : answer.status);
+        }
+      };
+      const load = [true, false, true, false].map(caller);
+      await expect.poll(() => statuses.length).toBeGreaterThan(20);
+      writeFileSync(file, deployments([simulator.url, two.url]));
+      await expect
+        .poll(() => two.requests().filter(({ method }) => method === 'POST').length)
+        .toBeGreaterThan(20);
+      isOver = true;
+      await Promise.all(load);
+      expect(new Set(statuses)).toEqual(new Set([200]));
+    } finally {
+      await two.close();
+    }
+  });
+});
+
 describe('stopping and reloading', () => {
   it('lets a running stream finish while it refuses to be ready, then ends with nothing unsettled', async () => {
     const folder = newFolder();
