@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { newFolder } from './gateway-process.ts';
@@ -83,6 +83,18 @@ describe.skipIf(process.platform === 'win32')('a start by a Node without execve'
     child.kill('SIGHUP');
     await until(/stays in force/);
     expect(said.output).not.toContain('"signal"');
+  });
+
+  it('starts the gateway anew at every change of the program, as npm run dev does', async () => {
+    const { child, said, until } = start(['--watch', ...serving]);
+    await until(/listens on/);
+    said.output = '';
+    const now = new Date();
+    utimesSync(join(root, 'gateway/src/banner.ts'), now, now);
+    const [, url = ''] = await until(/listens on (http:\S+)/);
+    expect((await fetch(`${url}/health/liveliness`)).status).toBe(200);
+    child.kill('SIGTERM');
+    await once(child, 'close');
   });
 
   it('ends the gateway when the shell ends that npm runs it in', async () => {

@@ -230,7 +230,7 @@ function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
   const deployments = spec.deployments.map((deployment): DeploymentRecord => {
     const resource =
       'resourceName' in deployment
-        ? simulatedResource(simulator, deployment.resourceName)
+        ? simulatedResource(simulator, deployment.resourceName, deployment.dialect)
         : deployment.resource;
     const { resourceName: _, ...rest } = { resourceName: '', ...deployment };
     return {
@@ -275,10 +275,16 @@ function recordsFor(simulator: Simulator, spec: GatewaySpec): Records {
   };
 }
 
-function simulatedResource(simulator: Simulator, name: string): ResourceRecord {
+/** What Azure has on its v1 path is what any OpenAI-compatible server has, its key as a bearer token included. */
+function simulatedResource(
+  simulator: Simulator,
+  name: string,
+  dialect?: DeploymentRecord['dialect'],
+): ResourceRecord {
   const { origin, pathname } = new URL(simulator.resourceUrl(name));
   const region = simulator.config.resources.find((resource) => resource.name === name)?.region;
-  return { id: name, origin, basePath: pathname, ...(region !== undefined && { region }) };
+  const basePath = dialect === 'openai' ? `${pathname}/openai/v1` : pathname;
+  return { id: name, origin, basePath, ...(region !== undefined && { region }) };
 }
 
 /** An OpenAI-compatible server of the test's own as a deployment, called without a credential. */

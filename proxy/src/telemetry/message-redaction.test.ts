@@ -17,7 +17,7 @@ const secrets: readonly (readonly [string, string])[] = [
   ['token ghp_0123456789abcdefghij', 'ghp_0123456789abcdefghij'],
   ['github_pat_0123456789abcdefghij', '0123456789abcdefghij'],
   ['slack xoxb-12345678-abc', 'xoxb-12345678-abc'],
-  ['AKIAABCDEFGHIJKLMNOP', 'AKIAABCDEFGHIJKLMNOP'],
+  [`AKIA${'ABCDEFGHIJKLMNOP'}`, 'ABCDEFGHIJKLMNOP'],
   ['postgres://admin:hunter2@db.example/x', 'hunter2'],
   ['password: hunter2', 'hunter2'],
   ['DB_PASSWORD="two words"', 'two words'],

@@ -73,6 +73,33 @@ describe('provisioned capacity', () => {
     ).toBe(true);
   });
 
+  it('serves its whole share of a load that is above it, and the metrics tell how much that was', async () => {
+    // Ten tokens of output weigh 40: about 2,500 weighted tokens in a burst, and none drained while the clock stands.
+    const provisioned = { units: 1, inputTpmPerUnit: 15_000, outputRatio: 4, burstSeconds: 10 };
+    gateway = await start({ east: { provisioned }, west: {} });
+    const capacity = 2_500;
+    const calls = 100;
+    for (let index = 0; index < calls; index += 1)
+      await servedBy(`call ${index} [SIM:tokens 10]`, { max_tokens: 10 });
+    const answered = (deployment: string) =>
+      gateway.usage.filter(({ deploymentId }) => deploymentId === deployment);
+    const ofPtu = answered('east-ptu');
+    const weight = ofPtu.reduce((sum, { tokens }) => sum + tokens.input + 4 * tokens.output, 0);
+    // What it had is used to the last call that fitted, and only what did not fit was paid for by the token.
+    expect(weight).toBeGreaterThan(capacity * 0.95);
+    expect(ofPtu.length + answered('west-standard').length).toBe(calls);
+    expect(ofPtu.length).toBeLessThan(calls);
+    const metrics = await gateway.metrics();
+    const counted = (deployment: string) =>
+      Number(
+        new RegExp(
+          `upstream_attempts_total\\{deployment="${deployment}",status="200",reason="answered"\\} (\\d+)`,
+        ).exec(metrics)?.[1],
+      );
+    expect(counted('east-ptu')).toBe(ofPtu.length);
+    expect(counted('west-standard')).toBe(calls - ofPtu.length);
+  });
+
   it('spills at once when it is full, over resources and regions, and rests for the wait it told', async () => {
     gateway = await start({ east: {}, west: {} });
     gateway.simulator.fault({ kind: 'error', error: '429-ptu', times: 1 });
