@@ -34,8 +34,6 @@ export type KeyContext = {
   readonly credentials: { has(name: string): boolean; keys(): Iterable<string> };
   /** Names that `models` of a key may use: models, patterns and access groups. */
   readonly modelNames: ReadonlySet<string>;
-  /** Limits per model that deployments set for every key (`default_api_key_rpm_limit`). */
-  readonly modelDefaults: { readonly [model: string]: Limits };
   readonly report: Report;
 };
 
@@ -183,7 +181,7 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
     blocked: key.blocked === true || project?.blocked === true,
     ...optional('expiresAt', key.expires),
     scopes,
-    modelLimits: modelLimits(key, context),
+    modelLimits: modelLimits(key),
     tags: [...new Set([...(key.tags ?? []), ...(project?.tags ?? [])])],
     regions: (
       key.allowed_regions ??
@@ -385,8 +383,8 @@ function userScope(
   return [{ kind: 'user', id: key.user_id, label: key.user_id, limits }];
 }
 
-function modelLimits(key: VirtualKeyConfig, context: KeyContext): { [model: string]: Limits } {
-  const limits: { [model: string]: Limits } = { ...context.modelDefaults };
+function modelLimits(key: VirtualKeyConfig): { [model: string]: Limits } {
+  const limits: { [model: string]: Limits } = {};
   const add = (model: string, more: Limits) => {
     limits[model] = { ...limits[model], ...more };
   };

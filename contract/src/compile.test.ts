@@ -826,9 +826,12 @@ describe('keys', () => {
     ).toEqual(['no-default-models']);
   });
 
-  it('gives every key the per-model default of a deployment', () => {
+  it('gives a model what its deployments let every key use of it', () => {
     const compiled = one({ default_api_key_rpm_limit: 7 });
-    expect(keyOf(compiled, 'proxy-api-key').modelLimits).toEqual({ m: { requestsPerMinute: 7 } });
+    expect(compiled.records.models).toMatchObject([
+      { name: 'm', keyLimits: { requestsPerMinute: 7 } },
+    ]);
+    expect(one({}).records.models[0]).not.toHaveProperty('keyLimits');
   });
 
   it('makes the master key an administrator', () => {

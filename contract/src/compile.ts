@@ -61,8 +61,6 @@ export type ManagementConfig = {
   readonly keyUpperBounds: { readonly [field: string]: number | string };
   /** Whether callers may choose the secrets of keys. */
   readonly customKeys: boolean;
-  /** Limits per model that deployments set for every key. */
-  readonly modelDefaults: { readonly [model: string]: Limits };
   /** Calls in flight of keys that have no number of their own. */
   readonly defaultParallel?: number;
 };
@@ -126,14 +124,12 @@ export function compile(parsed: ParsedConfig): Compiled {
     ...models.flatMap((model) => [model.name, ...model.accessGroups]),
     ...Object.keys(router.aliases),
   ]);
-  const keyLimits = modelDefaults(compiled);
   const keys = compileKeys(positions, {
     config,
     environment,
     profile,
     credentials,
     modelNames,
-    modelDefaults: keyLimits,
     report,
   });
   const credentialRecords = mergeCredentials([
@@ -166,7 +162,6 @@ export function compile(parsed: ParsedConfig): Compiled {
       keyDefaults: config.litellm_settings?.default_key_generate_params ?? {},
       keyUpperBounds: config.litellm_settings?.upperbound_key_generate_params ?? {},
       customKeys: config.general_settings?.disable_custom_api_keys !== true,
-      modelDefaults: keyLimits,
       ...optional('defaultParallel', config.general_settings?.max_parallel_requests),
     },
   };
@@ -308,22 +303,20 @@ function modelRecords(compiled: readonly Entry[]): ModelRecord[] {
     accessGroups: [
       ...new Set(entries.flatMap(({ entry }) => entry.model_info?.access_groups ?? [])),
     ],
+    ...optional('keyLimits', keyLimits(entries)),
   }));
 }
 
-function modelDefaults(compiled: readonly Entry[]): { [model: string]: Limits } {
-  const defaults: { [model: string]: Limits } = {};
-  for (const { deployment, entry } of compiled) {
+/** The last deployment that states a number counts. */
+function keyLimits(entries: readonly Entry[]): Limits | undefined {
+  const limits: Limits = {};
+  for (const { entry } of entries) {
     const { default_api_key_rpm_limit: requests, default_api_key_tpm_limit: tokens } =
       entry.litellm_params;
-    if (requests === undefined && tokens === undefined) continue;
-    defaults[deployment.model] = {
-      ...defaults[deployment.model],
-      ...optional('requestsPerMinute', requests),
-      ...optional('tokensPerMinute', tokens),
-    };
+    if (requests !== undefined) limits.requestsPerMinute = requests;
+    if (tokens !== undefined) limits.tokensPerMinute = tokens;
   }
-  return defaults;
+  return Object.keys(limits).length === 0 ? undefined : limits;
 }
 
 /** One record per id, with every origin that its deployments have. */

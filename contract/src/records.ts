@@ -151,6 +151,8 @@ export type ModelRecord = {
   /** Hidden models work but are not listed. */
   hidden: boolean;
   accessGroups: readonly string[];
+  /** What each key may use of it, where its own limits for the model do not say: `default_api_key_rpm_limit`, `…_tpm_limit`. */
+  keyLimits?: Limits;
   /** Overrides the router's strategy for this group. */
   strategy?: StrategyName;
   /** Take the place of the router's, see {@link RouterRecord}. */

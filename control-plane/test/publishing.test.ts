@@ -66,7 +66,7 @@ function createWith(
     catalogue: () => Promise.resolve(catalogue),
     fixedKeys: () => [{ keyId: 'fixed', secrets: [] } as unknown as KeyRecord],
     fixedHolders: () => fixedHolders,
-    compile: () => ({ modelDefaults: {} }),
+    compile: () => ({}),
     onFailure: (error) => failures.push(error),
     ...(retryMs !== undefined && { retryMs }),
   });

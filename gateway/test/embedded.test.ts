@@ -56,6 +56,30 @@ describe('a gateway with both planes in one process', () => {
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(2);
   });
 
+  it('holds every key to what a model of the store lets each of them use', async () => {
+    const running = await start();
+    const key = await newKey(running, {});
+    const { data } = (await (
+      await fetch(`${running.url}/model/info`, {
+        headers: { authorization: `Bearer ${running.master}` },
+      })
+    ).json()) as { data: { model_name: string; litellm_params: { api_base: string } }[] };
+    const simulated = data.find(({ model_name: name }) => name === 'gpt-4o')?.litellm_params;
+    const made = await post(running.url, '/model/new', running.master, {
+      model_name: 'narrow',
+      litellm_params: {
+        model: 'azure/gpt-4o',
+        api_base: simulated?.api_base,
+        api_key: 'x',
+        default_api_key_rpm_limit: 0,
+      },
+    });
+    expect(made.status).toBe(200);
+    const refused = await chat(running.url, key, 'narrow');
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toContain('model_per_key');
+  });
+
   it('tells in its log of management calls as of others', async () => {
     const running = await start();
     await newKey(running, {});

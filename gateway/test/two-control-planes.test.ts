@@ -50,7 +50,7 @@ describe.skipIf(!hasRedisServer)('two control planes that publish one key', () =
       publisher,
       catalogue: () => Promise.resolve(catalogue),
       fixedKeys: () => [],
-      compile: () => ({ modelDefaults: {} }),
+      compile: () => ({}),
       onFailure: (error) => {
         throw error;
       },

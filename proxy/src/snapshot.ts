@@ -1,3 +1,4 @@
+import type { LimitScope } from '@aigateway/contract/limits';
 import {
   schemaVersion,
   type CredentialRecord,
@@ -13,6 +14,8 @@ import { ModelIndex } from './routing/models.ts';
 export class Snapshot {
   readonly records: Catalogue;
   readonly models: ModelIndex;
+  /** Holders of limits above calls, by key and model; made of the records and so never older than they are. */
+  readonly scopes = new WeakMap<KeyRecord, Map<string, readonly LimitScope[]>>();
   /** Changes as keys do. */
   readonly holders: HolderTable;
   readonly #keys: KeyTable;

@@ -78,7 +78,7 @@ const membership: TeamMembershipDocument = {
 function compiled(rows: Partial<KeyRows>, options = {}) {
   return compileKey(
     { key: keyOf(), budgets: new Map(), accessGroups: new Map(), ...rows },
-    { modelDefaults: {}, ...options },
+    options,
   );
 }
 
@@ -228,18 +228,15 @@ describe('the record of a key', () => {
     expect(record.aliases).toEqual({ fast: 'gpt-4o-mini', default: 'gpt-4o-mini' });
   });
 
-  it('has limits for single models, its own before those of deployments', () => {
-    const record = compiled(
-      {
-        key: keyOf({
-          model_rpm_limit: { a: 5 },
-          model_max_budget: { b: { budget_limit: 1, time_period: '1d' }, c: 'nonsense' },
-        }),
-      },
-      { modelDefaults: { a: { requestsPerMinute: 9, tokensPerMinute: 90 } } },
-    );
+  it('has limits for single models', () => {
+    const record = compiled({
+      key: keyOf({
+        model_rpm_limit: { a: 5 },
+        model_max_budget: { b: { budget_limit: 1, time_period: '1d' }, c: 'nonsense' },
+      }),
+    });
     expect(record.modelLimits).toEqual({
-      a: { requestsPerMinute: 5, tokensPerMinute: 90 },
+      a: { requestsPerMinute: 5 },
       b: { budgets: [{ maxNanoUsd: 1_000_000_000, window: '1d' }] },
       c: { budgets: [{ maxNanoUsd: 0 }] },
     });

@@ -30,8 +30,6 @@ export type KeyRows = {
 };
 
 export type CompileKeyOptions = {
-  /** Limits per model that deployments set for every key (`default_api_key_rpm_limit`). */
-  readonly modelDefaults: { readonly [model: string]: Limits };
   /** `general_settings.max_parallel_requests`, for keys without a number of their own. */
   readonly defaultParallel?: number | undefined;
   /** `apply_user_budget_to_team_keys`: else a user's limits hold for the user's own keys only, as in LiteLLM. */
@@ -74,7 +72,7 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
       ...memberScope(rows),
       keyScope(rows, options),
     ],
-    modelLimits: modelLimits(key, options),
+    modelLimits: modelLimits(key),
     tags: tagsOf(key, team),
     regions: [],
     ...optional('credential', credential),
@@ -194,12 +192,8 @@ export function limitsOf(row: LimitFields): Limits {
   };
 }
 
-/** Own limits per model beat those that a deployment sets for every key. */
-function modelLimits(
-  key: KeyDocument,
-  { modelDefaults }: CompileKeyOptions,
-): KeyRecord['modelLimits'] {
-  const limits: { [model: string]: Limits } = { ...modelDefaults };
+function modelLimits(key: KeyDocument): KeyRecord['modelLimits'] {
+  const limits: { [model: string]: Limits } = {};
   const add = (model: string, more: Limits): void => {
     limits[model] = { ...limits[model], ...more };
   };

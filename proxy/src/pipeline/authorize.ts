@@ -173,19 +173,15 @@ function withModelLimits(
   return own.length === 0 ? scopes : [...scopes, ...own];
 }
 
-type ScopeCache = Map<string, readonly LimitScope[]>;
-
-const scopesByKey = new WeakMap<KeyRecord, ScopeCache>();
-
 /** How many models of one key are remembered: a wildcard key may name any. */
 const maxCachedModels = 256;
 
 /** Every holder of limits that the call must pass, the widest first. The same list for every call of a key and model. */
 export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
-  let cache = scopesByKey.get(key);
+  let cache = snapshot.scopes.get(key);
   if (cache === undefined) {
     cache = new Map();
-    scopesByKey.set(key, cache);
+    snapshot.scopes.set(key, cache);
   }
   let scopes = cache.get(model);
   if (scopes === undefined) {
@@ -200,19 +196,22 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
   const { globalScope } = snapshot.records.settings;
   // What a pattern allows is shared by all names that it stands for: or else a caller would get it anew with every name.
   const entry = entryFor(Object.keys(key.modelLimits), model);
-  const own = entry === undefined ? undefined : key.modelLimits[entry];
+  const own = entry === undefined ? {} : (key.modelLimits[entry] ?? {});
+  const group = snapshot.models.resolve(model)?.group ?? model;
+  const ofModel = { ...snapshot.models.model(group)?.keyLimits };
+  // What the key states itself counts in place of what every key has.
+  for (const name of Object.keys(own) as (keyof Limits)[]) delete ofModel[name];
+  const isSame = entry === group;
   return [
     ...(globalScope === undefined ? [] : [globalScope]),
     ...key.scopes,
-    ...(own === undefined
-      ? []
-      : [
-          {
-            kind: 'model_per_key' as const,
-            id: pairId(key.keyId, entry ?? ''),
-            label: `${key.alias ?? key.keyId}:${entry}`,
-            limits: own,
-          },
-        ]),
+    ...modelScope(key, entry ?? group, isSame ? { ...ofModel, ...own } : own),
+    ...(isSame ? [] : modelScope(key, group, ofModel)),
   ];
+}
+
+function modelScope(key: KeyRecord, name: string, limits: Limits): LimitScope[] {
+  if (!isLimited(limits)) return [];
+  const id = pairId(key.keyId, name);
+  return [{ kind: 'model_per_key', id, label: `${key.alias ?? key.keyId}:${name}`, limits }];
 }

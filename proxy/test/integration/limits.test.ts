@@ -414,3 +414,58 @@ describe('an answer', () => {
     await free.text();
   });
 });
+
+describe('what a model lets every key use of it', () => {
+  const model = (requestsPerMinute: number) => ({
+    name: 'gpt-4o',
+    hidden: false,
+    accessGroups: [],
+    keyLimits: { requestsPerMinute },
+  });
+  const statuses = async (calls: number, key?: string) => {
+    const found: number[] = [];
+    for (let made = 0; made < calls; made += 1) {
+      found.push((await call({}, key === undefined ? {} : { key })).status);
+    }
+    return found;
+  };
+
+  it('holds for each key by itself, unless the key has a number of its own', async () => {
+    const own = keyRecord({
+      keyId: 'own',
+      secret: 'sk-own-0123456789abcdef',
+      modelLimits: { 'gpt-4o': { requestsPerMinute: 2 } },
+    });
+    const pattern = keyRecord({
+      keyId: 'pattern',
+      secret: 'sk-pattern-0123456789abcdef',
+      modelLimits: { 'gpt-*': { tokensPerMinute: 10_000 } },
+    });
+    const keys = [keyRecord(), keyRecord({ keyId: 'second', secret: secondKey }), own, pattern];
+    await start([], { models: [model(1)], keys });
+    expect(await statuses(2)).toEqual([200, 429]);
+    expect(await statuses(2, secondKey)).toEqual([200, 429]);
+    expect(await statuses(3, 'sk-own-0123456789abcdef')).toEqual([200, 200, 429]);
+    // A number of another kind, for more than this model, leaves the model's in force.
+    expect(await statuses(2, 'sk-pattern-0123456789abcdef')).toEqual([200, 429]);
+  });
+
+  it('is in force with the next call once it changes, as is the limit of the whole gateway', async () => {
+    await start([], { models: [model(1)] });
+    expect(await statuses(2)).toEqual([200, 429]);
+    const { keys: _keys, holders: _holders, schemaVersion: _, ...catalogue } = gateway.records;
+    gateway.proxy.apply({
+      kind: 'catalogue',
+      revision: 2,
+      catalogue: { ...catalogue, models: [model(3)] },
+    });
+    expect(await statuses(3)).toEqual([200, 200, 429]);
+    const globalScope = scope({ requestsPerMinute: 0 }, 'global', 'all');
+    gateway.proxy.apply({
+      kind: 'catalogue',
+      revision: 3,
+      catalogue: { ...catalogue, settings: { ...catalogue.settings, globalScope } },
+    });
+    expect(await statuses(1)).toEqual([429]);
+  });
+});
