@@ -128,7 +128,8 @@ async function serve(
   response.status(status).set(headers);
   // Keys and spend: nothing between here and the caller may keep them.
   response.set('cache-control', 'no-store');
-  if (contentType === undefined) response.json(body);
+  if (status === 304) response.end();
+  else if (contentType === undefined) response.json(body);
   else response.type(contentType).send(body);
   const requestId = headers['x-request-id'] ?? '';
   report(ports, request, { requestId, startedAt, endpoint: path, status }, actor);

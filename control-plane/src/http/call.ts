@@ -55,10 +55,8 @@ export type Call = {
   readonly spend: SpendKeeper;
   /** The path as it was declared, e.g. `/key/:key/regenerate`. */
   readonly route: string;
-  /** `If-Match` of the request: the version that must be there. */
+  /** `If-Match` of the request: see `admitsChange`. */
   readonly ifMatch: string | undefined;
-  /** `Idempotency-Key` of the request, bound to who sent it and to the route. */
-  readonly idempotencyId: string | undefined;
 };
 
 /** What a rule decided: the answer, and what is to be written before it is given. */
@@ -69,9 +67,10 @@ export type Outcome = {
   readonly subject?: string;
   /** Parts of fields that had no effect, for the header. */
   readonly ignored?: readonly string[];
-  readonly etag?: string | undefined;
-  /** True when an `Idempotency-Key` came again and nothing was done. */
-  readonly replayed?: boolean;
+  /** The version of the entity that is shown. */
+  readonly version?: string | undefined;
+  /** The answer as it is given when the request comes again: without secrets. Absent = the same. */
+  readonly answerAgain?: unknown;
   /** Sent as it is instead of JSON, e.g. an export. */
   readonly contentType?: string;
 };

@@ -1,5 +1,6 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import * as z from 'zod';
+import { isEntityCursor } from '../store/prepared-entities.ts';
 
 type FieldEffect = 'inert' | 'refused';
 
@@ -74,6 +75,11 @@ export const limitFields = {
 export function queryCount(least: number, most: number) {
   return z.coerce.number().int().min(least).max(most);
 }
+
+/** Where a page ended, as the page before says it. */
+export const queryCursor = text.refine(isEntityCursor, {
+  message: 'must be `next` of the page before',
+});
 
 /** A truth value of a query, in the spellings LiteLLM's web framework takes. */
 export const queryFlag = z

@@ -39,7 +39,7 @@ export function readInput(
     }
     checkDepth(given, deepest);
     const unknown = Object.keys(given).filter((name) => !(name in route.body!.shape));
-    if (route.own && unknown.length > 0) {
+    if ((route.own === true || route.isStrict === true) && unknown.length > 0) {
       throw fieldErrors(
         unknown.map((name) => ({
           type: 'extra_forbidden',

@@ -16,8 +16,9 @@ What differs from LiteLLM and why: [from LiteLLM](../guides/from-litellm.md#mana
   \`x-aigateway-ignored\`; routes of our own refuse them with 422. A field that asks for a protection there is not here is refused with 400.
 - A field that the caller may not set is 403; what the caller may not see is answered as what does not exist.
 - Every route that writes leaves one record in the audit log. With the store away the answer is 503, \`no_db_connection\`; model traffic goes on.
-- On \`/manage\`: \`Idempotency-Key\` (a repeated request makes nothing new; a secret is not shown again), \`ETag\` and \`If-Match\` (412 when
-  it was changed meanwhile), and paging by \`after\` and \`next\`.`;
+- On \`/manage\`: \`Idempotency-Key\`, for a day and one key of the gateway: the same request has one effect and the same answer, but that a secret is not
+  shown again; another one is 422. \`ETag\` of what is read, with \`If-None-Match\` (304), and of what was written; \`If-Match\` (412 when it was
+  changed meanwhile; what it spent is no change). Paging by \`after\` and \`next\`.`;
 
 /** The reference page of the management API, in Markdown. The same routes give the same text. */
 export function adminApiPage(routes: readonly Route[]): string {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import { requestIdOf } from '@aigateway/contract/request-id';
@@ -16,6 +15,8 @@ import {
 } from '../store/entities.ts';
 import type { Store } from '../store/store.ts';
 import type { Call, ManagementSettings, Outcome, Sealer, SpendKeeper } from './call.ts';
+import { earlierAnswer, forgetOldAnswers, remembered, repeatableOf } from './idempotency.ts';
+import { entityTag, isKnown } from './preconditions.ts';
 import { readInput } from './read-input.ts';
 import { authorize, type Route } from './route.ts';
 import { type Replaced, View } from './view.ts';
@@ -162,9 +163,11 @@ async function serve(
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });
 
-  const idempotencyKey = header(request.headers, 'idempotency-key', 256);
-  const decide = async (): Promise<{ outcome: Outcome; replaced: readonly Replaced[] }> => {
+  const repeatable = repeatableOf(route, request, actor, input);
+  const decide = async (): Promise<Decided> => {
     const view = new View(store.entities);
+    const earlier = repeatable && (await earlierAnswer(view, repeatable, now));
+    if (earlier !== undefined) return { outcome: earlier, replaced: [], isReplay: true };
     const call: Call = {
       actor,
       view,
@@ -175,37 +178,76 @@ async function serve(
       sealer: ports.sealer,
       spend: ports.spend,
       route: request.path,
-      ifMatch: header(request.headers, 'if-match', 256),
-      idempotencyId:
-        idempotencyKey === undefined || !route.own
-          ? undefined
-          : idempotencyId(actor, request.path, idempotencyKey),
+      ifMatch: header(request.headers, 'if-match', longestHeader),
     };
     const outcome = await route.handle(input, call);
     const { effect } = route;
     if (effect === 'read') {
-      if (outcome.changes === undefined) return { outcome, replaced: [] };
+      if (outcome.changes === undefined) return { outcome, replaced: [], version: outcome.version };
       throw new TypeError(`${route.method} ${request.path} writes and is declared to read`);
     }
-    const replaced = await view.write(outcome.changes ?? [], (changed) =>
-      auditEntry(effect, request, requestId, actor, now, outcome, changed),
+    const changes = [...(outcome.changes ?? [])];
+    if (repeatable !== undefined) {
+      changes.push(remembered(repeatable, outcome.answerAgain ?? outcome.answer, actor, now));
+    }
+    const { replaced, versions } = await view.write(changes, (changed) =>
+      auditEntry(effect, request, requestId, actor, now, outcome, changed.filter(isOfOthers)),
     );
-    return { outcome, replaced };
+    return { outcome, replaced: replaced.filter(isOfOthers), version: versions[0] };
   };
-  const { outcome, replaced } = await repeatOnConflict(decide);
+  const { outcome, replaced, version, isReplay } = await repeatOnConflict(decide);
   if (replaced.length > 0) await publish(replaced, ports);
+  if (repeatable !== undefined && isReplay !== true) await forget(ports, now);
   const ignored = [...input.ignored, ...(outcome.ignored ?? [])];
+  const etag = route.own === true ? etagOf(route, outcome, version) : undefined;
+  const ifNoneMatch = header(request.headers, 'if-none-match', longestHeader);
+  const isUnchanged = etag !== undefined && route.effect === 'read' && isKnown(ifNoneMatch, etag);
   return {
-    status: route.status ?? 200,
-    body: outcome.answer,
+    status: isUnchanged ? 304 : (route.status ?? 200),
+    body: isUnchanged ? undefined : outcome.answer,
     headers: {
       ...idHeaders(requestId),
       ...(ignored.length > 0 && { 'x-aigateway-ignored': ignoredHeader(ignored) }),
-      ...(outcome.etag !== undefined && { etag: `"${outcome.etag}"` }),
-      ...(outcome.replayed && { 'idempotency-replayed': 'true' }),
+      ...(etag !== undefined && { etag }),
+      ...(isReplay && { 'idempotency-replayed': 'true' }),
     },
     ...(outcome.contentType !== undefined && { contentType: outcome.contentType }),
   };
+}
+
+/** Longer ones hold more than tags and dates. */
+const longestHeader = 4096;
+
+type Decided = {
+  readonly outcome: Outcome;
+  readonly replaced: readonly Replaced[];
+  /** Of the entity that the answer shows. */
+  readonly version?: string | undefined;
+  readonly isReplay?: boolean;
+};
+
+/** What the API remembers for itself is nobody's to hear of. */
+function isOfOthers({ kind }: Replaced): boolean {
+  return kind !== 'idempotency';
+}
+
+/** Of what was read, how it is shown counts as well; what was written is named by its version. */
+function etagOf(
+  { effect }: Route,
+  { answer: shown }: Outcome,
+  version: string | undefined,
+): string | undefined {
+  if (effect === 'read') return entityTag(version, shown);
+  return version === undefined ? undefined : `"${version}"`;
+}
+
+/** Nothing depends on it: what is not forgotten now is with the next request. */
+async function forget(ports: ControlPlanePorts, now: number): Promise<void> {
+  try {
+    await forgetOldAnswers(ports.store.entities, now);
+  } catch (error) {
+    ports.onFault('old answers to repeated requests were not taken away', error);
+  }
 }
 
 /** What is written is written: a fault here is the log's, whoever is told catches up from the store. */
@@ -303,12 +345,4 @@ function ignoredHeader(names: readonly string[]): string {
     .slice(0, 50)
     .map((name) => name.replaceAll(/[^\w.-]/g, '?').slice(0, 64))
     .join(', ');
-}
-
-/** The same for the same sender, route and header: what was made under it is found again, on every replica and after restarts. */
-function idempotencyId(actor: Actor, path: string, key: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([actor.kind, actor.id, path, key]))
-    .digest('base64url')
-    .slice(0, 22);
 }

@@ -96,8 +96,10 @@ export type Route = {
   readonly policy: Policy;
   /** Reading routes leave nothing behind; the others exactly one audit record. */
   readonly effect: 'read' | AuditRule;
-  /** Routes of our own refuse fields that they do not know; LiteLLM's ignore and name them. */
+  /** Routes of our own have ETags, heed `If-Match` and `Idempotency-Key`, and refuse fields that they do not know. */
   readonly own?: boolean;
+  /** Refuses fields that it does not know, as a few of LiteLLM's do; the others ignore and name them. */
+  readonly isStrict?: boolean;
   readonly query?: z.ZodObject | undefined;
   readonly body?: z.ZodObject | undefined;
   readonly answer: z.ZodType;

@@ -93,7 +93,11 @@ export class View {
   async write(
     changes: readonly Change[],
     entryOf: (replaced: readonly Replaced[]) => AuditEntry,
-  ): Promise<readonly Replaced[]> {
+  ): Promise<{
+    readonly replaced: readonly Replaced[];
+    /** Of each change; undefined for what is gone. */
+    readonly versions: readonly (string | undefined)[];
+  }> {
     const replaced: Replaced[] = [];
     const conditional: Change[] = [];
     for (const change of changes) {
@@ -106,8 +110,8 @@ export class View {
         after: change.document,
       });
     }
-    await this.#entities.write(conditional, entryOf(replaced));
-    return replaced;
+    const versions = await this.#entities.write(conditional, entryOf(replaced));
+    return { replaced, versions };
   }
 
   #remember<K extends Kind>(kind: K, rows: readonly Stored<K>[]): readonly Stored<K>[] {

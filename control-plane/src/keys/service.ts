@@ -74,7 +74,7 @@ export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> 
   const type = sent.key_type ?? 'default';
   const fresh: KeyDocument = {
     ...blank,
-    key_id: `key_${call.idempotencyId ?? randomBytes(16).toString('base64url')}`,
+    key_id: `key_${randomBytes(16).toString('base64url')}`,
     secrets: [made.stored],
     key_type: type,
     allowed_routes: [...routesOfType[type]],

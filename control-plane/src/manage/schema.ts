@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { count, id, queryCount, text, texts, usd } from '../http/fields.ts';
+import { count, id, queryCount, queryCursor, text, texts, usd } from '../http/fields.ts';
 
 const limits = {
   models: texts.nullish().describe('Empty: every model'),
@@ -32,7 +32,7 @@ export const rotation = z.object({
 
 const paging = {
   limit: queryCount(1, 500).default(50),
-  after: text.optional().describe('`next` of the page before'),
+  after: queryCursor.optional().describe('`next` of the page before'),
 };
 export const projectsQuery = z.object(paging);
 export const tokensQuery = z.object({ project_id: text.optional(), ...paging });

@@ -2,16 +2,18 @@ import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '@aigateway/contract/records';
 import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
-import { keyAccess, teamAccess } from '../auth/rights.ts';
+import { keyAccess, teamAccess, teamKeyAccess } from '../auth/rights.ts';
 import { notFound, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
+import { admitsChange } from '../http/preconditions.ts';
 import { put, remove } from '../http/view.ts';
 import { currentSecret, keyStatus } from '../keys/row.ts';
 import { generateBody, regenerateBody } from '../keys/schema.ts';
 import { makeKey, regenerateKey, updateKey } from '../keys/service.ts';
 import { spentBy } from '../spend/sums.ts';
 import type { KeyDocument, Kind, TeamDocument } from '../store/documents.ts';
+import type { Change } from '../store/entities.ts';
 import { deleteTeams } from '../teams/service.ts';
 import type {
   changedProject,
@@ -36,9 +38,7 @@ export async function createProject(
   call: Call,
   { name, ...sent }: z.output<typeof newProject>,
 ): Promise<Outcome> {
-  const projectId = call.idempotencyId ?? randomUUID();
-  const made = await call.view.get('team', projectId);
-  if (made !== undefined) return { answer: await projectView(call, made), replayed: true };
+  const projectId = randomUUID();
   const at = timestamp(call);
   const fresh: TeamDocument = {
     ...blank,
@@ -86,8 +86,8 @@ async function writeProject(call: Call, current: TeamDocument, sent: object): Pr
 
 export async function showProject(call: Call, projectId: string): Promise<Outcome> {
   const project = await visibleProject(call, projectId);
-  const etag = (await call.view.stored('team', projectId))?.version;
-  return { answer: await projectView(call, project), etag };
+  const version = (await call.view.stored('team', projectId))?.version;
+  return { answer: await projectView(call, project), version };
 }
 
 export async function listProjects(
@@ -116,12 +116,6 @@ export async function createToken(
   call: Call,
   { project_id, name, expires_in, ...sent }: z.output<typeof newToken>,
 ): Promise<Outcome> {
-  if (call.idempotencyId !== undefined) {
-    const made = await call.view.get('key', `key_${call.idempotencyId}`);
-    if (made !== undefined) {
-      return { answer: { ...(await tokenView(call, made)), secret: null }, replayed: true };
-    }
-  }
   await visibleProject(call, project_id);
   const body = generateBody.parse({
     ...sent,
@@ -130,10 +124,7 @@ export async function createToken(
     duration: expires_in,
   });
   const { key, made } = await makeKey(call, body);
-  return {
-    answer: { ...(await tokenView(call, key)), secret: made.secret },
-    changes: [put('key', key.key_id, key)],
-  };
+  return withSecret(await tokenView(call, key), made.secret, [put('key', key.key_id, key)]);
 }
 
 export async function updateToken(
@@ -144,7 +135,8 @@ export async function updateToken(
   await visibleToken(call, tokenId);
   await checkVersion(call, 'key', tokenId);
   const body = generateBody.parse({ ...sent, key_alias: name, duration: expires_in });
-  return withToken(call, await updateKey(call, tokenId, body), {});
+  const { changes = [] } = await updateKey(call, tokenId, body);
+  return { answer: await tokenView(call, keyIn(changes)), changes };
 }
 
 export async function rotateToken(
@@ -153,21 +145,26 @@ export async function rotateToken(
   { grace_period }: z.output<typeof rotation>,
 ): Promise<Outcome> {
   await visibleToken(call, tokenId);
+  await checkVersion(call, 'key', tokenId);
   const outcome = await regenerateKey(call, tokenId, regenerateBody.parse({ grace_period }));
   const { key } = outcome.answer as { key: string };
-  return withToken(call, outcome, { secret: key });
+  const { changes = [] } = outcome;
+  return withSecret(await tokenView(call, keyIn(changes)), key, changes);
 }
 
-/** What keys answer, as tokens answer it. */
-async function withToken(call: Call, { changes }: Outcome, more: object): Promise<Outcome> {
-  const key = changes?.[0]?.document as KeyDocument;
-  return { answer: { ...(await tokenView(call, key)), ...more }, changes: changes ?? [] };
+function keyIn(changes: readonly Change[]): KeyDocument {
+  return changes[0]?.document as KeyDocument;
+}
+
+/** A secret is shown once, also to who asks for the same again. */
+function withSecret(token: JsonObject, secret: string, changes: readonly Change[]): Outcome {
+  return { answer: { ...token, secret }, answerAgain: { ...token, secret: null }, changes };
 }
 
 export async function showToken(call: Call, tokenId: string): Promise<Outcome> {
   const key = await visibleToken(call, tokenId);
-  const etag = (await call.view.stored('key', tokenId))?.version;
-  return { answer: await tokenView(call, key), etag };
+  const version = (await call.view.stored('key', tokenId))?.version;
+  return { answer: await tokenView(call, key), version };
 }
 
 export async function listTokens(
@@ -176,12 +173,16 @@ export async function listTokens(
 ): Promise<Outcome> {
   const { actor } = call;
   if (project_id !== undefined) await visibleProject(call, project_id);
-  const where =
-    project_id !== undefined
-      ? { team_id: project_id }
-      : seesAll(actor)
-        ? {}
-        : { user_id: actor.userId ?? '' };
+  const ofProject = project_id === undefined ? {} : { team_id: project_id };
+  // Who holds a key of a project, and is nobody in it, sees that key alone.
+  const seesProject =
+    seesAll(actor) ||
+    (project_id !== undefined && (await teamKeyAccess(call, project_id)) !== undefined);
+  const own =
+    actor.userId === undefined
+      ? { hash: actor.key === undefined ? '' : currentSecret(actor.key).hash }
+      : { user_id: actor.userId };
+  const where = seesProject ? ofProject : { ...ofProject, ...own };
   const { rows, next } = await call.view.find('key', {
     where,
     limit,
@@ -216,9 +217,8 @@ async function visibleToken(call: Call, tokenId: string): Promise<KeyDocument> {
 
 /** With `If-Match` a change is made only to what the caller has seen. */
 async function checkVersion(call: Call, kind: Kind, id: string): Promise<void> {
-  if (call.ifMatch === undefined || call.ifMatch === '*') return;
   const version = (await call.view.stored(kind, id))?.version;
-  if (call.ifMatch !== `"${version}"`) {
+  if (!admitsChange(call.ifMatch, version)) {
     throw proxyError(412, 'precondition_failed', 'It was changed meanwhile. Read it again.');
   }
 }

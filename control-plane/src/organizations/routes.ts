@@ -41,7 +41,7 @@ export const organizationRoutes = [
     summary: 'Changes the fields that are sent; null clears, unknown fields are refused',
     policy: policies.related,
     effect: { action: 'updated', kind: 'organization' },
-    own: true,
+    isStrict: true,
     body: schema.patchBody,
     answer: schema.organizationRow,
     handle: ({ params, body }, call) =>

@@ -211,6 +211,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
       case 'customer':
       case 'tag':
       case 'spend_reset':
+      case 'idempotency':
       case 'model':
       case 'credential':
       case 'settings':

@@ -1,4 +1,4 @@
-import type { JsonObject } from '@aigateway/contract/records';
+import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 
 /**
  * What the control plane keeps, as the management API shows it: members have LiteLLM's names and units (USD, ISO 8601 in UTC,
@@ -169,6 +169,14 @@ export type SpendResetDocument = Tracked & {
   ledger_nano_usd: number;
 };
 
+/** The answer to a request that came with an `Idempotency-Key`. The id is made of sender, route and header. */
+export type IdempotencyDocument = Tracked & {
+  /** Digest of what was asked for. */
+  request: string;
+  /** Without secrets: those are shown once. */
+  answer: JsonValue;
+};
+
 export type BudgetDocument = Tracked &
   LimitFields & {
     budget_id: string;
@@ -219,6 +227,7 @@ export type Documents = {
   tag: TagDocument;
   budget: BudgetDocument;
   spend_reset: SpendResetDocument;
+  idempotency: IdempotencyDocument;
   model: ModelDocument;
   access_group: AccessGroupDocument;
   credential: CredentialDocument;

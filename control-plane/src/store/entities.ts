@@ -106,6 +106,7 @@ export const indexes = {
   },
   budget: {},
   spend_reset: {},
+  idempotency: {},
   model: {
     model_name: { unique: false, values: (row: Documents['model']) => [row.model_name] },
   },

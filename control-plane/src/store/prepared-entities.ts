@@ -130,6 +130,15 @@ function indexRowsOf<K extends Kind>(kind: K, document: Documents[K]): IndexEntr
   });
 }
 
+/** Whether a text is a place where a page of entities can have ended. */
+export function isEntityCursor(after: string): boolean {
+  try {
+    return Number.isSafeInteger(placeOf(after).createdAt);
+  } catch {
+    return false;
+  }
+}
+
 function placeOf(after: string): { createdAt: number; id: string } {
   const [createdAt, id] = fromCursor(after, ['number', 'string']);
   return { createdAt: Number(createdAt), id: String(id) };
