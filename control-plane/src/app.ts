@@ -10,6 +10,7 @@ import express, {
 import type { Actor } from './auth/actor.ts';
 import { detailError, fieldErrors } from './errors.ts';
 import type { Route } from './http/route.ts';
+import { isWrongMethod, methodsAt } from './http/methods.ts';
 import { answer, type ControlPlanePorts } from './http/registry.ts';
 
 const largestBody = '1mb';
@@ -34,8 +35,13 @@ export function createApp(routes: readonly Route[], ports: ControlPlanePorts): E
   app.get('/health/readiness', (_request, response, next) =>
     isMounted(app) ? next() : answerReadiness(response, ports),
   );
+  const atPath = methodsAt([...routes, ...probes]);
+  const atMountedPath = methodsAt(routes);
   app.use((request, response, next) => {
-    if (isMounted(app)) next();
+    const allowed = (isMounted(app) ? atMountedPath : atPath)(request.path);
+    if (isWrongMethod(request.method, allowed))
+      answerWrongMethod(request, response, ports, allowed);
+    else if (isMounted(app)) next();
     else answerUnknown(request, response, ports);
   });
   // A path that cannot be decoded is none.
@@ -72,11 +78,36 @@ async function answerReadiness(response: Response, ports: ControlPlanePorts): Pr
   });
 }
 
+/** What is answered by a control plane that stands alone. */
+const probes = [
+  { method: 'get', paths: ['/health/liveliness', '/health/liveness', '/health/readiness'] },
+] as const;
+
 function answerUnknown(request: Request, response: Response, ports: ControlPlanePorts): void {
+  refuse(request, response, ports, 404, 'Not Found');
+}
+
+function answerWrongMethod(
+  request: Request,
+  response: Response,
+  ports: ControlPlanePorts,
+  allowed: readonly string[],
+): void {
+  response.set('allow', allowed.join(', '));
+  refuse(request, response, ports, 405, 'Method Not Allowed');
+}
+
+function refuse(
+  request: Request,
+  response: Response,
+  ports: ControlPlanePorts,
+  status: number,
+  detail: string,
+): void {
   const startedAt = ports.clock.now();
   const requestId = requestIdOf(request.headers);
-  response.status(404).set('x-request-id', requestId).json({ detail: 'Not Found' });
-  report(ports, request, { requestId, startedAt, endpoint: 'unknown', status: 404 }, undefined);
+  response.status(status).set('x-request-id', requestId).json({ detail });
+  report(ports, request, { requestId, startedAt, endpoint: 'unknown', status }, undefined);
 }
 
 function clientOf(request: IncomingMessage, { clientAddress }: ControlPlanePorts): string {

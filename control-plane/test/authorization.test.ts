@@ -136,6 +136,27 @@ describe('who may call what', () => {
   });
 });
 
+describe('a path with another method', () => {
+  it('is 405 with the methods that it has, for every route', async () => {
+    await using api = await startManagement();
+    const wrong: string[] = [];
+    for (const { paths } of routes) {
+      for (const path of paths) {
+        const url = path.replaceAll(/:\w+/g, 'x');
+        const { status, body, headers } = await api.call('REPORT', url, { key: null });
+        const allowed = headers.get('allow')?.split(', ') ?? [];
+        const isRight =
+          status === 405 && body.detail === 'Method Not Allowed' && allowed.length > 0;
+        if (!isRight) wrong.push(`${url} ${status} ${allowed.join()}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    const posted = await api.call('POST', '/health/readiness', { key: null });
+    expect([posted.status, posted.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect((await api.call('GET', '/no/such', { key: null })).status).toBe(404);
+  });
+});
+
 describe('nobody raises its own rights', () => {
   it('by making or changing a key', async () => {
     await using api = await startManagement();

@@ -2,6 +2,7 @@ import { Agent as HttpAgent, type ClientRequest, type IncomingMessage } from 'no
 import { Agent as HttpsAgent } from 'node:https';
 import type { SecureContext } from 'node:tls';
 import { requestIdOf } from '@aigateway/contract/request-id';
+import { isWrongMethod, methodsAt } from '@aigateway/control-plane/http/methods';
 import { routes } from '@aigateway/control-plane/routes';
 import { GatewayError } from '@aigateway/proxy/errors';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
@@ -104,7 +105,21 @@ export function forwardManagement(options: ForwardOptions): RequestHandler {
     void forward(request, response, (cause?: unknown) => fail(request, response, cause));
   };
   for (const { method, paths } of routes) router[method]([...paths], handler);
-  return router;
+  const allowedAt = methodsAt(routes);
+  return (request, response, next) => {
+    router(request, response, (failure?: unknown) => {
+      const { method, path } = request;
+      const methods = failure === undefined ? allowedAt(path) : [];
+      next(isWrongMethod(method, methods) ? wrongMethod(method, methods.join(', ')) : failure);
+    });
+  };
+}
+
+function wrongMethod(method: string, allowed: string): GatewayError {
+  return new GatewayError('method_not_allowed', {
+    values: { method, allowed },
+    headers: { allow: allowed },
+  });
 }
 
 /** A connection that is not made and an answer that does not begin end the same way: time is up. */

@@ -46,7 +46,7 @@ async function forwarder(
   const failures: GatewayError[] = [];
   const answerFailure: ErrorRequestHandler = (error: GatewayError, _request, response, _next) => {
     failures.push(error);
-    response.status(error.status).json(error.envelope());
+    response.status(error.status).set(error.headers).json(error.envelope());
   };
   const app = express();
   app.use(forwardManagement({ target, trustedHops, silenceMs }));
@@ -74,12 +74,13 @@ describe('forwarding of management paths', () => {
     for (const { method, path } of routeList())
       expect(await statusOf(method, path.replaceAll(/:\w+/g, 'an-id'))).toBe(404);
     for (const [method, path] of [
-      ['GET', '/key/generate'],
       ['POST', '/no/such/path'],
       ['GET', '/manage/tokens/..%2f..%2finternal'],
       ['GET', '/manage/tokens/%2e%2e'],
     ] as const)
       expect(await statusOf(method, path)).toBe(404);
+    const wrong = await fetch(`${url}/key/generate`);
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
   it('passes credentials and the id on, and the caller, below the path of the control plane', async () => {

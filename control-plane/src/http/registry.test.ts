@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { routes } from '../routes.ts';
+import { methodsAt } from './methods.ts';
 import { openApiDocument, openApiPath } from './openapi.ts';
 import { adminApiPage } from './reference-page.ts';
 import { checkRoutes } from './registry.ts';
@@ -31,6 +32,15 @@ describe('the list of routes', () => {
   it('takes all the routes there are', () => {
     expect(() => checkRoutes(routes)).not.toThrow();
   });
+});
+
+it('tells the methods of a path, patterns among them', () => {
+  const at = methodsAt(routes);
+  expect(at('/key/generate')).toEqual(['POST']);
+  expect(at('/manage/projects/any')).toEqual(['GET', 'HEAD', 'PATCH', 'DELETE']);
+  expect(at('/team/new')).toEqual(['POST', 'PATCH']);
+  expect(at('/openapiXjson')).toEqual([]);
+  expect(at('/key/generate/more')).toEqual([]);
 });
 
 describe('the description in OpenAPI', () => {
