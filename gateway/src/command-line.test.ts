@@ -30,6 +30,13 @@ describe('the command line', () => {
     },
   );
 
+  it('takes a job in place of a start', () => {
+    expect(readCommand(['--keys', 'report'])).toMatchObject({ action: 'keys', keys: 'report' });
+    expect(() => readCommand(['--keys', 'delete'])).toThrow(
+      '--keys must be report, found "delete"',
+    );
+  });
+
   it.each([['--confg', 'x'], ['config.yaml']])('refuses what it does not know: %s', (...args) => {
     expect(() => readCommand(args)).toThrow(TypeError);
   });

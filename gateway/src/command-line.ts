@@ -14,7 +14,8 @@ export type Command = {
     | 'import'
     | 'copy'
     | 'backup'
-    | 'restore';
+    | 'restore'
+    | 'keys';
   readonly configFile: string | undefined;
   readonly port: string | undefined;
   readonly host: string | undefined;
@@ -27,6 +28,8 @@ export type Command = {
   readonly migration: string | undefined;
   /** Given with the action `import`. */
   readonly import: 'plan' | 'apply' | undefined;
+  /** Given with the action `keys`. */
+  readonly keys: 'report' | undefined;
   /** Given with the action `reseal`. */
   readonly reseal: 'plan' | 'apply' | undefined;
   /** Given with the action `copy`. */
@@ -50,6 +53,7 @@ const options = {
   migrate: { type: 'string' },
   reseal: { type: 'string' },
   import: { type: 'string' },
+  keys: { type: 'string' },
   copy: { type: 'string' },
   backup: { type: 'string' },
   restore: { type: 'string' },
@@ -72,6 +76,7 @@ export const usage = `Usage: npm start -- [options]
   --reseal ACTION     of the secrets in the store: plan, or apply: seals them with the key in use (LITELLM_SALT_KEY); then exit
   --import litellm    what the data base of a LiteLLM proxy (LITELLM_DATABASE_URL) would bring into the store, and what not;
                       litellm:apply takes it over; then exit
+  --keys report       how many keys the store has, by state, age, owner and last use; then exit
   --copy ACTION       of the store into an empty one of any kind (TARGET_DATABASE_URL, TARGET_COSMOS_ENDPOINT, TARGET_SQLITE_FILE):
                       plan, or apply: copies it and verifies what arrived; then exit
   --backup FILE       of the store, into a new file; then exit
@@ -103,6 +108,8 @@ export function readCommand(args: readonly string[]): Command {
   const copy = jobAction('copy', values.copy);
   if (values.import !== undefined && !/^litellm(:apply)?$/.test(values.import))
     throw new TypeError(`--import must be litellm or litellm:apply, found "${values.import}"`);
+  if (values.keys !== undefined && values.keys !== 'report')
+    throw new TypeError(`--keys must be report, found "${values.keys}"`);
   if ((values.json === true || values['api-version'] !== undefined) && values.doctor !== true)
     throw new TypeError('--json and --api-version belong to --doctor');
   const action = (['help', 'version', 'routes', 'check', 'doctor'] as const).find(
@@ -119,6 +126,7 @@ export function readCommand(args: readonly string[]): Command {
     migration: values.migrate,
     import:
       values.import === undefined ? undefined : values.import === 'litellm' ? 'plan' : 'apply',
+    keys: values.keys,
     reseal,
     copy,
     backup: values.backup,
@@ -141,7 +149,7 @@ function restoreIn(value: string | undefined): Command['restore'] {
   return { action: action === 'apply' ? 'apply' : 'plan', file };
 }
 
-const jobs = ['migrate', 'reseal', 'import', 'copy', 'backup', 'restore'] as const;
+const jobs = ['migrate', 'reseal', 'import', 'copy', 'backup', 'restore', 'keys'] as const;
 
 /** What is done instead of a start. */
 function jobIn(values: {

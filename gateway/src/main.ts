@@ -55,6 +55,7 @@ async function main(args: readonly string[]): Promise<void> {
     case 'copy':
     case 'backup':
     case 'restore':
+    case 'keys':
       await runJob(command);
       return;
     case 'check':

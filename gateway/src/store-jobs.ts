@@ -1,3 +1,7 @@
+import { countKeys, keysReportText } from '@aigateway/control-plane/manage/keys-report';
+import type { Kind } from '@aigateway/control-plane/store/documents';
+import type { Stored } from '@aigateway/control-plane/store/entities';
+import type { Store } from '@aigateway/control-plane/store/store';
 import type { Command } from './command-line.ts';
 import { importFromLitellm } from './import-litellm.ts';
 import { reseal, resealLines } from './reseal.ts';
@@ -21,7 +25,7 @@ export type StoreJobResult = {
  * @throws {StoreUnavailableError} when a data base cannot be reached
  */
 export async function runStoreJob(
-  command: Pick<Command, 'import' | 'reseal' | 'copy' | 'backup' | 'restore'>,
+  command: Pick<Command, 'import' | 'reseal' | 'copy' | 'backup' | 'restore' | 'keys'>,
   input: StoreJobInput,
 ): Promise<StoreJobResult> {
   const { configuration, environment } = input;
@@ -40,10 +44,21 @@ export async function runStoreJob(
       const lines = await importFromLitellm(store, input, command.import);
       return { lines, isWhole: true };
     }
+    if (command.keys !== undefined) {
+      return { lines: [await keysReport(store)], isWhole: true };
+    }
     const action = command.reseal ?? 'plan';
     const report = await reseal(store.entities, sealer, action);
     return { lines: resealLines(report, action), isWhole: report.lost.length === 0 };
   } finally {
     await store.close();
   }
+}
+
+async function keysReport({ entities, ledger }: Store): Promise<string> {
+  return keysReportText(await countKeys(documents(entities.all('key')), ledger, Date.now()));
+}
+
+async function* documents<K extends Kind>(rows: AsyncIterable<Stored<K>>) {
+  for await (const { document } of rows) yield document;
 }

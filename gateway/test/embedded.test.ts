@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -54,6 +55,48 @@ describe('a gateway with both planes in one process', () => {
     expect(statuses[0]).toBe(200);
     // A minute may begin in between, but not twice.
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('counts the keys of its store on the command line, while it runs and after', async () => {
+    const folder = newFolder();
+    const running = await start(folder);
+    await post(running.url, '/team/new', running.master, { team_id: 'search' });
+    await newKey(running, { team_id: 'search' });
+    const used = await newKey(running, {});
+    expect((await chat(running.url, used)).status).toBe(200);
+    const report = async () => {
+      const job = new GatewayProcess(
+        ['--keys', 'report'],
+        { AIGATEWAY_PROFILE: 'development' },
+        folder,
+      );
+      started.push(job);
+      expect(await once(job.child, 'close')).toEqual([0, null]);
+      return job.output;
+    };
+    // Usage is counted a moment after it was answered.
+    running.gateway.child.kill('SIGTERM');
+    await running.gateway.ended();
+    const text = await report();
+    expect(text).toMatch(/^ +2 {2}keys\n/);
+    expect(text).toContain('\nage\n       2  under 7 days\n');
+    expect(text).toContain('       1  team search\n');
+    expect(text).toContain('\nlast use\n');
+    expect(text).toMatch(/ 1 {2}under 7 days\n/);
+    await start(folder);
+    expect(await report()).toBe(text);
+  });
+
+  it('answers a path of either plane with a wrong method by the methods that it has', async () => {
+    const { url } = await start();
+    const allowed = async (method: string, path: string) => {
+      const { status, headers } = await fetch(url + path, { method });
+      return [status, headers.get('allow')];
+    };
+    expect(await allowed('GET', '/key/generate')).toEqual([405, 'POST']);
+    expect(await allowed('GET', '/v1/chat/completions')).toEqual([405, 'POST']);
+    expect(await allowed('POST', '/model/info')).toEqual([405, 'GET, HEAD']);
+    expect(await allowed('GET', '/no/such/path')).toEqual([404, null]);
   });
 
   it('holds every key to what a model of the store lets each of them use', async () => {

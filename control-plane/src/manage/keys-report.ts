@@ -2,6 +2,7 @@ import type { JsonObject } from '@aigateway/contract/records';
 import type { Call, Outcome } from '../http/call.ts';
 import { keyStatus } from '../keys/row.ts';
 import type { KeyDocument } from '../store/documents.ts';
+import type { Ledger } from '../store/ledger.ts';
 
 const dayMs = 86_400_000;
 
@@ -10,40 +11,63 @@ const stretches = [7, 30, 90, 365] as const;
 
 type Counts = Map<string, number>;
 
-/** How many keys there are, by state, age, owner and last use: an inventory that shows what nobody looks after. */
+/** How many keys there are, in all and by name of what they have in common; the most first. */
+export type KeysReport = {
+  readonly keys: number;
+  readonly status: JsonObject;
+  /** Since it was made. */
+  readonly age: JsonObject;
+  readonly owner: JsonObject;
+  /** Since the day of the last request. */
+  readonly last_use: JsonObject;
+};
+
+/** The report as the management API gives it. */
 export async function keysReport(call: Call, format: 'json' | 'text'): Promise<Outcome> {
-  const lastUsed = await lastUses(call);
+  const report = await countKeys(call.view.all('key'), call.ledger, call.now);
+  return format === 'json'
+    ? { answer: report }
+    : { answer: keysReportText(report), contentType: 'text/plain' };
+}
+
+/** An inventory that shows what nobody looks after. */
+export async function countKeys(
+  all: AsyncIterable<KeyDocument>,
+  ledger: Pick<Ledger, 'activity'>,
+  now: number,
+): Promise<KeysReport> {
+  const lastUsed = await lastUses(ledger, now);
   const status: Counts = new Map();
   const age: Counts = new Map();
   const owner: Counts = new Map();
   const lastUse: Counts = new Map();
   let keys = 0;
-  for await (const key of call.view.all('key')) {
+  for await (const key of all) {
     keys += 1;
-    add(status, keyStatus(key, call.now));
-    add(age, stretchOf(call.now - Date.parse(key.created_at)));
+    add(status, keyStatus(key, now));
+    add(age, stretchOf(now - Date.parse(key.created_at)));
     add(owner, ownerOf(key));
     const used = lastUsed.get(key.key_id);
-    add(lastUse, used === undefined ? 'never' : stretchOf(call.now - used));
+    add(lastUse, used === undefined ? 'never' : stretchOf(now - used));
   }
-  const report = {
+  return {
     keys,
     status: sorted(status),
     age: sorted(age),
     owner: sorted(owner),
     last_use: sorted(lastUse),
   };
-  return format === 'json'
-    ? { answer: report }
-    : { answer: asText(report), contentType: 'text/plain' };
 }
 
 /** The day of each key's last request, in milliseconds since the epoch. */
-async function lastUses(call: Call): Promise<ReadonlyMap<string, number>> {
-  const rows = await call.ledger.activity({
+async function lastUses(
+  ledger: Pick<Ledger, 'activity'>,
+  now: number,
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await ledger.activity({
     dimension: 'key',
     fromDay: '1970-01-01',
-    toDay: new Date(call.now).toISOString().slice(0, 10),
+    toDay: new Date(now).toISOString().slice(0, 10),
   });
   const last = new Map<string, number>();
   for (const { id, day } of rows) last.set(id, Math.max(last.get(id) ?? 0, Date.parse(day)));
@@ -71,13 +95,8 @@ function sorted(counts: Counts): JsonObject {
   );
 }
 
-function asText({
-  keys,
-  ...parts
-}: {
-  readonly keys: number;
-  readonly [part: string]: unknown;
-}): string {
+/** The report as a table for people. */
+export function keysReportText({ keys, ...parts }: KeysReport): string {
   const lines = Object.entries(parts).flatMap(([part, counts]) => [
     '',
     part.replace('_', ' '),
