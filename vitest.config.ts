@@ -12,6 +12,8 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // A core is not kept back: much of what tests wait for are other processes.
+    maxWorkers: '100%',
     coverage: { provider: 'v8', include: ['{contract,proxy,control-plane,gateway}/src/**'] },
     projects: [
       {
