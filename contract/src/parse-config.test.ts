@@ -108,7 +108,7 @@ describe('each bad value is named with its place and what is allowed', () => {
     ],
     [
       { router_settings: { fallbacks: { a: ['b'] } } },
-      'router_settings.fallbacks: must be a list, found a map.',
+      'router_settings.fallbacks: must be a list of maps of a model to a list of models, found a map.',
     ],
     [
       { router_settings: { model_group_alias: { a: 5 } } },

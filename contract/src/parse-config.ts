@@ -193,8 +193,21 @@ function resolveReferences(
   const isKept = isSecret && !credentialReference.test(where);
   if (!isSet(all, name) && !isKept) unset.set(where, name);
   if (isSecret) return value;
-  if (isSet(all, name)) return all[name];
-  return undefined;
+  return isSet(all, name) ? structured(all[name] ?? '', path) : undefined;
+}
+
+/** A variable is a text: what is a list or a map in the file is JSON in it. */
+function structured(text: string, path: ConfigPath): unknown {
+  if (!/^\s*[{[]/.test(text)) return text;
+  const schema = schemaAt(configSchema, path);
+  const inner = schema === undefined ? undefined : unwrap(schema);
+  if (!(inner instanceof z.ZodArray || inner instanceof z.ZodObject)) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // The text is told to be none.
+    return text;
+  }
 }
 
 /** A guardrail that is on for everyone is a promise to everyone; the others only answer to requests that name them. */
@@ -380,7 +393,8 @@ function reportIssue(
 }
 
 function expectation(issue: z.core.$ZodIssue, type: string): string {
-  if (issue.code === 'invalid_type' && issue.expected === 'array') return 'must be a list';
+  if (issue.code === 'invalid_type' && issue.expected === 'array')
+    return type.startsWith('a list') ? `must be ${type}` : 'must be a list';
   if (issue.code === 'invalid_type' && issue.expected === 'object') return 'must be a map';
   return `must be ${type}`;
 }

@@ -115,7 +115,7 @@ function sections(): Section[] {
     },
     {
       title: 'aigateway_settings',
-      text: 'Settings of this gateway. Each is also an environment variable.',
+      text: 'Settings of this gateway. Each is also an environment variable: a list of texts with commas, any other list and a map as JSON.',
       schema: settings,
       own: true,
     },
