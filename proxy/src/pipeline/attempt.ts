@@ -1,5 +1,5 @@
 import type { SseEvent } from '../bridge/bridge.ts';
-import type { OperationFacts } from '../operations/operation.ts';
+import { eventObject, type OperationFacts } from '../operations/operation.ts';
 import { SseParser } from '../stream/sse.ts';
 import type { UpstreamAnswerHeaders } from '../upstream/headers.ts';
 import type { TransportControls, TransportError, TransportHandler } from '../upstream/transport.ts';
@@ -18,7 +18,10 @@ export type AttemptResult =
   | { kind: 'whole'; status: number; headers: UpstreamAnswerHeaders; body: Buffer }
   /** An answer of any other status. */
   | { kind: 'refused'; status: number; headers: UpstreamAnswerHeaders; body: Buffer }
-  /** A failure inside a 200 stream, before any output: the error event's data, or nothing when the stream just ended. */
+  /**
+   * A failure inside a 200 answer: of a stream, before any output, the error event's data, or nothing when the stream just ended;
+   * of a whole one all of it.
+   */
   | { kind: 'broken'; headers: UpstreamAnswerHeaders; data: string | undefined }
   | { kind: 'lost'; error: TransportError };
 
@@ -159,6 +162,8 @@ export class Attempt implements TransportHandler {
       only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
     if (this.#status >= 300) {
       this.#decide({ kind: 'refused', status: this.#status, headers: this.#headers, body });
+    } else if (isErrorAlone(body)) {
+      this.#decide({ kind: 'broken', headers: this.#headers, data: body.toString() });
     } else if (isJson(this.#headers)) {
       this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
     } else {
@@ -213,6 +218,21 @@ export class Attempt implements TransportHandler {
     this.#parser = undefined;
     resolve?.(result);
   }
+}
+
+/** Larger answers are no errors. */
+const maxErrorBytes = 16_384;
+
+/** What an answer has that is one, whatever it says of errors besides. */
+const answerMembers = ['choices', 'output', 'data', 'object'];
+
+/** Some OpenAI-compatible servers say with status 200 that they failed. */
+function isErrorAlone(body: Buffer): boolean {
+  if (body.length > maxErrorBytes || !body.includes('"error"')) return false;
+  const answer = eventObject({ event: '', data: body.toString() });
+  const error = answer?.['error'];
+  const isError = typeof error === 'string' || (typeof error === 'object' && error !== null);
+  return isError && answer !== undefined && !answerMembers.some((name) => name in answer);
 }
 
 function isJson(headers: UpstreamAnswerHeaders): boolean {
