@@ -9,6 +9,7 @@ import {
   startRedis,
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
+import { chat, metric, post, ready, until } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
 const master = 'sk-master-0123456789abcdef';
@@ -83,30 +84,6 @@ function start(
   return gateway;
 }
 
-function post(url: string, path: string, key: string, body: object): Promise<Response> {
-  return fetch(url + path, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-}
-
-function chat(url: string, key: string): Promise<Response> {
-  const messages = [{ role: 'user', content: 'hello' }];
-  return post(url, '/v1/chat/completions', key, { model: 'gpt-4o', messages });
-}
-
-/** Asks again until the answer is the one: what was published arrives in its own time. */
-async function until<Value>(ask: () => Promise<Value>, isRight: (value: Value) => boolean) {
-  const giveUpAt = Date.now() + 15_000;
-  for (;;) {
-    const value = await ask();
-    if (isRight(value)) return value;
-    if (Date.now() > giveUpAt) throw new Error(`never came right: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** All names and values of a server, as text. */
 async function everythingIn({ url }: RedisServer): Promise<string> {
   const client = new Redis(url);
@@ -117,19 +94,6 @@ async function everythingIn({ url }: RedisServer): Promise<string> {
   } finally {
     client.disconnect();
   }
-}
-
-/** A metric without labels. */
-async function metric(port: number, name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(new RegExp(`^aigateway_${name} (.*)$`, 'm').exec(text)?.[1]);
-}
-
-async function ready(url: string): Promise<void> {
-  await until(
-    async () => (await fetch(`${url}/health/readiness`)).status,
-    (status) => status === 200,
-  );
 }
 
 describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Redis', () => {

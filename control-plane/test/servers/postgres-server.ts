@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -14,6 +14,10 @@ export type PostgresServer = {
   createDatabase(): Promise<string>;
   /** Runs a statement as the superuser. */
   query(sql: string, database?: string): Promise<readonly Record<string, unknown>[]>;
+  /** Ends the server as an administrator does who does not wait for clients; what it holds stays. */
+  shutDown(): Promise<void>;
+  /** Starts it again after {@link shutDown}, on the same port. */
+  startUp(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -72,24 +76,34 @@ export async function startPostgres(
     'deadlock_timeout=20ms',
     ...settings,
   ];
-  const child = spawn(
-    binaries.postgres,
-    ['-D', data, '-p', String(port), '-k', folder, ...flags.flatMap((flag) => ['-c', flag])],
-    { ...asNobody, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    const fail = (): void => reject(new Error(`PostgreSQL did not start: ${log}`));
-    const timer = setTimeout(fail, startLimitMs);
-    child.once('exit', fail);
-    child.stderr?.on('data', (chunk: Buffer) => {
-      log += String(chunk);
-      if (!log.includes('ready to accept connections')) return;
-      clearTimeout(timer);
-      child.off('exit', fail);
-      resolve();
+  let child: ChildProcess;
+  const program = binaries.postgres;
+  async function startUp(): Promise<void> {
+    child = spawn(
+      program,
+      ['-D', data, '-p', String(port), '-k', folder, ...flags.flatMap((flag) => ['-c', flag])],
+      { ...asNobody, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let log = '';
+    await new Promise<void>((resolve, reject) => {
+      const fail = (): void => reject(new Error(`PostgreSQL did not start: ${log}`));
+      const timer = setTimeout(fail, startLimitMs);
+      child.once('exit', fail);
+      child.stderr?.on('data', (chunk: Buffer) => {
+        log += String(chunk);
+        if (!log.includes('ready to accept connections')) return;
+        clearTimeout(timer);
+        child.off('exit', fail);
+        resolve();
+      });
     });
-  });
+  }
+  async function shutDown(): Promise<void> {
+    const ended = once(child, 'exit');
+    child.kill('SIGINT');
+    await ended;
+  }
+  await startUp();
 
   const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`;
   async function query(
@@ -118,11 +132,10 @@ export async function startPostgres(
       await query(`create database ${name}`);
       return urlOf(name);
     },
+    shutDown,
+    startUp,
     async stop() {
-      const ended = once(child, 'exit');
-      // Does not wait for clients.
-      child.kill('SIGINT');
-      await ended;
+      await shutDown();
       rmSync(folder, { recursive: true, force: true });
     },
   };
