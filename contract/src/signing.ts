@@ -11,6 +11,7 @@ import {
 /** The root secret, and the one before it while it is being changed: what that one signed stays valid. */
 export type RootSecrets = { readonly current: string; readonly previous?: string };
 
+/** Kinds of records that this version writes; it may meet others, of later versions. */
 export type RecordKind = 'key' | 'holder' | 'catalogue';
 
 /** What vouches for a whole snapshot: with it nothing can be left out, put back or added. */
@@ -73,13 +74,13 @@ export class SnapshotSigner {
     return this.#keys[0].fingerprint.toString('base64url');
   }
 
-  sign(kind: RecordKind, id: string, record: SignedRecord): string {
+  sign(kind: string, id: string, record: SignedRecord): string {
     const mac = macOf(this.#keys[0].record, kind, id, record);
     return `${record.schemaVersion}.${record.revision}.${mac}.${record.body}`;
   }
 
   /** Undefined for what is not this record, or was not signed by us. */
-  verify(kind: RecordKind, id: string, text: string): SignedRecord | undefined {
+  verify(kind: string, id: string, text: string): SignedRecord | undefined {
     const [prefix, schema, revision, mac] = recordPattern.exec(text) ?? [];
     if (prefix === undefined || mac === undefined) return undefined;
     const record = {
@@ -143,7 +144,7 @@ export class SnapshotDigest {
   }
 
   /** Adds a record that is not in the sum, or takes out one that is. */
-  toggle(kind: RecordKind, id: string, revision: number): void {
+  toggle(kind: string, id: string, revision: number): void {
     const term = hash('sha256', `${this.#key}\0${kind}\0${revision}\0${id}`, 'buffer');
     for (let word = 0; word < this.#sum.length; word += 1) {
       this.#sum[word] = (this.#sum[word] ?? 0) ^ term.readInt32LE(word * 4);
@@ -173,7 +174,7 @@ function deriveKeys(secret: string): Keys {
   };
 }
 
-function macOf(key: Buffer, kind: RecordKind, id: string, record: SignedRecord): string {
+function macOf(key: Buffer, kind: string, id: string, record: SignedRecord): string {
   const { schemaVersion, revision, body } = record;
   return createHmac('sha256', key)
     .update(`${kind}\0${schemaVersion}\0${revision}\0${id.length}\0${id}\0${body}`)

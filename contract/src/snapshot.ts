@@ -15,8 +15,12 @@ export function holderName({ kind, id }: Pick<HolderRecord, 'kind' | 'id'>): str
   return `\0${kind}:${id}`;
 }
 
-/** Tells the two kinds of single records apart by their names: a key's is its id. */
-export function singleKind(name: string): 'key' | 'holder' {
+/**
+ * The kind of a single record by its name. A key's name is its id, a holder's begins with a NUL. Kinds that later versions add are
+ * part of the name, `\x01<kind>:…`, so that who does not know them can tell whether their records are whole all the same.
+ */
+export function singleKind(name: string): string {
+  if (name.startsWith('\u0001')) return name.slice(1, name.indexOf(':'));
   return name.startsWith('\0') ? 'holder' : 'key';
 }
 

@@ -7,7 +7,6 @@ import {
 import { createSharing, withSharedLimits, withSharedPolicy } from '@aigateway/contract/sharing';
 import {
   SnapshotDigest,
-  type RecordKind,
   type SnapshotHead,
   type SnapshotSigner,
 } from '@aigateway/contract/signing';
@@ -39,7 +38,8 @@ export class SnapshotRefusedError extends Error {
 
 /** A record as it was read; undefined when it is gone. */
 export type ReadRecord = {
-  readonly kind: RecordKind;
+  /** `key`, `holder`, `catalogue`, or one of a later version: that is checked and counted, and otherwise passed over. */
+  readonly kind: string;
   readonly id: string;
   readonly text: string | undefined;
 };
@@ -77,8 +77,8 @@ export function openRecord<Value = unknown>(
   return { revision: record.revision, value: JSON.parse(record.body) as Value };
 }
 
-function subjectOf(kind: RecordKind, id: string): string {
-  return id === '' ? kind : `${kind} ${id.replace('\0', '')}`;
+function subjectOf(kind: string, id: string): string {
+  return id === '' ? kind : `${kind} ${id.replace('\0', '').replace('\u0001', '')}`;
 }
 
 function isReadable({ schemaVersion: version }: { readonly schemaVersion: number }): boolean {
@@ -91,6 +91,8 @@ export class SnapshotAssembly {
   readonly #share = createSharing();
   readonly #keys = new Map<string, Known<KeyRecord>>();
   readonly #holders = new Map<string, Known<HolderRecord>>();
+  /** Of kinds that this version does not know: their kind is the value. */
+  readonly #others = new Map<string, Known<string>>();
   #catalogue: { readonly revision: number; readonly value: Catalogue } | undefined;
 
   constructor(signer: SnapshotSigner) {
@@ -105,16 +107,19 @@ export class SnapshotAssembly {
       return;
     }
     if (text === undefined) {
-      (kind === 'key' ? this.#keys : this.#holders).delete(id);
+      this.#mapOf(kind).delete(id);
       return;
     }
-    if (kind === 'holder') {
+    if (kind === 'key') {
+      const { revision, value } = openRecord<KeyRecord>(this.#signer, { kind, id, text });
+      this.#keys.set(id, { revision, value: withSharedPolicy(value, this.#share) });
+    } else if (kind === 'holder') {
       const { revision, value } = openRecord<HolderRecord>(this.#signer, { kind, id, text });
       this.#holders.set(id, { revision, value: withSharedLimits(value, this.#share) });
-      return;
+    } else {
+      const { revision } = openRecord(this.#signer, { kind, id, text });
+      this.#others.set(id, { revision, value: kind });
     }
-    const { revision, value } = openRecord<KeyRecord>(this.#signer, { kind, id, text });
-    this.#keys.set(id, { revision, value: withSharedPolicy(value, this.#share) });
   }
 
   /**
@@ -123,7 +128,7 @@ export class SnapshotAssembly {
    * @throws {SnapshotRefusedError}
    */
   complete(head: SnapshotHead): CompleteSnapshot {
-    const count = this.#keys.size + this.#holders.size;
+    const count = this.#keys.size + this.#holders.size + this.#others.size;
     if (this.#catalogue === undefined || count !== head.count) {
       throw new SnapshotRefusedError('omitted', 'snapshot');
     }
@@ -139,11 +144,17 @@ export class SnapshotAssembly {
       digest.toggle('holder', id, revision);
       holders.push(value);
     }
+    for (const [id, { revision, value: kind }] of this.#others) digest.toggle(kind, id, revision);
     if (digest.toString() !== head.digest) throw new SnapshotRefusedError('omitted', 'snapshot');
     return {
       records: { schemaVersion, revision: head.revision, keys, holders, ...this.#catalogue.value },
       state: new SnapshotState(this.#signer, head, digest),
     };
+  }
+
+  #mapOf(kind: string): Map<string, unknown> {
+    if (kind === 'key') return this.#keys;
+    return kind === 'holder' ? this.#holders : this.#others;
   }
 }
 
@@ -167,7 +178,7 @@ export class SnapshotState {
    * Takes in what changed up to a later head, whole or not at all.
    *
    * @param changed - each record once, as it is at that head
-   * @returns the changes in the order of revisions
+   * @returns the changes in the order of revisions, but for those of kinds that this version does not know
    * @throws {SnapshotRefusedError}
    */
   advance(head: SnapshotHead, changed: readonly ChangedRecord[]): SnapshotChange[] {
@@ -181,7 +192,8 @@ export class SnapshotState {
       if (before !== 0) digest.toggle(kind, id, before);
       if (text !== undefined) digest.toggle(kind, id, changedAt);
       if (kind !== 'catalogue') count += (text === undefined ? 0 : 1) - (before === 0 ? 0 : 1);
-      changes.push(this.#change(record));
+      const change = this.#change(record);
+      if (change !== undefined) changes.push(change);
     }
     if (count !== head.count || digest.toString() !== head.digest) {
       throw new SnapshotRefusedError('omitted', 'changes');
@@ -198,11 +210,14 @@ export class SnapshotState {
     }
   }
 
-  #change({ kind, id, text, changedAt: revision }: ChangedRecord): SnapshotChange {
+  #change({ kind, id, text, changedAt: revision }: ChangedRecord): SnapshotChange | undefined {
     if (kind === 'key' && text === undefined) return { kind, revision, keyId: id, key: undefined };
     if (kind === 'holder' && text === undefined)
       return { kind, revision, name: id, holder: undefined };
-    if (text === undefined) throw new SnapshotRefusedError('omitted', kind);
+    if (text === undefined) {
+      if (kind === 'catalogue') throw new SnapshotRefusedError('omitted', kind);
+      return undefined;
+    }
     const record = openRecord(this.#signer, { kind, id, text });
     if (record.revision !== revision) throw new SnapshotRefusedError('older', subjectOf(kind, id));
     const { value } = record;
@@ -213,6 +228,8 @@ export class SnapshotState {
         return { kind, revision, name: id, holder: value as HolderRecord };
       case 'catalogue':
         return { kind, revision, catalogue: value as Catalogue };
+      default:
+        return undefined;
     }
   }
 }

@@ -156,7 +156,6 @@ function parseLine(text: string): Line | undefined {
   if (!Array.isArray(fields)) return undefined;
   const [kind, id, value] = fields as unknown[];
   if (kind === 'head' && typeof id === 'string') return { sealed: id };
-  const isRecord = kind === 'key' || kind === 'holder' || kind === 'catalogue';
-  if (!isRecord || typeof id !== 'string') return undefined;
+  if (typeof kind !== 'string' || typeof id !== 'string') return undefined;
   return { kind, id, text: typeof value === 'string' ? value : undefined };
 }

@@ -6,7 +6,7 @@ import {
   snapshotLogKey,
 } from '@aigateway/contract/channels';
 import { redisScript } from '@aigateway/contract/script';
-import type { RecordKind, SnapshotHead, SnapshotSigner } from '@aigateway/contract/signing';
+import type { SnapshotHead, SnapshotSigner } from '@aigateway/contract/signing';
 import { singleKind } from '@aigateway/contract/snapshot';
 import type { Cluster, Redis } from 'ioredis';
 import {
@@ -122,9 +122,9 @@ export class SnapshotReader {
       return 'gap';
     }
     const changed = Array.from({ length: fields.length / 5 }, (_, index) => {
-      const [kind, id = '', before, changedAt, text] = fields.slice(index * 5);
+      const [kind = '', id = '', before, changedAt, text] = fields.slice(index * 5);
       return {
-        kind: kind as RecordKind,
+        kind,
         id,
         text: text === '' ? undefined : text,
         before: Number(before),
