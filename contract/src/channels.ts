@@ -94,3 +94,9 @@ export const spendSetsKey = `${prefix}:spend-sets`;
 
 /** Proxies that are alive, each with when it last said so (ms of Redis TIME). Sorted set, lives while a proxy does. */
 export const liveProxiesKey = `${prefix}:proxies`;
+
+/**
+ * Which server knows of all that was granted (`run`, its run id), and from when on limits of minutes may be granted (`from`, ms of
+ * Redis TIME): what was granted before is not known where data was lost. Hash, for ever.
+ */
+export const limitsKnownKey = `${prefix}:limits-known`;

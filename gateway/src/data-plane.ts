@@ -1,11 +1,12 @@
 import { join, resolve } from 'node:path';
+import { minuteMs } from '@aigateway/contract/limits';
 import { openSecrets } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
 import type { UsageTransport } from '@aigateway/contract/usage';
 import type { Proxy, ProxyPorts } from '@aigateway/proxy/proxy';
 import { openEstimates } from '@aigateway/proxy/stores/file/estimates';
-import { openUsageSpool } from '@aigateway/proxy/stores/file/spool';
+import { openUsageSpool, wasUsedSince } from '@aigateway/proxy/stores/file/spool';
 import { registerReadings, spoolReadings } from '@aigateway/proxy/telemetry/readings';
 import { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import type { RoleInput } from './roles.ts';
@@ -37,9 +38,10 @@ export async function startDataPlane(
   const { source, transport, sealer, logger } = input;
   const { compiled } = input.configuration;
   let { settings } = compiled.records;
-  const shared = input.redis?.createLimiter(() => settings);
-  const limiter = shared ?? ports.limiter;
   const directory = resolve(compiled.server.dataDir);
+  const grantedOfLate = wasUsedSince(directory, Date.now() - minuteMs);
+  const shared = input.redis?.createLimiter(() => settings, { grantedOfLate });
+  const limiter = shared ?? ports.limiter;
   const usage = await openUsageSpool({
     directory,
     transport,

@@ -19,7 +19,10 @@ export type Calendar = () => Pick<SettingsRecord, 'timezone' | 'budgetResetTime'
 export type SharedRedis = {
   readonly client: RedisConnection['client'];
   /** Counts limits for all of them. Closed by whoever made it. */
-  createLimiter(calendar: Calendar): Limiter & { close(): Promise<void> };
+  createLimiter(
+    calendar: Calendar,
+    options?: { grantedOfLate: boolean },
+  ): Limiter & { close(): Promise<void> };
   /** Holds for all of them what background responses were charged by. */
   createEstimates(): Estimates;
   /** What a control plane publishes there. */
@@ -48,8 +51,9 @@ export async function connectSharedRedis(
   await firstAttempt(connection.client);
   return {
     client: connection.client,
-    createLimiter: (calendar) =>
+    createLimiter: (calendar, options) =>
       createRedisLimiter({
+        ...options,
         redis: connection.client,
         withoutRedis: settings.whileAway,
         calendar,

@@ -1,5 +1,9 @@
 import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
-import { createRedisLimiter, type RedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
+import {
+  createRedisLimiter,
+  type RedisLimiter,
+  type RedisLimiterOptions,
+} from '@aigateway/proxy/stores/redis/limiter';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../proxy/test/conformance/limiter-conformance.ts';
@@ -39,7 +43,7 @@ describe.skipIf(!hasRedisServer)('budgets of a Redis that lost its data', () => 
     return made;
   }
 
-  async function proxy(): Promise<RedisLimiter> {
+  async function proxy(options: Partial<RedisLimiterOptions> = {}): Promise<RedisLimiter> {
     const limiter = createRedisLimiter({
       redis: client(),
       clock,
@@ -47,6 +51,7 @@ describe.skipIf(!hasRedisServer)('budgets of a Redis that lost its data', () => 
       withoutRedis: 'closed',
       tendMs: 0,
       answerMs: 10_000,
+      ...options,
     });
     await limiter.tend();
     return limiter;
@@ -107,6 +112,20 @@ describe.skipIf(!hasRedisServer)('budgets of a Redis that lost its data', () => 
     expect(await kept.look()).toBe(true);
     expect(await kept.look()).toBe(false);
     expect(await grantedUntilRefused([lasting, await proxy()])).toBe(limitNanoUsd - 400);
+  });
+
+  it('count the minute as granted also for a proxy that starts after the loss, once a control plane has noticed it', async () => {
+    const kept = keeper([]);
+    await kept.look();
+    await kept.look();
+    const scopes = [{ ...payer, limits: { requestsPerMinute: 5 } }];
+    const ask = async (limiter: RedisLimiter) =>
+      limiter.reserve({ scopes, tokens: 0, costNanoUsd: 0 });
+    const timed = { timeOf: 'redis', clock: { now: () => performance.now() } } as const;
+    expect(await ask(await proxy(timed))).toHaveProperty('settle');
+    await client().flushall();
+    await kept.look();
+    expect(await ask(await proxy(timed))).toHaveProperty('refused');
   });
 
   it('that belong to another window by now are left alone', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { budgetsKeptKey, ledgerPart, limitKey, limitSpendKey } from '@aigateway/contract/channels';
 import { budgetWindow } from '@aigateway/contract/duration';
+import { limitsKnownFrom } from '@aigateway/contract/limits-known';
 import type { ScopeKind } from '@aigateway/contract/limits';
 import { redisScript } from '@aigateway/contract/script';
 import type { Cluster, Redis } from 'ioredis';
@@ -89,6 +90,8 @@ class Keeper implements BudgetKeeper {
   readonly #redis: Redis | Cluster;
   readonly #end = new AbortController();
   #running: Promise<void> = Promise.resolve();
+  /** It was seen that Redis knows of everything. */
+  #hasKept = false;
 
   constructor(options: BudgetKeeperOptions) {
     this.#options = options;
@@ -102,7 +105,12 @@ class Keeper implements BudgetKeeper {
 
   async look(): Promise<boolean> {
     const servers = await this.#servers();
-    if ((await this.#redis.get(budgetsKeptKey)) === servers) return false;
+    if ((await this.#redis.get(budgetsKeptKey)) === servers) {
+      this.#hasKept = true;
+      return false;
+    }
+    // Proxies that start from now on must not grant what is left of a minute that they know nothing of.
+    await limitsKnownFrom(this.#redis, this.#hasKept ? 'earlier' : 'nothing');
     const { settleMs = 5000 } = this.#options;
     await this.#tell();
     // By now every proxy has noticed the loss and said what it granted: that is not to be counted twice.

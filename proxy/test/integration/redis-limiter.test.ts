@@ -1,3 +1,4 @@
+import { limitsKnownKey } from '@aigateway/contract/channels';
 import type { LimitScope, Limits } from '@aigateway/contract/limits';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -331,6 +332,66 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     expect(await first.reserve(call([scope]))).toHaveProperty('settle');
     expect(await second.reserve(call([payer], 0, 31))).toMatchObject({ limit: 100, remaining: 30 });
     expect(await second.reserve(call([payer], 0, 30))).toHaveProperty('settle');
+  });
+
+  describe('a proxy that starts when Redis has just lost its data', () => {
+    const scope = key({ requestsPerMinute: 10 });
+
+    it('learns from one that was there that the minute counts as granted, and grants from the next on', async () => {
+      const lasting = await proxy();
+      expect(await lasting.reserve(call([scope]))).toHaveProperty('settle');
+      await connections[0]?.client.flushall();
+      // With a lease or the next beat, whichever comes first.
+      expect(await lasting.reserve(call([scope]))).toHaveProperty('refused');
+      await lasting.tend();
+      const started = await proxy();
+      const refused = await started.reserve(call([scope]));
+      expect(refused).toMatchObject({ limitType: 'requests', retryAfterMs: 60_000 });
+      expect(events.filter((type) => type === 'redis_lost_data')).toHaveLength(2);
+      clock.advance(59_999);
+      expect(await started.reserve(call([scope]))).toHaveProperty('refused');
+      clock.advance(1);
+      expect(await started.reserve(call([scope]))).toHaveProperty('settle');
+    });
+
+    it('knows it from its own directory, when nobody else is there', async () => {
+      const again = await proxy({ grantedOfLate: true });
+      expect(await again.reserve(call([scope]))).toHaveProperty('refused');
+      clock.advance(60_000);
+      expect(await again.reserve(call([scope]))).toHaveProperty('settle');
+    });
+
+    it('knows it from the server, when that has taken the place of another', async () => {
+      const first = await proxy();
+      expect(await first.reserve(call([scope]))).toHaveProperty('settle');
+      // A replica has the data, and a run id of its own.
+      await connections[0]?.client.hset(limitsKnownKey, 'run', 'another');
+      const started = await proxy();
+      expect(await started.reserve(call([scope]))).toHaveProperty('refused');
+    });
+
+    it('asks before it grants anything, however early a call comes', async () => {
+      await proxy({ grantedOfLate: true });
+      const connection = await connectRedis({ ...parseRedisUrl(server.url), answerMs: 10_000 });
+      connections.push(connection);
+      await ready(connection);
+      const early = createRedisLimiter({
+        redis: connection.client,
+        clock,
+        timeOf: 'clock',
+        withoutRedis: 'closed',
+        tendMs: 0,
+        answerMs: 10_000,
+      });
+      limiters.push(early);
+      expect(await early.reserve(call([scope]))).toHaveProperty('refused');
+    });
+
+    it('grants at once where nothing can have been granted, and where nothing was lost', async () => {
+      expect(await (await proxy()).reserve(call([scope]))).toHaveProperty('settle');
+      const restarted = await proxy({ grantedOfLate: true });
+      expect(await restarted.reserve(call([scope]))).toHaveProperty('settle');
+    });
   });
 });
 

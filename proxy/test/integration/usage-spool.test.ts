@@ -7,7 +7,7 @@ import { noTokens, type UsageRecord, type UsageTransport } from '@aigateway/cont
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectTransport } from '../../../control-plane/src/usage/direct.ts';
-import { openUsageSpool, type UsageSpool } from '../../src/stores/file/spool.ts';
+import { openUsageSpool, wasUsedSince, type UsageSpool } from '../../src/stores/file/spool.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { CountingLedger, openedCall, usageRecord } from '../usage.fixture.ts';
 
@@ -218,6 +218,15 @@ describe('the usage spool', () => {
     ledger.isAway = false;
     await spool.ship();
     expect(ledger.requestIds()).toEqual(['first']);
+  });
+
+  it('tells whether its directory was used since a time', async () => {
+    expect(wasUsedSince(directory, 0)).toBe(false);
+    const spool = await open();
+    call(spool, 'a');
+    await spool.ship();
+    expect(wasUsedSince(directory, Date.now() - 60_000)).toBe(true);
+    expect(wasUsedSince(directory, Date.now() + 60_000)).toBe(false);
   });
 
   it('is not shared by two processes', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   LedgerEvent,
@@ -77,6 +77,13 @@ export async function openUsageSpool(options: UsageSpoolOptions): Promise<UsageS
     unlock();
     throw error;
   }
+}
+
+/** Tells whether a process has written to the spool of a directory since a time: it has, or had, calls of its own. */
+export function wasUsedSince(directory: string, sinceMs: number): boolean {
+  const spool = join(directory, 'usage');
+  if (!existsSync(spool)) return false;
+  return readdirSync(spool).some((name) => statSync(join(spool, name)).mtimeMs >= sinceMs);
 }
 
 /** What names this directory's events for ever. */

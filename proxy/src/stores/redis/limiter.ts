@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { limitKey, liveProxiesKey, spendSetsKey } from '@aigateway/contract/channels';
+import { limitsKnownFrom, type KnownOfLimits } from '@aigateway/contract/limits-known';
 import {
   isLimited,
   parallelRetryMs,
@@ -56,6 +57,8 @@ export type RedisLimiterOptions = {
   timeOf?: 'redis' | 'clock';
   /** Asked at the start of each budget window; undefined, like the option left out, is midnight UTC. */
   calendar?: () => BudgetCalendar | undefined;
+  /** A process before this one may have granted something within the last minute: a Redis that knows of nothing has lost it. */
+  grantedOfLate?: boolean;
   /** The number of proxies that is assumed at least. */
   replicas?: number;
   /** An answer that takes longer counts as none. */
@@ -105,7 +108,7 @@ type Scripts = {
 
 class LeasingLimiter implements RedisLimiter, LeaseHost {
   readonly #redis: Scripts;
-  readonly #sets: Pick<Redis, 'zrangebyscore'>;
+  readonly #client: Redis | Cluster;
   readonly #isCluster: boolean;
   readonly #options: RedisLimiterOptions;
   readonly #clock: Clock;
@@ -120,6 +123,8 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
   #heartbeatAtMs = Number.NEGATIVE_INFINITY;
   /** Time of Redis up to which spend that was set is known; undefined before the first beat. */
   #setsSeenMs: number | undefined;
+  /** What Redis has not been told yet of what it has lost. */
+  #known: KnownOfLimits;
   #live: number;
   #roundTrips = 0;
   #sequence = 0;
@@ -138,7 +143,8 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
     redis.defineCommand('aigatewayRefund', { lua: refundScript });
     redis.defineCommand('aigatewayHeartbeat', { lua: heartbeatScript });
     this.#redis = redis as unknown as Scripts;
-    this.#sets = redis;
+    this.#client = redis;
+    this.#known = options.grantedOfLate === true ? 'earlier' : 'nothing';
     this.#isCluster = redis.isCluster;
     this.#options = options;
     this.#clock = options.clock ?? {
@@ -202,6 +208,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       const lease = this.#leaseOf(scope, nowMs);
       if (lease.has(scope.limits, tokens, cost, nowMs)) continue;
       if (this.#isApart(nowMs)) return this.#reserveApart(request.scopes, tokens, cost, nowMs);
+      if (this.#heartbeatAtMs === Number.NEGATIVE_INFINITY) return this.#reserveAfterBeat(request);
       return this.#reserveAsking(request.scopes, tokens, cost, nowMs);
     }
     return this.#take(request.scopes, tokens, cost, nowMs);
@@ -250,6 +257,12 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       reservation.add(lease.take(scope.limits, tokens, cost, nowMs), scope, nowMs);
     }
     return reservation;
+  }
+
+  /** Whether Redis knows of all that was granted is found out before anything is leased. */
+  async #reserveAfterBeat(request: LimitRequest): Promise<Reservation | Refusal> {
+    await this.tend();
+    return this.reserve(request);
   }
 
   /** Every holder is asked at the same time; one that refuses undoes what the others granted. */
@@ -396,15 +409,27 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       const [beatMs, runId, live] = await this.#call(() =>
         this.#redis.aigatewayHeartbeat(1, liveProxiesKey, this.#proxyId, clock, proxyLifeMs),
       );
-      this.#heartbeatAtMs = nowMs;
       this.#comeBack();
       if (!this.#isCluster && this.#isNewServer(String(runId))) this.#lostData();
+      await this.#learnWhatIsKnown();
+      this.#heartbeatAtMs = nowMs;
       // The others are still coming back: until they have, there are as many as there were.
       const least = this.#isApart(this.nowMs()) ? this.#live : (this.#options.replicas ?? 1);
       this.#live = Math.max(least, Number(live));
       await this.#followSets(Number(beatMs));
     } catch {
       // The call has noted that Redis is away; the next beat looks again.
+    }
+  }
+
+  /** Tells others that data was lost, or learns it from them, also when that was before this proxy began. */
+  async #learnWhatIsKnown(): Promise<void> {
+    const known = this.#known;
+    const clockMs = this.#options.timeOf === 'clock' ? this.#clock.now() : undefined;
+    const [redisMs, fromMs] = await this.#call(() => limitsKnownFrom(this.#client, known, clockMs));
+    if (this.#known === known) this.#known = 'earlier';
+    if (redisMs < fromMs && this.#stayApart(fromMs)) {
+      this.#options.onEvent?.({ type: 'redis_lost_data' });
     }
   }
 
@@ -415,7 +440,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
     if (since === undefined) return;
     this.#roundTrips += 1;
     const names = await inTime(
-      this.#sets.zrangebyscore(spendSetsKey, since, '+inf'),
+      this.#client.zrangebyscore(spendSetsKey, since, '+inf'),
       this.#answerMs,
     );
     for (const name of names) {
@@ -473,22 +498,20 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
   #comeBack(): void {
     if (!this.#isAway) return;
     const nowMs = this.nowMs();
-    this.#isAway = false;
     if (this.#options.withoutRedis === 'local') {
       const isSameMinute = minuteOf(nowMs).startMs <= this.#apartSinceMs;
-      this.#apartUntilMs = Math.max(
-        this.#apartUntilMs,
-        isSameMinute ? nowMs + returnMs : minuteOf(nowMs).endMs,
-      );
+      this.#stayApart(isSameMinute ? nowMs + returnMs : minuteOf(nowMs).endMs);
     }
+    this.#isAway = false;
     this.#options.onEvent?.({ type: 'redis_back' });
   }
 
   /** What has been granted of the present minute is known to nobody; of longer windows every proxy tells its part. */
   #lostData(): void {
-    const nowMs = this.nowMs();
-    if (!this.#isApart(nowMs)) this.#apartSinceMs = nowMs;
-    this.#apartUntilMs = minuteOf(nowMs).endMs;
+    this.#stayApart(minuteOf(this.nowMs()).endMs);
+    this.#known = 'lost';
+    // Others are told with the next beat, which is due now.
+    this.#heartbeatAtMs = 0;
     for (const leases of this.#kinds.values()) {
       for (const lease of leases.values()) {
         lease.isUntold = true;
@@ -496,6 +519,16 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       }
     }
     this.#options.onEvent?.({ type: 'redis_lost_data' });
+  }
+
+  /** Leases nothing until a time of Redis, which this proxy's own may be ahead of. @returns whether that is longer than it was */
+  #stayApart(untilMs: number): boolean {
+    const nowMs = this.nowMs();
+    if (!this.#isApart(nowMs)) this.#apartSinceMs = nowMs;
+    const aheadMs = Number.isFinite(this.#offsetTripMs) ? this.#offsetTripMs + 1 : 0;
+    const isLonger = untilMs > this.#apartUntilMs;
+    this.#apartUntilMs = Math.max(this.#apartUntilMs, untilMs + aheadMs);
+    return isLonger;
   }
 
   #isNewServer(runId: string): boolean {
