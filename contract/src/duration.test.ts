@@ -106,6 +106,10 @@ describe('budgetWindow', () => {
           'America/New_York',
           'Asia/Kolkata',
           'Australia/Lord_Howe',
+          // Zones that have set their clocks forward at midnight, and one that has left out a day.
+          'America/Sao_Paulo',
+          'Africa/Cairo',
+          'Pacific/Apia',
         ),
         fc.constantFrom('00:00', '02:30', '12:00', '23:59'),
         (nowMs, window, timezone, resetTime) => {
@@ -113,6 +117,9 @@ describe('budgetWindow', () => {
           expect(current.startMs).toBeLessThanOrEqual(nowMs);
           expect(current.endMs).toBeGreaterThan(nowMs);
           expect(budgetWindow(current.startMs, window, timezone, resetTime)).toEqual(current);
+          expect(budgetWindow(current.endMs - 1, window, timezone, resetTime)).toEqual(current);
+          const before = budgetWindow(current.startMs - 1, window, timezone, resetTime);
+          expect(before.endMs).toBe(current.startMs);
           const next = budgetWindow(current.endMs, window, timezone, resetTime);
           expect(next.startMs).toBe(current.endMs);
         },

@@ -3,6 +3,7 @@ import type { LimitScope, Limits, ScopeKind } from '@aigateway/contract/limits';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Clock, Limiter, Refusal, Reservation } from '../../src/ports.ts';
+import type { BudgetCalendar } from '../../src/stores/memory/limiter.ts';
 
 /** Noon of a Saturday, UTC: the start of a minute, twelve hours before the day's end, nine days before the month's. */
 const noon = Date.UTC(2026, 10, 21, 12);
@@ -24,11 +25,16 @@ export class ManualClock implements Clock {
   }
 }
 
-export type LimiterUnderTest = { limiter: Limiter; close?: () => Promise<void> };
+export type LimiterUnderTest = {
+  limiter: Limiter;
+  /** Sets what a holder has spent, as the management API does. */
+  setSpend: (kind: ScopeKind, id: string, nanoUsd: number) => void | Promise<void>;
+  close?: () => Promise<void>;
+};
 
 export type LimiterConformance = {
-  /** Makes a limiter without history; budgets on the UTC calendar. */
-  create: (clock: Clock) => LimiterUnderTest | Promise<LimiterUnderTest>;
+  /** Makes a limiter without history; budgets on the UTC calendar unless another is given. */
+  create: (clock: Clock, calendar?: BudgetCalendar) => LimiterUnderTest | Promise<LimiterUnderTest>;
   /**
    * True when the limiter grants all that a limit allows and knows every figure. One that spends slices of a limit may refuse
    * what lies in somebody else's slice: it is held to strictness alone.
@@ -39,6 +45,40 @@ export type LimiterConformance = {
 };
 
 /**
+ * Windows of budgets, as LiteLLM aligns them: window, time zone, time of reset, the beginning of one and its end. Whole days and months
+ * begin at the time of reset; clocks that are set forward or back make them an hour shorter or longer.
+ */
+const boundaries: readonly (readonly [string, string, string, from: string, to: string])[] = [
+  ['30s', 'UTC', '00:00', '2026-11-21T01:00:30Z', '2026-11-21T01:01:00Z'],
+  ['1h', 'UTC', '06:30', '2026-11-21T01:00:00Z', '2026-11-21T02:00:00Z'],
+  ['hourly', 'Asia/Kolkata', '00:00', '2026-11-21T00:30:00Z', '2026-11-21T01:30:00Z'],
+  // The hour that comes twice is two hours.
+  ['1h', 'America/New_York', '00:00', '2026-11-01T06:00:00Z', '2026-11-01T07:00:00Z'],
+  // A day of 23.5 hours ends with half an hour.
+  ['1h', 'Australia/Lord_Howe', '00:00', '2026-10-04T12:30:00Z', '2026-10-04T13:00:00Z'],
+  ['24h', 'UTC', '00:00', '2026-11-22T00:00:00Z', '2026-11-23T00:00:00Z'],
+  ['1d', 'Africa/Johannesburg', '06:00', '2026-11-22T04:00:00Z', '2026-11-23T04:00:00Z'],
+  ['1d', 'Pacific/Kiritimati', '00:00', '2026-12-31T10:00:00Z', '2027-01-01T10:00:00Z'],
+  ['24h', 'Europe/Berlin', '00:00', '2027-03-27T23:00:00Z', '2027-03-28T22:00:00Z'],
+  ['24h', 'Europe/Berlin', '00:00', '2026-10-24T22:00:00Z', '2026-10-25T23:00:00Z'],
+  // 02:30 does not exist on that day: 03:30 does.
+  ['1d', 'Europe/Berlin', '02:30', '2027-03-28T01:30:00Z', '2027-03-29T00:30:00Z'],
+  // 02:30 is there twice: the first counts.
+  ['1d', 'Europe/Berlin', '02:30', '2026-10-25T00:30:00Z', '2026-10-26T01:30:00Z'],
+  ['7d', 'UTC', '00:00', '2026-11-23T00:00:00Z', '2026-11-30T00:00:00Z'],
+  ['weekly', 'Europe/Berlin', '08:00', '2027-03-22T07:00:00Z', '2027-03-29T06:00:00Z'],
+  // Counted from a Monday.
+  ['10d', 'UTC', '00:00', '2026-11-27T00:00:00Z', '2026-12-07T00:00:00Z'],
+  ['30d', 'UTC', '00:00', '2026-12-01T00:00:00Z', '2027-01-01T00:00:00Z'],
+  ['1mo', 'UTC', '00:00', '2027-02-01T00:00:00Z', '2027-03-01T00:00:00Z'],
+  ['1mo', 'UTC', '00:00', '2028-02-01T00:00:00Z', '2028-03-01T00:00:00Z'],
+  ['monthly', 'UTC', '23:59', '2027-04-01T23:59:00Z', '2027-05-01T23:59:00Z'],
+  ['1mo', 'Europe/Berlin', '06:00', '2027-03-01T05:00:00Z', '2027-04-01T04:00:00Z'],
+  ['1mo', 'America/New_York', '00:00', '2026-12-01T05:00:00Z', '2027-01-01T05:00:00Z'],
+  ['3mo', 'UTC', '00:00', '2026-10-01T00:00:00Z', '2027-01-01T00:00:00Z'],
+];
+
+/**
  * What every limiter promises, whichever way it counts. A new implementation is trusted once this suite passes against it.
  */
 export function describeLimiter(
@@ -46,11 +86,19 @@ export function describeLimiter(
   { create, exact, schedules: numRuns = 1000 }: LimiterConformance,
 ): void {
   const withLimiter =
-    (test: (limiter: Limiter, clock: ManualClock) => Promise<void>) => async () => {
-      const clock = new ManualClock(noon);
-      const { limiter, close } = await create(clock);
+    (
+      test: (
+        limiter: Limiter,
+        clock: ManualClock,
+        setSpend: LimiterUnderTest['setSpend'],
+      ) => Promise<void>,
+      { startMs = noon, calendar }: { startMs?: number; calendar?: BudgetCalendar } = {},
+    ) =>
+    async () => {
+      const clock = new ManualClock(startMs);
+      const { limiter, setSpend, close } = await create(clock, calendar);
       try {
-        await test(limiter, clock);
+        await test(limiter, clock, setSpend);
       } finally {
         await close?.();
       }
@@ -339,6 +387,87 @@ export function describeLimiter(
         refused(await reserve(limiter, [key], 0, 1));
         expect(await reserve(limiter, [key], 0, 0)).not.toHaveProperty('refused');
       }),
+    );
+  });
+
+  describe(`${name}: spend that is set`, () => {
+    const key = scope('api_key', { budgets: [{ maxNanoUsd: 100, window: '1h' }] });
+    const inTotal = scope('api_key', { budgets: [{ maxNanoUsd: 100 }] });
+    const both = scope('api_key', {
+      budgets: [{ maxNanoUsd: 100, window: '1h' }, { maxNanoUsd: 100 }],
+    });
+
+    it(
+      'is where every budget of the holder begins anew, whatever was granted before',
+      withLimiter(async (limiter, clock, setSpend) => {
+        granted(await reserve(limiter, [both], 0, 100));
+        clock.advance(1000);
+        await setSpend('api_key', 'api_key-1', 70);
+        for (const one of [key, inTotal]) {
+          expect(refused(await reserve(limiter, [one], 0, 31)).remaining).toBe(30);
+        }
+        granted(await reserve(limiter, [both], 0, 30));
+        clock.advance(3_600_000);
+        granted(await reserve(limiter, [key], 0, 100));
+        refused(await reserve(limiter, [inTotal], 0, 1));
+      }),
+    );
+
+    it(
+      'takes nothing back of calls that began before it, and counts what they take beyond their estimate',
+      withLimiter(async (limiter, clock, setSpend) => {
+        const frugal = granted(await reserve(limiter, [key], 0, 40));
+        const lavish = granted(await reserve(limiter, [key], 0, 40));
+        clock.advance(1000);
+        await setSpend('api_key', 'api_key-1', 0);
+        granted(await reserve(limiter, [key], 0, 50));
+        frugal.settle({ tokens: 0, costNanoUsd: 0 });
+        expect(refused(await reserve(limiter, [key], 0, 51)).remaining).toBe(50);
+        lavish.settle({ tokens: 0, costNanoUsd: 60 });
+        expect(refused(await reserve(limiter, [key], 0, 31)).remaining).toBe(30);
+      }),
+    );
+
+    it(
+      'is not set right by what turns out about calls before it, but for what is charged on top',
+      withLimiter(async (limiter, clock, setSpend) => {
+        const startedAt = clock.now();
+        const correct = (moreNanoUsd: number) =>
+          limiter.correct({ scopes: [key], moreNanoUsd, startedAt });
+        granted(await reserve(limiter, [key], 0, 90)).settle({ tokens: 0, costNanoUsd: 90 });
+        clock.advance(1000);
+        await setSpend('api_key', 'api_key-1', 20);
+        granted(await reserve(limiter, [key], 0, 10)).settle({ tokens: 0, costNanoUsd: 10 });
+        await correct(-90);
+        expect(refused(await reserve(limiter, [key], 0, 71)).remaining).toBe(70);
+        await correct(5);
+        expect(refused(await reserve(limiter, [key], 0, 71)).remaining).toBe(65);
+      }),
+    );
+  });
+
+  describe(`${name}: the calendar of budgets`, () => {
+    it.each(boundaries)(
+      '%s in %s at %s: begins anew at %s, and again at %s',
+      async (window, timezone, budgetResetTime, from, to) => {
+        const [fromMs, toMs] = [Date.parse(from), Date.parse(to)];
+        const test = withLimiter(
+          async (limiter, clock) => {
+            const key = scope('api_key', { budgets: [{ maxNanoUsd: 10, window }] });
+            granted(await reserve(limiter, [key], 0, 10));
+            expect(refused(await reserve(limiter, [key], 0, 1)).retryAfterMs).toBe(1);
+            clock.advance(1);
+            granted(await reserve(limiter, [key], 0, 10));
+            expect(refused(await reserve(limiter, [key], 0, 1)).retryAfterMs).toBe(toMs - fromMs);
+            clock.advance(toMs - fromMs - 1);
+            refused(await reserve(limiter, [key], 0, 1));
+            clock.advance(1);
+            granted(await reserve(limiter, [key], 0, 10));
+          },
+          { startMs: fromMs - 1, calendar: { timezone, budgetResetTime } },
+        );
+        await expect(test()).resolves.toBeUndefined();
+      },
     );
   });
 

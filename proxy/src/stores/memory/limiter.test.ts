@@ -4,7 +4,10 @@ import { describeLimiter, ManualClock } from '../../../test/conformance/limiter-
 import { createMemoryLimiter } from './limiter.ts';
 
 describeLimiter('memory limiter', {
-  create: (clock) => ({ limiter: createMemoryLimiter({ clock }) }),
+  create: (clock, calendar) => {
+    const limiter = createMemoryLimiter({ clock, calendar: () => calendar });
+    return { limiter, setSpend: (...spend) => limiter.setSpend(...spend) };
+  },
   exact: true,
 });
 

@@ -89,6 +89,8 @@ class BudgetCounter {
   startMs = Number.NEGATIVE_INFINITY;
   endMs = Number.POSITIVE_INFINITY;
   used = 0;
+  /** When what is counted began: with the window, or when the spend was set. */
+  beganMs = Number.NEGATIVE_INFINITY;
   /** Rises when the spend begins anew: what was taken before is not given back. */
   epoch = 0;
 
@@ -96,8 +98,9 @@ class BudgetCounter {
     this.window = window;
   }
 
-  begin(used: number): void {
+  begin(used: number, nowMs: number): void {
     this.used = used;
+    this.beganMs = nowMs;
     this.epoch += 1;
   }
 }
@@ -219,7 +222,7 @@ class InProcessLimiter implements MemoryLimiter {
       }
     }
     for (const counter of counters) {
-      if (moreNanoUsd > 0 || counter.startMs <= startedAt)
+      if (moreNanoUsd > 0 || counter.beganMs <= startedAt)
         counter.used = Math.max(0, counter.used + moreNanoUsd);
     }
     return Promise.resolve();
@@ -264,7 +267,7 @@ class InProcessLimiter implements MemoryLimiter {
     state.spentAt = { nowMs, nanoUsd };
     for (const counter of state.budgets) {
       this.enter(counter, nowMs);
-      counter.begin(nanoUsd);
+      counter.begin(nanoUsd, nowMs);
     }
   }
 
@@ -282,7 +285,7 @@ class InProcessLimiter implements MemoryLimiter {
     const bounds = budgetWindow(nowMs, window, timezone, budgetResetTime);
     counter.startMs = bounds.startMs;
     counter.endMs = bounds.endMs;
-    counter.begin(0);
+    counter.begin(0, bounds.startMs);
   }
 
   #budgetOf(state: ScopeState, window: string | undefined, nowMs: number): BudgetCounter {
@@ -294,7 +297,8 @@ class InProcessLimiter implements MemoryLimiter {
       state.budgets.push(counter);
       this.enter(counter, nowMs);
       const { spentAt } = state;
-      if (spentAt !== undefined && spentAt.nowMs >= counter.startMs) counter.used = spentAt.nanoUsd;
+      if (spentAt !== undefined && spentAt.nowMs >= counter.startMs)
+        counter.begin(spentAt.nanoUsd, spentAt.nowMs);
     }
     this.enter(counter, nowMs);
     return counter;
