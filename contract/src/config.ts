@@ -1003,7 +1003,11 @@ export const aigatewaySettings = z.object({
     'Address that a proxy which follows a control plane forwards management paths to',
     'none: they are no paths of a proxy',
   ),
-  proxy: effective(secret(), 'HTTP proxy towards upstreams; also `HTTPS_PROXY`', 'none'),
+  proxy: effective(
+    secret(),
+    'HTTP proxy towards upstreams, and an https `control_plane_url`; also `HTTPS_PROXY`',
+    'none',
+  ),
   no_proxy: effective(texts(), 'Hosts reached without it; also `NO_PROXY`', 'none'),
   ca_file: effective(text(), 'PEM file of authorities trusted besides the usual ones', 'none'),
   log_level: effective(

@@ -1,17 +1,17 @@
-import { readFileSync } from 'node:fs';
 import type { RequestHandler } from 'express';
-import type { ServerSettings } from '@aigateway/contract/server-settings';
 import { createRedisTransport } from '@aigateway/proxy/stores/redis/usage-transport';
+import { createProxyRules } from '@aigateway/proxy/upstream/proxy-rules';
 import { createContext } from '@aigateway/proxy/upstream/transport';
 import { startDataPlane } from './data-plane.ts';
 import type { RoleInput, Running } from './roles.ts';
 import { sealerOf } from './sealer.ts';
 import type { SharedRedis } from './shared-redis.ts';
+import { transportOptions } from './start.ts';
 
 /** A proxy that a control plane tells through Redis what it needs to know. */
 export async function startFollower(input: RoleInput, redis: SharedRedis): Promise<Running> {
   const { logger } = input;
-  const management = await managementForwarder(input.configuration.compiled.server);
+  const management = await managementForwarder(input);
   const data = await startDataPlane(
     {
       ...input,
@@ -43,18 +43,20 @@ const longestSilenceMs = 60_000;
 
 /** What forwards management paths, where a control plane is named for them; nobody else pays for loading it. */
 async function managementForwarder({
-  controlPlaneUrl,
-  trustedHops,
-  caFile,
-}: ServerSettings): Promise<RequestHandler | undefined> {
+  configuration,
+  environment,
+}: RoleInput): Promise<RequestHandler | undefined> {
+  const { server } = configuration.compiled;
+  const { controlPlaneUrl, trustedHops } = server;
   if (controlPlaneUrl === undefined) return undefined;
+  const { proxyUrl, noProxy = '', caCertificates } = transportOptions(server, environment);
+  const isDirect = createProxyRules(noProxy);
   const { forwardManagement } = await import('./forward.ts');
   return forwardManagement({
     target: controlPlaneUrl,
     trustedHops,
     silenceMs: longestSilenceMs,
-    ...(caFile !== undefined && {
-      secureContext: createContext([readFileSync(caFile, 'utf8')]),
-    }),
+    proxyUrl: isDirect(controlPlaneUrl) ? undefined : proxyUrl,
+    ...(caCertificates !== undefined && { secureContext: createContext(caCertificates) }),
   });
 }

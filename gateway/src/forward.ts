@@ -38,11 +38,13 @@ export type ForwardOptions = {
   readonly silenceMs: number;
   /** Authorities that are trusted, where they are not the usual ones. */
   readonly secureContext?: SecureContext | undefined;
+  /** An https control plane is reached through a CONNECT tunnel of it; user and password in it are shown to it alone. */
+  readonly proxyUrl?: string | undefined;
 };
 
 /** Forwards the paths of the management API to a control plane, and passes on all others. */
 export function forwardManagement(options: ForwardOptions): RequestHandler {
-  const { target, trustedHops, silenceMs, secureContext } = options;
+  const { target, trustedHops, silenceMs, secureContext, proxyUrl } = options;
   const waiting = new WeakMap<IncomingMessage, NextFunction>();
 
   /** The proxy's own error handler answers and logs; once, and only where nothing was sent. */
@@ -59,7 +61,10 @@ export function forwardManagement(options: ForwardOptions): RequestHandler {
     changeOrigin: true,
     // A connection for each call: calls are few, and none goes out on one that a restart of the control plane has ended.
     agent: target.startsWith('https:')
-      ? new HttpsAgent({ ...(secureContext !== undefined && { secureContext }) })
+      ? new HttpsAgent({
+          ...(secureContext !== undefined && { secureContext }),
+          ...(proxyUrl !== undefined && { proxyEnv: { HTTPS_PROXY: proxyUrl } }),
+        })
       : new HttpAgent(),
     proxyTimeout: silenceMs,
     on: {

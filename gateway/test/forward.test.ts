@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { routes } from '@aigateway/control-plane/routes';
 import { routeList } from '@aigateway/proxy/app';
 import type { GatewayError } from '@aigateway/proxy/errors';
+import { createContext } from '@aigateway/proxy/upstream/transport';
 import express, { type ErrorRequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { rawSocket } from '../../proxy/test/raw-socket.ts';
@@ -19,7 +20,11 @@ import {
   startRedis,
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
-import { forwardManagement } from '../src/forward.ts';
+import { makeCertificates, type Certificates } from '../../proxy/test/upstream/certificates.ts';
+import { startConnectProxy, type ConnectProxy } from '../../proxy/test/upstream/connect-proxy.ts';
+import { startServer } from '../../proxy/test/upstream/server.ts';
+import { startTlsFront, type TlsFront } from '../../proxy/test/upstream/tls-front.ts';
+import { forwardManagement, type ForwardOptions } from '../src/forward.ts';
 import { GatewayProcess } from './gateway-process.ts';
 
 const servers: Server[] = [];
@@ -43,13 +48,20 @@ async function forwarder(
   { trustedHops = 0, silenceMs = 60_000, path = '' } = {},
 ): Promise<{ url: string; failures: GatewayError[] }> {
   const target = (await listen(createServer(answer))) + path;
+  return forwarderTo(target, { trustedHops, silenceMs });
+}
+
+async function forwarderTo(
+  target: string,
+  options: Partial<ForwardOptions>,
+): Promise<{ url: string; failures: GatewayError[] }> {
   const failures: GatewayError[] = [];
   const answerFailure: ErrorRequestHandler = (error: GatewayError, _request, response, _next) => {
     failures.push(error);
     response.status(error.status).set(error.headers).json(error.envelope());
   };
   const app = express();
-  app.use(forwardManagement({ target, trustedHops, silenceMs }));
+  app.use(forwardManagement({ target, trustedHops: 0, silenceMs: 60_000, ...options }));
   app.use((_request, response) => void response.status(404).send('own'));
   app.use(answerFailure);
   return { url: await listen(createServer(app)), failures };
@@ -223,12 +235,84 @@ describe('forwarding of management paths', () => {
   });
 });
 
+describe('forwarding to a control plane over TLS', () => {
+  const ends: (() => Promise<unknown> | void)[] = [];
+  let certificates: Certificates;
+  beforeAll(() => {
+    certificates = makeCertificates(['control.test', '127.0.0.1']);
+  });
+  afterEach(async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+  });
+  afterAll(() => certificates.remove());
+
+  /** @returns how a call that is forwarded to a host of the control plane ends, and why it failed */
+  async function forwarded(
+    host: string,
+    options: Pick<ForwardOptions, 'secureContext' | 'proxyUrl'>,
+  ): Promise<{ status: number; port: number; cause: string }> {
+    const server = await startServer(echo, certificates);
+    ends.push(() => server.close());
+    const { port } = server;
+    const target = `https://${host}:${port}`;
+    const { url, failures } = await forwarderTo(target, options);
+    const { status } = await fetch(`${url}/key/list`);
+    return { status, port, cause: String((failures[0]?.cause as Error | undefined)?.message) };
+  }
+
+  it('trusts the authorities it is given, and only with them and the name that was asked for', async () => {
+    const secureContext = createContext([certificates.ca]);
+    expect((await forwarded('127.0.0.1', { secureContext })).status).toBe(200);
+    expect(await forwarded('127.0.0.1', {})).toMatchObject({
+      status: 503,
+      cause: expect.stringContaining('certificate'),
+    });
+    expect(await forwarded('localhost', { secureContext })).toMatchObject({
+      status: 503,
+      cause: expect.stringContaining('altnames'),
+    });
+  });
+
+  it('goes through a proxy on the way, which alone sees its password', async () => {
+    const { server, seen } = await startConnectProxy();
+    ends.push(() => server.close());
+    const secureContext = createContext([certificates.ca]);
+    const proxyUrl = `http://user:p%40ss@127.0.0.1:${server.port}`;
+    const { status, port } = await forwarded('control.test', { secureContext, proxyUrl });
+    expect(status).toBe(200);
+    expect(seen).toEqual([
+      {
+        target: `control.test:${port}`,
+        authorization: `Basic ${Buffer.from('user:p@ss').toString('base64')}`,
+      },
+    ]);
+    // What the proxy's end of the tunnel has is checked no less.
+    expect((await forwarded('control.test', { proxyUrl })).status).toBe(503);
+  });
+
+  it('fails, without the password in what is logged, when the proxy refuses', async () => {
+    const { server } = await startConnectProxy(
+      'HTTP/1.1 407 Proxy Authentication Required\r\n\r\n',
+    );
+    ends.push(() => server.close());
+    const proxyUrl = `http://user:p%40ss@127.0.0.1:${server.port}`;
+    const { status, cause } = await forwarded('control.test', { proxyUrl });
+    expect(status).toBe(503);
+    expect(cause).toContain('407');
+    expect(cause).not.toMatch(/p%40ss|p@ss/);
+  });
+});
+
 describe.skipIf(!hasRedisServer)('a proxy apart from its control plane', () => {
   const master = 'sk-master-0123456789abcdef';
   let redis: RedisServer;
   let control: GatewayProcess;
   let follower: GatewayProcess;
   let plain: GatewayProcess;
+  let secure: GatewayProcess;
+  let certificates: Certificates;
+  let front: TlsFront;
+  let connectProxy: ConnectProxy;
   const key = { authorization: `Bearer ${master}` };
 
   beforeAll(async () => {
@@ -251,14 +335,28 @@ describe.skipIf(!hasRedisServer)('a proxy apart from its control plane', () => {
       AIGATEWAY_CONTROL_PLANE_URL: `http://127.0.0.1:${port}/manager/`,
     });
     plain = start('proxy', 0, {});
-    await Promise.all([control, follower, plain].map((gateway) => gateway.url()));
+    certificates = makeCertificates(['control.test']);
+    front = await startTlsFront(certificates, `http://127.0.0.1:${port}`);
+    connectProxy = await startConnectProxy();
+    secure = start('proxy', 0, {
+      AIGATEWAY_CONTROL_PLANE_URL: `https://control.test:${front.host.split(':')[1]}/manager`,
+      AIGATEWAY_CA_FILE: certificates.caFile,
+      HTTPS_PROXY: `http://user:secret@127.0.0.1:${connectProxy.server.port}`,
+    });
+    await Promise.all([control, follower, plain, secure].map((gateway) => gateway.url()));
   });
   afterAll(async () => {
-    await Promise.all([control, follower, plain].map((gateway) => gateway?.stop()));
+    await Promise.all([control, follower, plain, secure].map((gateway) => gateway?.stop()));
+    await connectProxy?.server.close();
+    await front?.close();
+    certificates?.remove();
     await redis?.stop();
   });
 
-  async function generate(gateway: GatewayProcess): Promise<Response> {
+  async function generate(
+    gateway: GatewayProcess,
+    alias = 'made-through-a-proxy',
+  ): Promise<Response> {
     return fetch(`${await gateway.url()}/key/generate`, {
       method: 'POST',
       headers: {
@@ -267,7 +365,7 @@ describe.skipIf(!hasRedisServer)('a proxy apart from its control plane', () => {
         'x-request-id': 'an-id-of-the-caller',
         'x-forwarded-for': '6.6.6.6, 203.0.113.9',
       },
-      body: JSON.stringify({ key_alias: 'made-through-a-proxy' }),
+      body: JSON.stringify({ key_alias: alias }),
     });
   }
 
@@ -306,6 +404,15 @@ describe.skipIf(!hasRedisServer)('a proxy apart from its control plane', () => {
     expect(answer.status).toBe(404);
     expect(await answer.json()).toMatchObject({ error: { code: 'not_found' } });
     expect(control.output.match(/"endpoint":"\/key\/generate"/g)).toHaveLength(1);
+  });
+
+  it('reaches it over TLS, with an authority of its own and through a proxy', async () => {
+    const made = await generate(secure, 'made-over-tls');
+    expect(made.status).toBe(200);
+    expect(connectProxy.seen.map(({ target }) => target)).toEqual([
+      `control.test:${front.host.split(':')[1]}`,
+    ]);
+    expect(secure.output + secure.errors).not.toContain('secret@');
   });
 
   it('says 503 while the control plane is away, without its address, and serves on', async () => {

@@ -66,20 +66,24 @@ async function connect(environment: Environment, raw: object = {}): Promise<Redi
   return connection;
 }
 
-/** A Redis that speaks TLS only. */
-async function tlsServer(...names: [string, ...string[]]) {
+/** Arguments with which redis-server speaks TLS only, made out to names. */
+async function tls(...names: [string, ...string[]]) {
   const certificates = makeCertificates(names);
   ends.push(() => certificates.remove());
   const { directory, caFile, key, cert } = certificates;
   writeFileSync(join(directory, 'redis.key'), key);
   writeFileSync(join(directory, 'redis.pem'), cert);
-  const port = await freePort();
   const files = ['--tls-cert-file', join(directory, 'redis.pem')];
   files.push('--tls-key-file', join(directory, 'redis.key'), '--tls-ca-cert-file', caFile);
-  await server(
-    ['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no', ...files],
-    port,
-  );
+  const port = await freePort();
+  const args = ['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no', ...files];
+  return { port, caFile, args, files };
+}
+
+/** A Redis that speaks TLS only. */
+async function tlsServer(...names: [string, ...string[]]) {
+  const { port, caFile, args } = await tls(...names);
+  await server(args, port);
   return { port, caFile };
 }
 
@@ -124,6 +128,47 @@ describe.skipIf(!hasRedisServer)('the Redis of the settings', () => {
       REDIS_PASSWORD: 'of-the-master',
     });
     expect(await client.info('server')).toContain(`tcp_port:${master.port}`);
+  });
+
+  it('is the master that sentinels know, over TLS to the sentinels as to the master', async () => {
+    const { port, caFile, args, files } = await tls('redis.internal', '127.0.0.1');
+    const replicas = ['--tls-replication', 'yes'];
+    await server([...args, ...replicas], port);
+    const settings = join(folder(), 'sentinel.conf');
+    writeFileSync(settings, `sentinel monitor main 127.0.0.1 ${port} 1`);
+    const sentinelPort = await freePort();
+    const sentinel = await startRedis({
+      settings,
+      port: sentinelPort,
+      args: [
+        '--sentinel',
+        '--port',
+        '0',
+        '--tls-port',
+        String(sentinelPort),
+        '--tls-auth-clients',
+        'no',
+        ...files,
+        ...replicas,
+      ],
+    });
+    ends.push(() => sentinel.stop());
+    const environment = {
+      REDIS_SENTINEL_NODES: JSON.stringify([['127.0.0.1', sentinelPort]]),
+      REDIS_SERVICE_NAME: 'main',
+      REDIS_SSL: 'True',
+    };
+    const { client } = await connect({
+      ...environment,
+      REDIS_SSL_CA_CERTS: caFile,
+      AIGATEWAY_REDIS_SERVER_NAME: 'redis.internal',
+    });
+    expect(await client.info('server')).toContain(`tcp_port:${port}`);
+    // Nobody is believed without a certificate of a known authority, sentinels neither.
+    await expect(connect(environment)).rejects.toThrow('sentinel');
+    await expect(
+      connect({ ...environment, REDIS_SSL_CA_CERTS: caFile, AIGATEWAY_REDIS_SERVER_NAME: 'other' }),
+    ).rejects.toThrow('sentinel');
   });
 
   it('is a cluster, of which one server is named', async () => {

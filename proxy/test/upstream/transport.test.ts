@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ import {
   type TransportRequest,
 } from '../../src/upstream/transport.ts';
 import { makeCertificates, type Certificates } from './certificates.ts';
+import { startConnectProxy } from './connect-proxy.ts';
 import { startServer, type TestServer } from './server.ts';
 
 const started: { close(): Promise<unknown> }[] = [];
@@ -522,21 +523,9 @@ describe('over TLS', () => {
     return server;
   }
 
-  /** A CONNECT proxy that finds every host on the loopback address. */
-  async function startProxy(answer = 'HTTP/1.1 200 OK\r\n\r\n') {
-    const seen: { target: string | undefined; authorization: string | undefined }[] = [];
-    const proxy = await serve((_, response) => response.writeHead(500).end());
-    proxy.server.on('connect', (request: IncomingMessage, socket: Socket) => {
-      seen.push({ target: request.url, authorization: request.headers['proxy-authorization'] });
-      socket.on('error', () => {});
-      if (answer === '') return void socket.resume().on('end', () => socket.end());
-      socket.write(answer);
-      if (!answer.startsWith('HTTP/1.1 200')) return void socket.end();
-      const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1');
-      upstream.on('error', () => socket.destroy());
-      upstream.pipe(socket).pipe(upstream);
-      socket.on('close', () => upstream.destroy());
-    });
+  async function startProxy(answer?: string) {
+    const { server: proxy, seen } = await startConnectProxy(answer);
+    started.push(proxy);
     return { proxy, seen };
   }
 
