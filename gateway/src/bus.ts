@@ -70,7 +70,9 @@ export function createSharedBus(
         redis: redis.client,
         ledger,
         secret,
-        onTrouble: (error, producer) => logger.warn({ error, producer }, 'usage'),
+        onTrouble: (error, producer) => {
+          if (error !== undefined) logger.warn({ error, producer }, 'usage');
+        },
         onRefused: ({ producer, sequence, error }) =>
           logger.error({ error, producer, sequence }, 'usage was refused'),
       });
@@ -81,7 +83,9 @@ export function createSharedBus(
         redis: redis.client,
         calendar,
         spent,
-        onTrouble: (error) => logger.warn({ error }, 'budgets'),
+        onTrouble: (error) => {
+          if (error !== undefined) logger.warn({ error }, 'budgets');
+        },
       }),
   };
 }

@@ -3,6 +3,8 @@ import { budgetsKeptKey, ledgerPart, limitKey, limitSpendKey } from '@aigateway/
 import { budgetWindow } from '@aigateway/contract/duration';
 import { limitsKnownFrom } from '@aigateway/contract/limits-known';
 import type { ScopeKind } from '@aigateway/contract/limits';
+import { optional } from '@aigateway/contract/optional';
+import { poll } from '@aigateway/contract/poll';
 import { redisScript } from '@aigateway/contract/script';
 import type { Cluster, Redis } from 'ioredis';
 
@@ -24,7 +26,7 @@ export type BudgetKeeperOptions = {
   readonly spent: (signal: AbortSignal) => Promise<readonly SpentBudget[]>;
   /** By which windows end. */
   readonly calendar: () => { readonly timezone: string; readonly budgetResetTime: string };
-  /** What failed; it is tried again. */
+  /** What has failed, and is tried again; with undefined, when it no longer fails. */
   readonly onTrouble?: (error: unknown) => void;
   /** How often it is looked whether Redis has lost anything; 0 = only when {@link BudgetKeeper.look} is called. Default 1 s. */
   readonly pollMs?: number;
@@ -100,7 +102,12 @@ class Keeper implements BudgetKeeper {
 
   start(): void {
     const { pollMs = 1000 } = this.#options;
-    if (pollMs > 0) this.#running = this.#run(pollMs);
+    if (pollMs === 0) return;
+    this.#running = poll(() => this.look(), {
+      signal: this.#end.signal,
+      everyMs: pollMs,
+      ...optional('onTrouble', this.#options.onTrouble),
+    });
   }
 
   async look(): Promise<boolean> {
@@ -123,19 +130,6 @@ class Keeper implements BudgetKeeper {
   async close(): Promise<void> {
     this.#end.abort();
     await this.#running;
-  }
-
-  async #run(pollMs: number): Promise<void> {
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await this.look();
-      } catch (error) {
-        if (!signal.aborted) this.#options.onTrouble?.(error);
-      }
-      // Rejects when the keeper is closed, and only then.
-      await delay(pollMs, undefined, { signal }).catch(() => undefined);
-    }
   }
 
   /** Another server in the place of one may lack what that one had, as one without our note does. */

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   usageLeaseKey,
   usageProducersKey,
   usageRefusedKey,
   usageStreamKey,
 } from '@aigateway/contract/channels';
+import { poll } from '@aigateway/contract/poll';
 import { redisScript } from '@aigateway/contract/script';
 import type { RootSecrets } from '@aigateway/contract/signing';
 import type { UsageRecord } from '@aigateway/contract/usage';
@@ -20,7 +20,7 @@ export type UsageConsumerOptions = {
   readonly ledger: Pick<Ledger, 'append'>;
   /** What proxies sign their events with. */
   readonly secret: RootSecrets;
-  /** What failed, and for which producer where it is one's; it is tried again. */
+  /** What has failed, and for which producer where it is one's; it is tried again. With undefined, when it no longer fails. */
   readonly onTrouble?: (error: unknown, producer?: string) => void;
   /** What was set aside: it is kept in Redis, the last thousand of all producers. */
   readonly onRefused?: (refused: RefusedEvent) => void;
@@ -53,6 +53,8 @@ export interface UsageConsumer {
 /** Events in one transaction of the ledger. */
 const batchSize = 500;
 const leaseMs = 10_000;
+/** Longest wait between tries while Redis does not answer. */
+const longestWaitMs = 5_000;
 /** A producer that is silent for so long, and all of whose events are counted, is forgotten. */
 const forgetMs = 7 * 86_400_000;
 /** Refused events that are kept to be looked at. */
@@ -83,6 +85,8 @@ class Consumer implements UsageConsumer {
   readonly #end = new AbortController();
   readonly #signer: UsageSigner;
   #running: Promise<void> = Promise.resolve();
+  /** Producers whose events could not be taken in when it was last tried. */
+  readonly #troubled = new Set<string>();
   #waiting = 0;
   #producers = 0;
   #taken = 0;
@@ -97,7 +101,13 @@ class Consumer implements UsageConsumer {
 
   start(): void {
     const { pollMs = 250 } = this.#options;
-    if (pollMs > 0) this.#running = this.#run(pollMs);
+    if (pollMs === 0) return;
+    this.#running = poll(() => this.take(), {
+      signal: this.#end.signal,
+      everyMs: pollMs,
+      longestWaitMs,
+      onTrouble: (error) => this.#options.onTrouble?.(error),
+    });
   }
 
   async take(): Promise<number> {
@@ -117,8 +127,9 @@ class Consumer implements UsageConsumer {
         const taken = await this.#takeFrom(producer, seenAt, length);
         read += taken;
         waiting += Math.max(0, length - taken);
+        this.#report(producer, undefined);
       } catch (error) {
-        this.#options.onTrouble?.(error, producer);
+        this.#report(producer, error);
       }
     }
     this.#waiting = waiting;
@@ -139,17 +150,13 @@ class Consumer implements UsageConsumer {
     await this.#running;
   }
 
-  async #run(pollMs: number): Promise<void> {
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await this.take();
-      } catch (error) {
-        this.#options.onTrouble?.(error);
-      }
-      // Rejects when the consumer is closed, and only then.
-      await delay(pollMs, undefined, { signal }).catch(() => undefined);
-    }
+  /** Told when a producer's events begin to fail, and when they no longer do. */
+  #report(producer: string, error: unknown): void {
+    const isKnown = this.#troubled.has(producer);
+    if (isKnown === (error !== undefined)) return;
+    if (isKnown) this.#troubled.delete(producer);
+    else this.#troubled.add(producer);
+    this.#options.onTrouble?.(error, producer);
   }
 
   async #takeFrom(producer: string, seenAt: number, length: number): Promise<number> {
@@ -215,6 +222,7 @@ class Consumer implements UsageConsumer {
   }
 
   async #forget(producer: string): Promise<void> {
+    this.#troubled.delete(producer);
     await this.#redis.zrem(usageProducersKey, producer);
     await this.#redis.unlink(usageStreamKey(producer));
   }

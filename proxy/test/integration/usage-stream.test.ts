@@ -231,6 +231,7 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
           : ledger.append(producer, events),
     });
     expect(await consumer.take()).toBe(1);
+    expect(await consumer.take()).toBe(0);
     expect(ledger.requestIds()).toEqual(['good']);
     expect(troubles).toHaveLength(1);
   });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { poll } from '@aigateway/contract/poll';
 import type {
   LedgerEvent,
   UsageRecord,
@@ -133,7 +134,8 @@ class Spool implements UsageSpool {
   #taken = 0;
   #mark = 0;
   #shipping: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #end = new AbortController();
+  #ticking: Promise<void> | undefined;
   #waitMs = 0;
   #retryAt = 0;
   #hasTrouble = false;
@@ -176,12 +178,11 @@ class Spool implements UsageSpool {
 
   startShipping(): void {
     const { shipMs = 250 } = this.#options;
-    const next = (): void => {
-      if (this.#isClosed) return;
-      this.#timer = setTimeout(() => void this.#tick().then(next), shipMs);
-      this.#timer.unref();
-    };
-    next();
+    this.#ticking = poll(() => this.#tick(), {
+      signal: this.#end.signal,
+      everyMs: shipMs,
+      firstAfterMs: shipMs,
+    });
   }
 
   /** What is written is brought to the disk each time, also while nothing can be taken on. */
@@ -225,7 +226,8 @@ class Spool implements UsageSpool {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#end.abort();
+    await this.#ticking;
     await this.#shipping;
     await this.ship();
     clearImmediate(this.#flush);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { poll } from '@aigateway/contract/poll';
 import { SnapshotSigner, type RootSecrets } from '@aigateway/contract/signing';
 import {
   SnapshotUnavailableError,
@@ -123,20 +123,22 @@ class RedisSource implements SnapshotSource {
   async #run(): Promise<void> {
     await this.#readFile();
     const { pollMs = 200 } = this.#options;
-    let waitMs = pollMs;
-    while (!this.#end.signal.aborted) {
-      try {
-        await this.#step();
-        this.#recover();
-        waitMs = pollMs;
-      } catch (error) {
-        // What does not follow from what is held may do so from the beginning.
-        this.#mustReadAll = error instanceof SnapshotRefusedError;
-        this.#report(error, 'redis');
-        waitMs = Math.min(waitMs * 2, longestWaitMs);
-      }
-      // Rejects when the source is closed, and only then.
-      await delay(waitMs, undefined, { signal: this.#end.signal }).catch(() => undefined);
+    await poll(() => this.#tryToStep(), {
+      signal: this.#end.signal,
+      everyMs: pollMs,
+      longestWaitMs,
+    });
+  }
+
+  async #tryToStep(): Promise<void> {
+    try {
+      await this.#step();
+      this.#recover();
+    } catch (error) {
+      // What does not follow from what is held may do so from the beginning.
+      this.#mustReadAll = error instanceof SnapshotRefusedError;
+      this.#report(error, 'redis');
+      throw error;
     }
   }
 
