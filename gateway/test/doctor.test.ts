@@ -187,7 +187,10 @@ describe('of a gateway that is well, the doctor', () => {
     const found = await findings({ models: [blocked, any] });
     expect(ill(found)).toEqual([]);
     expect(found).toContainEqual(
-      expect.objectContaining({ subject: 'gone', message: expect.stringContaining('not asked') }),
+      expect.objectContaining({
+        subject: 'gpt-4o (gone)',
+        message: expect.stringContaining('not asked'),
+      }),
     );
   });
 });
@@ -316,6 +319,8 @@ describe('another version of the API', () => {
     expect(worse).toMatchObject({ subject: 'gpt-4o', status: 'warning' });
     expect(worse.message).toContain('by deployments path, api-version 2020-01-01: ');
     expect(worse.change).toContain('2024-10-21');
+    const known = await findings({ models, apiVersion: '2024-10-21' });
+    expect(known.filter(({ subject }) => subject === 'gpt-4o')).toHaveLength(1);
   });
 });
 

@@ -104,7 +104,7 @@ async function ofDeployment(
   { record, credential, transport }: Access,
   apiVersion: string | undefined,
 ): Promise<Finding[]> {
-  const { ok, failed, warning } = about('upstream', deployment.id);
+  const { ok, failed, warning } = about('upstream', nameOf(deployment));
   if (deployment.blocked === true) return [ok('is taken out of service, and not asked')];
   if (deployment.deployment.includes('*')) return [ok('any name is tried as a deployment')];
   const result = await probe(deployment, credential, transport, { level: 'deployment' });
@@ -116,6 +116,7 @@ async function ofDeployment(
   }
   if (apiVersion === undefined || deployment.dialect === 'openai') return found;
   const other = withVersion(deployment, apiVersion);
+  if (versionOf(other) === versionOf(deployment)) return found;
   const tried = await probe(other, credential, transport, { level: 'deployment' });
   return [...found, difference(deployment, result, other, tried, record)];
 }
@@ -135,7 +136,7 @@ function difference(
   tried: ProbeResult,
   record: CredentialRecord,
 ): Finding {
-  const { ok, warning } = about('upstream', deployment.id);
+  const { ok, warning } = about('upstream', nameOf(deployment));
   const [version, present] = [versionOf(other), versionOf(deployment)];
   if (tried.ok)
     return ok(now.ok ? `answers in the same way by ${version}` : `answers by ${version}`);
@@ -143,6 +144,11 @@ function difference(
   return now.ok
     ? warning(`by ${version}: ${message}`, `Stay with ${present}.`)
     : ok(`by ${version} no better: ${message}`);
+}
+
+/** Ids that nobody gave say nothing to people. */
+function nameOf({ id, model }: DeploymentRecord): string {
+  return id === model ? id : `${model} (${id})`;
 }
 
 function versionOf({ dialect, apiVersion }: DeploymentRecord): string {
