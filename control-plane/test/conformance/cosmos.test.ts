@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
 import type { CosmosOptions } from '../../src/store/cosmos/connection.ts';
+import { cosmosContainers, createCosmosContainers } from '../../src/store/cosmos/containers.ts';
 import { createCosmosStore } from '../../src/store/cosmos/cosmos-store.ts';
 import { absent, StoreUnavailableError } from '../../src/store/entities.ts';
 import { startCosmos, type CosmosRequest, type CosmosServer } from '../servers/cosmos-server.ts';
@@ -61,6 +62,21 @@ describe('Cosmos DB', () => {
     );
     const nowhere = createCosmosStore({ ...options, endpoint: 'https://127.0.0.1:1' });
     await expect(nowhere).rejects.toThrow(StoreUnavailableError);
+  });
+
+  it('gets the containers that are missing, and keeps those that are there', async () => {
+    const options = { ...(await server.createDatabase()), database: 'containers-of-the-test' };
+    const names = ['management', 'usage'];
+    const there = async (): Promise<readonly string[]> =>
+      (await cosmosContainers(options)).flatMap(({ name, isThere }) => (isThere ? [name] : []));
+    expect(await there()).toEqual([]);
+    expect(await createCosmosContainers(options)).toEqual(names);
+    const store = await createCosmosStore(options);
+    await store.entities.write([{ kind: 'key', id: 'kept', document: keyDocument('kept') }]);
+    expect(await createCosmosContainers(options)).toEqual([]);
+    expect(await there()).toEqual(names);
+    expect(await store.entities.count('key')).toBe(1);
+    await store.close();
   });
 
   it('is asked for no more than a change, a look or a batch of usage needs', async ({ skip }) => {

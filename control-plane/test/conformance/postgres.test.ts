@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificates, type Certificates } from '../../../proxy/test/upstream/certificates.ts';
+import { verify } from '../../src/store/audit.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
 import type { PostgresOptions } from '../../src/store/postgres/connection.ts';
 import { createPostgresMigrator } from '../../src/store/postgres/postgres-migrator.ts';
@@ -12,7 +13,7 @@ import {
   startPostgres,
   type PostgresServer,
 } from '../servers/postgres-server.ts';
-import { dayMs, keyDocument, noon, usageRecord } from './documents.ts';
+import { auditEntry, dayMs, keyDocument, noon, usageRecord } from './documents.ts';
 import { describeInterruption } from './interruption-conformance.ts';
 import { describeKills } from './kill-conformance.ts';
 import { describeStore } from './store-conformance.ts';
@@ -245,6 +246,11 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         const plan = await one.plan();
         expect(plan.map(({ id, appliedAt }) => [id, appliedAt])).toContainEqual([1, null]);
         expect(await one.status()).toEqual(plan);
+        const [tables] = await server.query(
+          `select count(*)::int as there from information_schema.tables where table_schema = 'public'`,
+          connectionString.slice(connectionString.lastIndexOf('/') + 1),
+        );
+        expect(tables).toEqual({ there: 0 });
 
         const made = await Promise.all([one.apply(), two.apply()]);
         expect(made.flat()).toHaveLength(plan.length);
@@ -296,6 +302,105 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
       expect(await second.plan()).toEqual([]);
       await second.close();
       await (await createPostgresStore({ connectionString })).close();
+    });
+
+    it('are taken back from the newest on, each as a whole, with the data of what they added alone', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      await store.entities.write([{ kind: 'key', id: 'a', document: keyDocument('a') }]);
+      await store.ledger.append('a', [{ sequence: 1, record: usageRecord() }]);
+      await store.close();
+      const migrator = await createPostgresMigrator({ connectionString });
+      expect((await migrator.rollback(1)).map(({ id }) => id)).toEqual([2]);
+      expect((await migrator.plan()).map(({ id }) => id)).toEqual([2]);
+      await migrator.apply();
+      const again = await createPostgresStore({ connectionString });
+      expect((await again.entities.get('key', 'a'))?.document).toEqual(keyDocument('a'));
+      expect(await again.ledger.mark('a')).toBe(1);
+      await again.close();
+
+      // Whoever has this table keeps the first step from being taken back: by then the second one is.
+      const blocker = new Client({ connectionString });
+      await blocker.connect();
+      await blocker.query('begin; lock table entity in access share mode');
+      const failure = failureOf(migrator.rollback(0));
+      await until(async () => {
+        const killed = await server.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = '${database}' and wait_event_type = 'Lock'`,
+        );
+        return killed.length > 0;
+      });
+      expect(await failure).toBeInstanceOf(StoreUnavailableError);
+      await blocker.query('rollback');
+      const kept = await blocker.query('select count(*) as there from entity');
+      expect(kept.rows).toEqual([{ there: '1' }]);
+      await blocker.end();
+      await migrator.close();
+      const next = await createPostgresMigrator({ connectionString });
+      expect((await next.plan()).map(({ id }) => id)).toEqual([2]);
+      await next.rollback(0);
+      await next.close();
+    });
+
+    it('wait for a job that is under way, and go on when it has ended', async () => {
+      const { connectionString, database } = await migrated();
+      const [one, two, blocker] = await Promise.all([
+        createPostgresMigrator({ connectionString }),
+        createPostgresMigrator({ connectionString }),
+        (async () => {
+          const client = new Client({ connectionString });
+          await client.connect();
+          return client;
+        })(),
+      ]);
+      const waiting = async (): Promise<unknown> =>
+        (
+          await server.query(
+            `select wait_event from pg_stat_activity
+             where datname = '${database}' and wait_event_type = 'Lock' order by 1`,
+          )
+        ).map(({ wait_event: event }) => event);
+      try {
+        await blocker.query('begin; lock table usage_correction in access share mode');
+        const first = one.rollback(1);
+        await until(async () => ((await waiting()) as unknown[]).length === 1);
+        const second = two.rollback(1);
+        await until(async () => ((await waiting()) as unknown[]).length === 2);
+        expect(await waiting()).toEqual(['advisory', 'relation']);
+        await blocker.query('rollback');
+        expect([(await first).length, (await second).length]).toEqual([1, 0]);
+      } finally {
+        await Promise.all([one.close(), two.close(), blocker.end()]);
+      }
+    });
+
+    it('of a later release may add columns, tables and indexes, and this one works on', async () => {
+      const { connectionString, database } = await migrated();
+      await server.query(
+        `alter table entity add column later text;
+         alter table audit add column later bigint not null default 7;
+         alter table usage_daily add column later bigint not null default 0;
+         alter table usage_record add column later text;
+         create table later (id text primary key);
+         create index later_entity on entity (version);
+         insert into schema_migration values (9999, 'later', 1)`,
+        database,
+      );
+      const store = await createPostgresStore({ connectionString });
+      try {
+        const change = { kind: 'key' as const, id: 'a', document: keyDocument('a') };
+        await store.entities.write([change], auditEntry());
+        await store.entities.write([change], auditEntry());
+        await store.ledger.append('a', [{ sequence: 1, record: usageRecord() }]);
+        await store.ledger.append('a', [{ sequence: 2, record: usageRecord() }]);
+        const spend = await store.ledger.spend({ dimension: 'key', ids: ['key-1'] });
+        expect(spend).toEqual(new Map([['key-1', 2_000]]));
+        expect((await store.ledger.logs({ limit: 5 })).rows).toHaveLength(2);
+        expect(await verify(store.audit)).toMatchObject({ intact: true });
+      } finally {
+        await store.close();
+      }
     });
 
     it('leave those of a later release to that one, and let the store work with them', async () => {

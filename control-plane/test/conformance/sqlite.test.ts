@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
@@ -72,6 +73,48 @@ describe('SQLite', () => {
       await expect(createSqliteStore({ path: join(path, 'below') })).rejects.toThrow(
         StoreUnavailableError,
       );
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('brings a file to its schema by whole steps, whoever else opens it, and keeps what is in it', async () => {
+    const folder = newFolder();
+    const path = join(folder, 'store.sqlite');
+    const asDatabase = (work: (database: DatabaseSync) => void): void => {
+      const database = new DatabaseSync(path);
+      work(database);
+      database.close();
+    };
+    try {
+      // The first step has made most of its tables when it comes to this one, and fails.
+      asDatabase((database) => database.exec('create table audit_head (id integer)'));
+      await expect(createSqliteStore({ path })).rejects.toThrow('audit_head');
+      asDatabase((database) => database.exec('drop table audit_head'));
+      const stores = await Promise.all(
+        Array.from({ length: 3 }, () => createSqliteStore({ path })),
+      );
+      await stores[0]?.entities.write([{ kind: 'key', id: 'a', document: keyDocument('a') }]);
+      await Promise.all(stores.map((store) => store.close()));
+
+      // As a release left it that knew the first step only; and one of a release to come.
+      asDatabase((database) =>
+        database.exec(
+          `drop table usage_correction; delete from schema_migration where id > 1;
+           insert into schema_migration values (9999, 'later', 1);
+           alter table entity add column later text; create table later (id text)`,
+        ),
+      );
+      const store = await createSqliteStore({ path });
+      expect((await store.entities.get('key', 'a'))?.document).toEqual(keyDocument('a'));
+      const corrections = [1, 2].map((sequence) => ({
+        sequence,
+        record: usageRecord({ corrects: 'once' }),
+      }));
+      await store.ledger.append('a', corrections);
+      const spend = await store.ledger.spend({ dimension: 'key', ids: ['key-1'] });
+      expect(spend).toEqual(new Map([['key-1', 1_000]]));
+      await store.close();
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

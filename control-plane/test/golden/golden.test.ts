@@ -140,6 +140,15 @@ describe('steps of the schema', () => {
     );
   };
 
+  it('only add what the release before can live with', () => {
+    const adds =
+      /^(create (table|index|unique index)|insert into|alter table \S+ add column (?!.*not null(?!.*default)))/i;
+    for (const dialect of [sqlite, postgres]) {
+      const statements = migrations.flatMap(({ id }) => statementsOf(dialect, id));
+      expect(statements.filter((statement) => !adds.test(statement))).toEqual([]);
+    }
+  });
+
   it('are numbered without a gap, and never change once released', () => {
     expect(migrations.map(({ id }) => id)).toEqual(migrations.map((_, at) => at + 1));
     for (const { id } of migrations) {
