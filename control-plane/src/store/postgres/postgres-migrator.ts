@@ -1,5 +1,4 @@
 import { Client } from 'pg';
-import { migrations } from '../migrations/index.ts';
 import type { MigrationStatus } from '../sql/migration-programs.ts';
 import { driverOptions, portError, type PostgresOptions } from './connection.ts';
 import { rowsOf, runInTransaction, runProgram } from './database.ts';
@@ -72,12 +71,6 @@ export async function createPostgresMigrator(options: PostgresOptions): Promise<
     rollback: (to) =>
       locked(async () => {
         const later = (await status()).filter(({ id, appliedAt }) => id > to && appliedAt !== null);
-        const unknown = later.find(({ id }) => migrations.every((known) => known.id !== id));
-        if (unknown) {
-          throw new RangeError(
-            `migration ${unknown.id} (${unknown.name}) is of a later release: take it back with that one`,
-          );
-        }
         for (const { id } of later.toReversed()) {
           await runInTransaction(client, 'revertMigration', [id]);
         }
