@@ -1,4 +1,6 @@
 import { chownSync, copyFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -188,6 +190,30 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         expect(await partitions()).toEqual(['usage_record_20261127']);
       } finally {
         await store.close();
+      }
+    });
+
+    it('is unavailable when a connection is ended in the moment that it is opened', async () => {
+      const message = (type: string, content: Buffer): Buffer => {
+        const length = Buffer.alloc(4);
+        length.writeInt32BE(content.length + 4);
+        return Buffer.concat([Buffer.from(type), length, content]);
+      };
+      const opened = Buffer.concat([
+        message('R', Buffer.alloc(4)),
+        message('Z', Buffer.from('I')),
+        message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection\0\0')),
+      ]);
+      const ending = createServer((socket) => socket.once('data', () => socket.end(opened)));
+      ending.listen(0, '127.0.0.1');
+      await once(ending, 'listening');
+      const { port } = ending.address() as AddressInfo;
+      try {
+        await expect(
+          createPostgresStore({ connectionString: `postgres://user@127.0.0.1:${port}/none` }),
+        ).rejects.toThrow(StoreUnavailableError);
+      } finally {
+        ending.close();
       }
     });
 

@@ -21,6 +21,8 @@ export async function createPostgresStore(options: PostgresOptions): Promise<Sto
   const pool = new Pool(driverOptions(options));
   // Of a connection that nobody uses at the moment: the pool has replaced it, and without a listener the process would end.
   pool.on('error', ignore);
+  // One that breaks while it is used fails its statement, and the event comes besides: as early as with the word that it is open.
+  pool.on('connect', (client) => client.on('error', ignore));
 
   const run: Run = async <Name extends ProgramName>(name: Name, ...args: readonly unknown[]) => {
     const runOnce = isReading(name) ? runProgram : runInTransaction;
@@ -79,8 +81,6 @@ async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T
   const client = await pool.connect().catch((error: unknown) => {
     throw portError(error);
   });
-  // A connection that breaks while it is used fails its statement; the event comes besides.
-  client.on('error', ignore);
   let broken = false;
   try {
     return await work(client);
@@ -88,7 +88,6 @@ async function withClient<T>(pool: Pool, work: (client: PoolClient) => Promise<T
     broken = isBroken(error);
     throw error;
   } finally {
-    client.off('error', ignore);
     client.release(broken);
   }
 }
