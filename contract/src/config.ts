@@ -1021,7 +1021,7 @@ export const aigatewaySettings = z.object({
     'false',
   ),
   message_logging_max_body: effective(
-    bytes({ min: 256, max: 1_048_576 }),
+    bytes({ min: 256, max: 262_144 }),
     'How much of each body is logged, in characters',
     '16KiB',
   ),

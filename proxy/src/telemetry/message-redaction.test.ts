@@ -26,6 +26,11 @@ const secrets: readonly (readonly [string, string])[] = [
   ['SECRET_2=short', 'short'],
   ['DefaultEndpointsProtocol=https;AccountName=a;AccountKey=abcd+/==;', 'abcd+/'],
   ['https://x.blob.core.windows.net/c?sp=r&sig=abc%2Fdef', 'abc%2Fdef'],
+  ['it said {\\"password\\": \\"hunter2\\"} there', 'hunter2'],
+  ['it said "password":"a\\"bcd" there', 'bcd'],
+  ["it said 'secret': 'don\\'t tell' there", 'tell'],
+  ['write to jürgen.müller@exämple.de please', 'jürgen'],
+  ['from a@b.example,c@d.example;@ and @x or y@ to last-one@e.example.', 'last-one'],
   ['write to Jane.Doe+x@mail.example.co.za please', 'Jane.Doe'],
   ['0123456789abcdef0123456789abcdef', '0123456789abcdef'],
   [`key ${'Ab1+'.repeat(21)}Ab==`, 'Ab1+Ab1+'],
@@ -43,6 +48,22 @@ describe('a body for the log', () => {
   it.each(secrets)('has none wherever it is cut: %s', (content, secret) => {
     for (let length = 256; length < 300 + content.length; length += 1)
       expect(text({ content: `${'x '.repeat(120)}${content}` }, length)).not.toContain(secret);
+  });
+
+  it('has none whatever stands around it, and however deep', () => {
+    const around = fc.string({ maxLength: 40 });
+    fc.assert(
+      fc.property(fc.constantFrom(...secrets), around, around, fc.nat(6), (one, a, b, depth) => {
+        const [content, secret] = one;
+        let value: unknown = `${a} ${content} ${b}`;
+        for (let level = 0; level < depth; level += 1)
+          value = level % 2 === 0 ? { part: value } : [value, a];
+        // Around it nothing is put that holds it by chance.
+        fc.pre(!a.includes(secret) && !b.includes(secret));
+        expect(text(value)).not.toContain(secret);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('leaves what is no secret as it is', () => {

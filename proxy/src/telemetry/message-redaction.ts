@@ -49,13 +49,17 @@ const secretsInText: readonly (readonly [RegExp, string])[] = [
   ],
   [/\b([a-z][a-z0-9+.-]{1,20}:\/\/)[^\s/@:"'<>]{0,256}:[^\s/@"'<>]{1,256}@/gi, `$1${redacted}@`],
   [
-    /((?:(?:api|access|account|shared|private|subscription)[_ -]?key|secret|password|passwd|pwd|token|connection[_ -]?string|\bsig|signature)(?:_?\d{1,4})?["']?\s{0,4}[:=]\s{0,4})(?:"[^"\r\n]*"?|'[^'\r\n]*'?|[^\s,;&"']+)/gi,
+    /((?:(?:api|access|account|shared|private|subscription)[_ -]?key|secret|password|passwd|pwd|token|connection[_ -]?string|\bsig|signature)(?:_?\d{1,4})?\\{0,7}["']?\s{0,4}[:=]\s{0,4})(?:\\{0,7}"(?:[^"\\\r\n]|\\[^\r\n])*"?|\\{0,7}'(?:[^'\\\r\n]|\\[^\r\n])*'?|[^\s,;&"']+)/gi,
     `$1${redacted}`,
   ],
-  [/[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/g, redacted],
   [/(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==/g, redacted],
   [/\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b/g, redacted],
 ];
+
+const mailName = /^[\p{L}\p{N}_.+-]$/u;
+const mailDomain = /@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}/uy;
+/** RFC 5321 §4.5.3.1.1. */
+const longestMailName = 64;
 
 /** Some secrets are recognised by their whole length only: so much of a text that was cut may be part of one. */
 const longestTail = 512;
@@ -192,7 +196,7 @@ class Walk {
       ? text.replace(dataUrl, (_, type: string, data: string) => sized(type, data.length))
       : text;
     for (const [pattern, by] of secretsInText) result = result.replace(pattern, by);
-    return result;
+    return withoutAddresses(result);
   }
 
   #keep(text: string): string {
@@ -205,6 +209,24 @@ class Walk {
     this.isCut = true;
     return true;
   }
+}
+
+/** E-mail addresses are looked for from their sign on: from their beginning on, each letter of a text would be one. */
+function withoutAddresses(text: string): string {
+  let result = '';
+  let end = 0;
+  for (let sign = text.indexOf('@'); sign !== -1; sign = text.indexOf('@', sign + 1)) {
+    mailDomain.lastIndex = sign;
+    const domain = mailDomain.exec(text)?.[0];
+    const least = Math.max(end, sign - longestMailName);
+    let start = sign;
+    while (start > least && mailName.test(text[start - 1] ?? '')) start -= 1;
+    if (domain === undefined || start === sign) continue;
+    result += text.slice(end, start) + redacted;
+    end = sign + domain.length;
+    sign = end - 1;
+  }
+  return result + text.slice(end);
 }
 
 /** @param length - in characters of base64 */
