@@ -137,6 +137,13 @@ export class Fleet {
     await isReady(one);
   }
 
+  /** Stops a process for three seconds: longer than leases lie idle, and than a heartbeat takes. Resolves when it goes on. */
+  async holdUp({ current }: Member): Promise<void> {
+    current.child.kill('SIGSTOP');
+    await delay(3000);
+    current.child.kill('SIGCONT');
+  }
+
   /** Begins a replica of Redis that has everything by now. */
   async replica(): Promise<RedisServer> {
     const replica = await startRedis({

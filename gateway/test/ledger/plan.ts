@@ -2,6 +2,8 @@
 export const troubles = [
   /** A proxy ends by SIGKILL and starts again on its directory. */
   'proxy killed',
+  /** A proxy is held up by SIGSTOP with all it has leased, and goes on. */
+  'proxy held up',
   /** A control plane ends by SIGKILL and starts again. */
   'control plane killed',
   /** PostgreSQL takes no connection for a while. */

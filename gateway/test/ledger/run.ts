@@ -82,16 +82,29 @@ export async function runLedger(
   }
 }
 
-/** Makes troubles. Each promise resolves when what failed serves again. */
+/**
+ * Makes troubles. Each promise resolves when what failed serves again; what fails a second time by then does so after that, or a replica
+ * would follow a Redis that is gone.
+ */
 function createTroubleMaker(
   fleet: Fleet,
   chance: () => number,
   { later }: { later: (share: number) => Promise<void> },
 ): (trouble: Trouble) => Promise<void> {
-  return async (trouble) => {
+  const parts = new Map<string, Promise<void>>();
+  return (trouble) => {
+    const [part = ''] = trouble.split(' ');
+    const made = (parts.get(part) ?? Promise.resolve()).then(() => make(trouble));
+    parts.set(part, made);
+    return made;
+  };
+
+  async function make(trouble: Trouble): Promise<void> {
     switch (trouble) {
       case 'proxy killed':
         return fleet.kill(oneOf(fleet.proxies, chance));
+      case 'proxy held up':
+        return fleet.holdUp(oneOf(fleet.proxies, chance));
       case 'control plane killed':
         return fleet.kill(oneOf(fleet.controlPlanes, chance));
       case 'store away':
@@ -113,7 +126,7 @@ function createTroubleMaker(
       case 'redis emptied':
         return fleet.emptyRedis();
     }
-  };
+  }
 }
 
 async function makeKeys(fleet: Fleet): Promise<Map<Holder, { key: string; keyId: string }>> {
