@@ -1,3 +1,5 @@
+import { until } from '../../contract/test/until.ts';
+
 /** Sends JSON with a key. */
 export function post(url: string, path: string, key: string, body: object): Promise<Response> {
   return fetch(url + path, {
@@ -11,20 +13,6 @@ export function post(url: string, path: string, key: string, body: object): Prom
 export function chat(url: string, key: string, model = 'gpt-4o'): Promise<Response> {
   const messages = [{ role: 'user', content: 'hello' }];
   return post(url, '/v1/chat/completions', key, { model, messages });
-}
-
-/** Asks again until the answer is the one: what happens elsewhere takes its own time. */
-export async function until<Value>(
-  ask: () => Value | Promise<Value>,
-  isRight: (value: Value) => boolean,
-): Promise<Value> {
-  const giveUpAt = Date.now() + 60_000;
-  for (;;) {
-    const value = await ask();
-    if (isRight(value)) return value;
-    if (Date.now() > giveUpAt) throw new Error(`never came right: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** A metric without labels, from the port for probes. */

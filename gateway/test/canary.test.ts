@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { until } from '../../contract/test/until.ts';
 import {
   startPostgres,
   type PostgresServer,
@@ -159,7 +160,10 @@ async function fly(api: string, models: string, key: string): Promise<string> {
     grace_period: '1h',
   });
   for (const model of ['of-file', 'of-model', 'of-credential']) {
-    await until(async () => (await send(models, '/v1/chat/completions', chat(model), key)).status);
+    await until(
+      async () => (await send(models, '/v1/chat/completions', chat(model), key)).status,
+      (status) => status === 200,
+    );
   }
   for (const error of ['500-internal', '401-invalid-key'] as const) {
     const fault = simulator.fault({ kind: 'error', error, times: 3 });
@@ -181,16 +185,6 @@ async function fly(api: string, models: string, key: string): Promise<string> {
     await send(api, '/spend/logs?summarize=false', undefined),
   );
   return shown.map(({ text }) => text).join('\n');
-}
-
-async function until(status: () => Promise<number>): Promise<void> {
-  const giveUpAt = Date.now() + 25_000;
-  for (;;) {
-    const last = await status();
-    if (last === 200) return;
-    if (Date.now() > giveUpAt) throw new Error(`still ${last}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Every file below a folder but the configuration itself. */
@@ -257,7 +251,7 @@ it.skipIf(!hasRedisServer)(
         AIGATEWAY_OPS_PORT: String(opsPort),
       });
       const models = await proxy.url();
-      await until(async () => (await fetch(`${models}/health/readiness`)).status);
+      await until(async () => (await fetch(`${models}/health/readiness`)).ok);
       const answers = await fly(api, models, canaries.rotated);
       const metrics = await metricsOf(opsPort);
       const shared = await everythingIn(redis);

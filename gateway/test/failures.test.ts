@@ -6,6 +6,7 @@ import type { UsageRecord } from '@aigateway/contract/usage';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../contract/test/until.ts';
 import {
   postgresBinaries,
   startPostgres,
@@ -18,7 +19,7 @@ import {
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
 import { startRelay, type TcpRelay } from '../../proxy/test/servers/tcp-relay.ts';
-import { chat, metric, post, ready, until } from './calls.ts';
+import { chat, metric, post, ready } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
 const canRun = hasRedisServer && (await postgresBinaries()) !== undefined;

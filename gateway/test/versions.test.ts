@@ -13,13 +13,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../contract/test/until.ts';
 import {
   freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
-import { chat, metric, post, ready, until } from './calls.ts';
+import { chat, metric, post, ready } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
 const master = 'sk-master-0123456789abcdef';

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../../contract/test/until.ts';
 import { makeCertificates, type Certificates } from '../../../proxy/test/upstream/certificates.ts';
 import { verify } from '../../src/store/audit.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
@@ -449,9 +450,4 @@ function failureOf(promise: Promise<unknown>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
-}
-
-/** Asks again until it is so: each time the server has the word, there is nothing to wait for. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo()));
 }

@@ -1,3 +1,4 @@
+import { isObject } from '@aigateway/contract/json';
 import type { Operation } from '@aigateway/contract/records';
 import type { TokenCounts } from '@aigateway/contract/usage';
 
@@ -108,8 +109,4 @@ function firstCount(values: readonly unknown[]): number | undefined {
 
 function firstObject(...values: readonly unknown[]): Record<string, unknown> {
   return values.find(isObject) ?? {};
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

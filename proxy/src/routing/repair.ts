@@ -1,3 +1,4 @@
+import { isObject } from '@aigateway/contract/json';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 
 /**
@@ -175,8 +176,4 @@ function repaired(object: JsonObject, name: string, repair: Repair): JsonObject 
       if (value !== repair.from) return object;
       return repair.to === undefined ? others : { ...object, [name]: repair.to };
   }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isObject } from '@aigateway/contract/json';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { tagMarker, type IdTagger, type TaggedKind } from './affinity.ts';
 
@@ -286,8 +287,4 @@ function isOutput(item: JsonValue | undefined): boolean {
 
 function isAbsent(value: JsonValue | undefined): boolean {
   return value === undefined || value === null;
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isObject } from '@aigateway/contract/json';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import type { AnswerTagger, TaggedKind } from './affinity.ts';
 
@@ -105,8 +106,4 @@ function parseObject(text: string): JsonObject | undefined {
     // Whatever this is, it holds no id of ours to protect; the caller gets what the upstream said.
     return undefined;
   }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { isObject } from '@aigateway/contract/json';
+
 /** An upstream's error, whatever shape it came in. */
 export type UpstreamError = {
   /** As the upstream wrote it; empty when it said nothing usable. Not fit to be shown before it is redacted. */
@@ -114,8 +116,4 @@ export function codeOf(value: unknown): string | null {
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

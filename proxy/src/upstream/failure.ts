@@ -1,3 +1,4 @@
+import { isObject } from '@aigateway/contract/json';
 import {
   errorMessage,
   errorDefinitions,
@@ -7,13 +8,7 @@ import {
 import type { DeploymentRecord, FailureClass, JsonObject } from '@aigateway/contract/records';
 import { operationOf, type Capability } from '../operations/capability.ts';
 import { announcedWaitMs } from './announced-wait.ts';
-import {
-  codeOf,
-  isObject,
-  readErrorBody,
-  readErrorValue,
-  type UpstreamError,
-} from './error-body.ts';
+import { codeOf, readErrorBody, readErrorValue, type UpstreamError } from './error-body.ts';
 import type { UpstreamAnswerHeaders } from './headers.ts';
 import { redact } from './redact.ts';
 import { readRefusedParameter, type RefusedParameter } from './refused-parameter.ts';

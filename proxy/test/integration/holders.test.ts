@@ -6,14 +6,13 @@ import {
   callerKey,
   chatBody,
   keyRecord,
-  startGatewayUnderTest,
-  stillClock,
   type CallInit,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
+import { startLimitedGateway, type LimitedGateway } from '../limited-gateway.ts';
 
 let gateway: GatewayUnderTest;
-let clock: ReturnType<typeof stillClock>;
+let clock: LimitedGateway['clock'];
 afterEach(() => gateway.close());
 
 function holder(kind: HolderRecord['kind'], id: string, rules: Partial<HolderRecord> = {}) {
@@ -24,35 +23,11 @@ async function start(
   holders: readonly HolderRecord[],
   spec: { settings?: Partial<SettingsRecord>; tags?: string[] } = {},
 ) {
-  clock = stillClock();
-  // At the beginning of a minute, so that a window is whole.
-  clock.advance(60_000 - (clock.now() % 60_000));
-  gateway = await startGatewayUnderTest({
-    simulator: {
-      resources: [
-        {
-          name: 'east',
-          keys: ['k'],
-          deployments: [
-            { name: 'gpt-4o', model: 'gpt-4o' },
-            { name: 'gpt-4o-mini', model: 'gpt-4o-mini' },
-          ],
-        },
-      ],
-    },
-    deployments: ['gpt-4o', 'gpt-4o-mini'].map((deployment) => ({
-      resourceName: 'east',
-      deployment,
-      region: deployment === 'gpt-4o' ? 'eastus' : 'swedencentral',
-      residency: deployment === 'gpt-4o' ? 'us' : 'eu',
-      // One dollar for a million tokens.
-      prices: { input: 1_000_000, output: 1_000_000 },
-    })),
+  ({ gateway, clock } = await startLimitedGateway({
     keys: [keyRecord({ tags: spec.tags ?? [] }), keyRecord({ keyId: 'second', secret: adminKey })],
     holders,
     settings: spec.settings ?? {},
-    ports: { clock },
-  });
+  }));
 }
 
 async function call(extra: object = {}, init: CallInit = {}, model = 'gpt-4o') {

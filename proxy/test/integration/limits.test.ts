@@ -3,16 +3,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   chatBody,
   keyRecord,
-  startGatewayUnderTest,
-  stillClock,
   type GatewaySpec,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
+import { startLimitedGateway, type LimitedGateway } from '../limited-gateway.ts';
 
 const secondKey = 'sk-second-0123456789abcdef';
 
 let gateway: GatewayUnderTest;
-let clock: ReturnType<typeof stillClock>;
+let clock: LimitedGateway['clock'];
 afterEach(() => gateway.close());
 
 function scope(limits: Limits, kind: LimitScope['kind'] = 'api_key', id = 'caller'): LimitScope {
@@ -20,32 +19,10 @@ function scope(limits: Limits, kind: LimitScope['kind'] = 'api_key', id = 'calle
 }
 
 async function start(scopes: LimitScope[], spec: Partial<GatewaySpec> = {}) {
-  clock = stillClock();
-  // At the beginning of a minute, so that a window is whole.
-  clock.advance(60_000 - (clock.now() % 60_000));
-  gateway = await startGatewayUnderTest({
-    simulator: {
-      resources: [
-        {
-          name: 'east',
-          keys: ['k'],
-          deployments: [
-            { name: 'gpt-4o', model: 'gpt-4o' },
-            { name: 'gpt-4o-mini', model: 'gpt-4o-mini' },
-          ],
-        },
-      ],
-    },
-    deployments: ['gpt-4o', 'gpt-4o-mini'].map((deployment) => ({
-      resourceName: 'east',
-      deployment,
-      // One dollar for a million tokens.
-      prices: { input: 1_000_000, output: 1_000_000 },
-    })),
+  ({ gateway, clock } = await startLimitedGateway({
     keys: [keyRecord({ scopes }), keyRecord({ keyId: 'second', secret: secondKey, scopes })],
-    ports: { clock },
     ...spec,
-  });
+  }));
 }
 
 async function call(extra: object = {}, init: { key?: string; signal?: AbortSignal } = {}) {
