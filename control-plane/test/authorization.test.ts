@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type * as z from 'zod';
 import type { Role } from '../src/auth/actor.ts';
 import type { Route } from '../src/http/route.ts';
 import { routes } from '../src/routes.ts';
@@ -206,6 +207,76 @@ describe('nobody raises its own rights', () => {
     });
   });
 
+  it('by leaving out or lifting what its key has for single models, windows, tags and budgets', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'mallory', 'internal_user');
+    await api.post('/budget/new', { budget_id: 'shared', rpm_limit: 3 });
+    const limits = {
+      budget_id: 'shared',
+      budget_limits: [{ max_budget: 1, budget_duration: '1d' }],
+      model_rpm_limit: { 'gpt-*': 5, o3: 1 },
+      model_tpm_limit: { o3: 100 },
+      model_max_budget: { o3: { max_budget: 1, budget_duration: '1d' } },
+      tags: ['counted'],
+    };
+    const { body: own } = await api.post('/key/generate', { user_id: 'mallory', ...limits });
+    const { body: made } = await api.post('/key/generate', {}, own.key);
+    expect(made).toMatchObject(limits);
+    const more = { tags: ['mine'], model_rpm_limit: { o4: 9 } };
+    expect((await api.post('/key/generate', more, own.key)).body).toMatchObject({
+      tags: ['counted', 'mine'],
+      model_rpm_limit: { 'gpt-*': 5, o3: 1, o4: 9 },
+    });
+    const attempts: object[] = [
+      { budget_id: null },
+      { budget_limits: null },
+      { budget_limits: [{ max_budget: 2, budget_duration: '1d' }] },
+      { model_rpm_limit: null },
+      { model_rpm_limit: { 'gpt-*': 5 } },
+      { model_rpm_limit: { 'gpt-*': 5, o3: 2 } },
+      { model_rpm_limit: { 'gpt-*': 5, o3: 1, 'gpt-4o': 1 } },
+      { model_tpm_limit: { o3: 100, 'gpt-4*': 1_000_000 } },
+      { model_max_budget: {} },
+      { model_max_budget: { o3: { max_budget: 2, budget_duration: '1d' } } },
+      { tags: [] },
+    ];
+    for (const fields of attempts) {
+      const { status } = await api.post('/key/update', { key: own.key, ...fields }, own.key);
+      expect([fields, status]).toEqual([fields, 403]);
+    }
+    const wider = [
+      { budget_limits: [{ max_budget: 2, budget_duration: '1d' }] },
+      { model_rpm_limit: { o3: 2 } },
+      { model_rpm_limit: { 'gpt-4o': 9 } },
+      { model_max_budget: { o3: { max_budget: 2 } } },
+    ];
+    for (const fields of wider) {
+      const { status } = await api.post('/key/generate', fields, own.key);
+      expect([fields, status]).toEqual([fields, 403]);
+    }
+    const narrower = { key: own.key, model_rpm_limit: { 'gpt-*': 4, o3: 1 } };
+    expect((await api.post('/key/update', narrower, own.key)).status).toBe(200);
+  });
+
+  it('by the type of a key: it names routes as a list of them does', async () => {
+    await using api = await startManagement();
+    await makeUser(api, 'mallory', 'internal_user');
+    const { body: narrow } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      allowed_routes: ['/key/generate'],
+    });
+    for (const key_type of ['management', 'read_only', 'llm_api']) {
+      const { status } = await api.post('/key/generate', { key_type }, narrow.key);
+      expect([key_type, status]).toEqual([key_type, 403]);
+    }
+    const { body: managing } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      key_type: 'management',
+    });
+    const same = await api.post('/key/generate', { key_type: 'management' }, managing.key);
+    expect(same.body.allowed_routes).toEqual(['management_routes']);
+  });
+
   it('by lifting a limit of its key with null', async () => {
     await using api = await startManagement();
     await makeUser(api, 'mallory', 'internal_user');
@@ -354,7 +425,58 @@ describe('nobody raises its own rights', () => {
   });
 });
 
+const naming =
+  /^(user_id|team_id|organization_id|budget_id|key|keys|\w+_ids?|\w+_aliases|models|credential|litellm_credential_name)$/;
+
+/** Values that a field takes, with a text in the places that its type has for one; undefined where it takes none. */
+function hostileValue(field: z.ZodType, text: string): unknown {
+  const json = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
+  const nested = { __proto__: null, [text]: text };
+  const candidates: unknown[] = [
+    text,
+    [text],
+    { [text]: text },
+    { [text]: 1 },
+    { model: text, [text]: nested },
+    { role: 'user', user_id: text },
+    [{ role: 'user', user_id: text }],
+    1,
+    true,
+  ];
+  return candidates.find((value) => field.safeParse(json(value)).success);
+}
+
 describe('hostile values, in every field of every route', () => {
+  it('of the right type break nothing either, nor what is asked with them afterwards', async () => {
+    await using api = await startManagement();
+    const failed: string[] = [];
+    for (const text of ['constructor', '__proto__', 'toString', "'; drop table entity; --", '%']) {
+      for (const route of routes) {
+        const fields = Object.entries((route.body?.shape ?? {}) as { [name: string]: z.ZodType });
+        const body = Object.fromEntries(
+          fields.flatMap(([name, field]) => {
+            const isRequired = !field.safeParse(undefined).success;
+            const value = hostileValue(field, text);
+            return value === undefined || (naming.test(name) && !isRequired) ? [] : [[name, value]];
+          }),
+        );
+        const path = route.paths[0]!.replaceAll(/:\w+/g, encodeURIComponent(text));
+        const answer = await api.call(route.method.toUpperCase(), path, {
+          ...(route.body && { body }),
+        });
+        if (answer.status >= 500 && answer.status !== route.status)
+          failed.push(`${route.method} ${path} ${answer.text.slice(0, 200)}`);
+        const { key } = (answer.body ?? {}) as { key?: unknown };
+        if (typeof key !== 'string' || !key.startsWith('sk-')) continue;
+        const used = await api.get('/key/info', key);
+        if (used.status >= 500) failed.push(`a key of ${path} ${used.text.slice(0, 200)}`);
+      }
+    }
+    expect(failed).toEqual([]);
+    expect(api.faults).toEqual([]);
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+
   const texts = [
     "' OR 1=1 --",
     "'); drop table entity; --",

@@ -37,7 +37,7 @@ const groups: { readonly [name: string]: readonly string[] } = {
 export function routesAdmit(allowed: readonly string[], path: string): boolean {
   if (allowed.length === 0) return true;
   return allowed.some((entry) =>
-    (groups[entry] ?? [entry]).some((pattern) => matches(pattern, path)),
+    (groupOf(entry) ?? [entry]).some((pattern) => matches(pattern, path)),
   );
 }
 
@@ -45,12 +45,17 @@ export function routesAdmit(allowed: readonly string[], path: string): boolean {
 export function routesCover(own: readonly string[], wanted: readonly string[]): boolean {
   if (own.length === 0) return true;
   if (wanted.length === 0) return false;
-  return wanted.every(
-    (entry) =>
-      own.includes(entry) ||
-      (!(entry in groups) && routesAdmit(own, entry)) ||
-      (groups[entry]?.length !== 0 && groups[entry]?.every((path) => routesAdmit(own, path))),
-  );
+  return wanted.every((entry) => {
+    if (own.includes(entry)) return true;
+    const group = groupOf(entry);
+    if (group === undefined) return routesAdmit(own, entry);
+    return group.length > 0 && group.every((path) => routesAdmit(own, path));
+  });
+}
+
+/** Entries are anybody's to write, names of an object's own members among them. */
+function groupOf(entry: string): readonly string[] | undefined {
+  return Object.hasOwn(groups, entry) ? groups[entry] : undefined;
 }
 
 function matches(pattern: string, path: string): boolean {

@@ -1,3 +1,4 @@
+import { matchesPattern } from '@aigateway/contract/wildcard';
 import { modelsOf } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
 import { routesCover } from '../auth/allowed-routes.ts';
@@ -45,7 +46,19 @@ export function confine(call: Call, key: KeyDocument): KeyDocument {
     next.access_group_ids = own.access_group_ids ?? [];
   }
   if (next.allowed_routes.length === 0) next.allowed_routes = own.allowed_routes;
+  next.budget_id ??= own.budget_id;
+  next.budget_limits ??= own.budget_limits;
+  next.model_rpm_limit = joined(own.model_rpm_limit, key.model_rpm_limit);
+  next.model_tpm_limit = joined(own.model_tpm_limit, key.model_tpm_limit);
+  next.model_max_budget = { ...own.model_max_budget, ...key.model_max_budget };
+  next.tags = [...new Set([...own.tags, ...key.tags])];
   return next;
+}
+
+type ModelLimits = { readonly [model: string]: number } | null;
+
+function joined(own: ModelLimits, more: ModelLimits): { [model: string]: number } | null {
+  return own === null ? more : { ...own, ...more };
 }
 
 /**
@@ -67,7 +80,7 @@ export async function checkGrant(
   for (const field of ['spend', 'permissions']) {
     if (!isEmpty(fields[field])) throw forbiddenField(field, 'administrators set it');
   }
-  if (after.budget_id !== before.budget_id) {
+  if (after.budget_id !== before.budget_id && after.budget_id !== actor.key?.budget_id) {
     throw forbiddenField('budget_id', 'administrators set it');
   }
   const groups = after.access_group_ids ?? [];
@@ -138,6 +151,14 @@ function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
     const value = after[limit];
     if (value === null || value > cap) throw forbiddenField(limit, 'it exceeds that of your key');
   }
+  checkModelCaps(own, before, after);
+  if (own.budget_limits !== null && !same(after.budget_limits, before.budget_limits)) {
+    if (!same(after.budget_limits, own.budget_limits))
+      throw forbiddenField('budget_limits', 'your key has others');
+  }
+  if (!same(after.tags, before.tags) && own.tags.some((tag) => !after.tags.includes(tag))) {
+    throw forbiddenField('tags', 'those of your key go with it: limits hang on them');
+  }
   if (own.max_budget !== null && after.budget_duration !== before.budget_duration) {
     const isLooser =
       after.budget_duration !== null && after.budget_duration !== own.budget_duration;
@@ -153,6 +174,43 @@ function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
   ) {
     throw forbiddenField('allowed_routes', 'there are routes in it that your key may not call');
   }
+}
+
+const modelLimits = ['model_rpm_limit', 'model_tpm_limit'] as const;
+
+/** What the acting key has for single models stays, and no name of its own takes a model out of what a pattern bounds. */
+function checkModelCaps(own: KeyDocument, before: KeyDocument, after: KeyDocument): void {
+  for (const limit of modelLimits) {
+    if (same(after[limit], before[limit])) continue;
+    for (const [model, cap] of Object.entries(own[limit] ?? {})) {
+      const value = new Map(Object.entries(after[limit] ?? {})).get(model);
+      if (value === undefined || value > cap)
+        throw forbiddenField(limit, 'it exceeds that of your key');
+    }
+  }
+  if (!same(after.model_max_budget, before.model_max_budget)) {
+    const budgets = new Map(Object.entries(after.model_max_budget));
+    for (const [model, budget] of Object.entries(own.model_max_budget)) {
+      if (!same(budgets.get(model), budget))
+        throw forbiddenField('model_max_budget', 'your key has another one');
+    }
+  }
+  const bounded = limitedModels(own);
+  const known = new Set([...bounded, ...limitedModels(before)]);
+  for (const model of limitedModels(after)) {
+    if (known.has(model) || !bounded.some((pattern) => matchesPattern(pattern, model))) continue;
+    throw forbiddenField(
+      'model_rpm_limit',
+      'your key has a limit for several models with this one',
+    );
+  }
+}
+
+/** Names and patterns of models that a key has any limit for: the most specific counts alone. */
+function limitedModels(key: KeyDocument): string[] {
+  return [...modelLimits, 'model_max_budget' as const].flatMap((field) =>
+    Object.keys(key[field] ?? {}),
+  );
 }
 
 function same(one: unknown, other: unknown): boolean {

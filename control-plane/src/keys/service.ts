@@ -77,7 +77,6 @@ export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> 
     key_id: `key_${randomBytes(16).toString('base64url')}`,
     secrets: [made.stored],
     key_type: type,
-    allowed_routes: [...routesOfType[type]],
     expires: null,
     rotation_count: 0,
     last_rotation_at: null,
@@ -88,7 +87,11 @@ export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> 
     updated_by: actor.id,
   };
   const key = confine(call, {
-    ...withFields(fresh, blank, { ...sent, user_id: userId }),
+    ...withFields(fresh, blank, {
+      ...sent,
+      user_id: userId,
+      allowed_routes: sent.allowed_routes ?? routesOfType[type],
+    }),
     expires: expiresAt(call, sent.duration) ?? null,
   });
   await checkGrant(call, fresh, key, sent);

@@ -103,7 +103,8 @@ function modelsAbove(rows: KeyRows): (readonly string[])[] | undefined {
 /** A team's aliases come first; what they lead to may be an alias of the key. */
 function aliases(key: KeyDocument, team: TeamDocument | undefined): { [asked: string]: string } {
   const ofTeam = Object.entries(team?.model_aliases ?? {}).map(
-    ([asked, used]) => [asked, key.aliases[used] ?? used] as const,
+    ([asked, used]) =>
+      [asked, (Object.hasOwn(key.aliases, used) ? key.aliases[used] : undefined) ?? used] as const,
   );
   return { ...key.aliases, ...Object.fromEntries(ofTeam) };
 }

@@ -92,25 +92,29 @@ export async function pageOfLogs(
     ...(query.status_filter !== undefined && { status: query.status_filter }),
   });
   const { page, page_size: size } = query;
-  const wanted = Math.max(countedRows, page * size);
-  const rows: UsageRecord[] = [];
+  const from = (page - 1) * size;
+  const wanted = Math.max(countedRows, from + size);
+  // Pages far back are walked to, and what lies before them is not kept.
+  const shown: UsageRecord[] = [];
+  let total = 0;
   let after: string | undefined;
   do {
     const more = await call.ledger.logs({
       ...filter,
-      limit: Math.min(countedRows, wanted - rows.length),
+      limit: Math.min(countedRows, wanted - total),
       ...(after !== undefined && { after }),
     });
-    rows.push(...more.rows);
+    shown.push(...more.rows.slice(Math.max(0, from - total), Math.max(0, from + size - total)));
+    total += more.rows.length;
     after = more.next;
-  } while (after !== undefined && rows.length < wanted);
+  } while (after !== undefined && total < wanted);
   return {
     answer: {
-      data: await logRows(call, rows.slice((page - 1) * size, page * size)),
-      total: rows.length,
+      data: await logRows(call, shown),
+      total,
       page,
       page_size: size,
-      total_pages: Math.ceil(rows.length / size),
+      total_pages: Math.ceil(total / size),
       total_is_capped: after !== undefined,
     },
   };
