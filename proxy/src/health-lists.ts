@@ -64,7 +64,7 @@ export function healthHistory(
   const offset = wholeNumber(query, 'offset', 0, Number.MAX_SAFE_INTEGER);
   const { model: wanted, status_filter: status } = query;
   const found = gateway.deploymentLog.changes
-    .filter(({ group }) => isVisible(snapshot, key, group))
+    .filter(({ model }) => isVisible(snapshot, key, model))
     .map((change) => checkRow(change, change.at))
     .filter(
       (check) =>
@@ -99,8 +99,11 @@ function checkRow({ model, deploymentId, healthy, reason, lastFailure }: Check, 
 }
 
 function visibleStates(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {
-  return [...gateway.deployments.all()].filter(({ record }) =>
-    isVisible(snapshot, key, record.model),
+  const showsNames = snapshot.exposesUpstream(key);
+  return [...gateway.deployments.all()].filter(
+    ({ record, filled }) =>
+      // What others asked for behind a wildcard is theirs.
+      (filled === undefined || showsNames) && isVisible(snapshot, key, record.model),
   );
 }
 

@@ -28,8 +28,7 @@ type Told = {
 /** That a deployment began to rest, or is back. */
 export type StandingChange = {
   readonly deploymentId: string;
-  /** The model's group, whose members the deployment is one of. */
-  readonly group: string;
+  /** The model's group, whose members the deployment is one of: behind a wildcard the pattern, since names are callers' own. */
   readonly model: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -113,8 +112,7 @@ export class DeploymentLog {
     const { standing: present, reason, lastFailure } = healthReport(state, now);
     this.#changes.push({
       deploymentId: state.record.id,
-      group: state.record.model,
-      model: modelOf(state),
+      model: state.record.model,
       at: now,
       healthy: present === 'healthy',
       reason,

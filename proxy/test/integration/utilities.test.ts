@@ -56,6 +56,14 @@ beforeAll(async () => {
         model: 'vectors',
         facts: { mode: 'embedding' },
       },
+      {
+        resourceName: 'east',
+        deployment: '*',
+        id: 'wild',
+        model: 'wild/*',
+        litellmModel: 'azure/wild/*',
+        coolDownMs: 60_000,
+      },
     ],
     keys: [
       keyRecord(),
@@ -305,7 +313,7 @@ describe('how the process and its deployments fare', () => {
     });
     expect((await get('/health/backlog')).body).toEqual({ in_flight_requests: 0 });
     const latest = (await get('/health/latest')).body;
-    expect(latest.total_models).toBe(3);
+    expect(latest.total_models).toBe(4);
     expect(Object.values(latest.latest_health_checks)).toContainEqual(
       expect.objectContaining({ model_name: 'priced', status: 'healthy', error_message: null }),
     );
@@ -314,6 +322,22 @@ describe('how the process and its deployments fare', () => {
       const response = await gateway.call(`/health/${path}`, undefined, { key: 'sk-unknown' });
       expect([path, response.status]).toEqual([path, 401]);
     }
+  });
+
+  it('says nothing of what others asked for behind a wildcard, but to administrators', async () => {
+    gateway.simulator.fault({ kind: 'rate-limit', retryAfterMs: 60_000, deployment: 'gpt-4o' });
+    await gateway.call('/v1/chat/completions', {
+      model: 'wild/gpt-4o',
+      messages: [{ role: 'user', content: 'x' }],
+    });
+    gateway.simulator.clearFaults();
+    for (const path of ['/health', '/health/latest', '/health/history']) {
+      const { body } = await get(path);
+      expect(JSON.stringify(body)).not.toContain('wild/gpt-4o');
+    }
+    const { body } = await get('/health/history?model=wild/*', adminKey);
+    expect(body.total_records).toBeGreaterThan(0);
+    expect(JSON.stringify((await get('/health', adminKey)).body)).toContain('wild/gpt-4o');
   });
 
   it('is remembered: when a deployment began to rest, the newest first', async () => {
