@@ -477,6 +477,39 @@ describe('hostile values, in every field of every route', () => {
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 
+  it('that are nearly a day, a time or a number are refused, on every route that takes one', async () => {
+    await using api = await startManagement();
+    const values: { readonly [field: string]: readonly string[] } = {
+      start_date: ['2026-99-99', '2026-02-30', '0000-00-00', '9999-12-32'],
+      end_date: ['2026-99-99', '2026-02-30'],
+      page: ['1e9', '-1', '9007199254740993', 'NaN'],
+      size: ['1e9', '0', '1.5'],
+      page_size: ['1e9', '0', '1.5'],
+      limit: ['1e9', '0', 'Infinity'],
+      from: ['-1', '1e99'],
+    };
+    const valid = { start_date: '2026-11-01', end_date: '2026-11-30' };
+    const failed: string[] = [];
+    let asked = 0;
+    for (const route of routes.filter(({ method }) => method === 'get')) {
+      const names = Object.keys(route.query?.shape ?? {});
+      for (const name of names.filter((one) => one in values)) {
+        for (const value of values[name] ?? []) {
+          const query = new URLSearchParams(
+            Object.entries(valid).filter(([one]) => names.includes(one)),
+          );
+          query.set(name, value);
+          const path = `${route.paths[0]!.replaceAll(/:\w+/g, 'x')}?${query.toString()}`;
+          const { status } = await api.call('GET', path);
+          asked += 1;
+          if (status < 400 || status >= 500) failed.push(`${path} ${status}`);
+        }
+      }
+    }
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(100);
+  });
+
   const texts = [
     "' OR 1=1 --",
     "'); drop table entity; --",

@@ -1,9 +1,5 @@
 import * as z from 'zod';
-import { jsonObject, queryCount, text } from '../http/fields.ts';
-
-const instant = text
-  .refine((value) => !Number.isNaN(Date.parse(value)), { message: 'must be a date' })
-  .transform((value) => Date.parse(value));
+import { jsonObject, queryCount, queryInstant, text } from '../http/fields.ts';
 
 export const listQuery = z.object({
   page: queryCount(1, 10_000).default(1),
@@ -12,8 +8,8 @@ export const listQuery = z.object({
   action: text.optional(),
   table_name: text.optional(),
   object_id: text.optional(),
-  start_date: instant.optional(),
-  end_date: instant.optional(),
+  start_date: queryInstant.optional(),
+  end_date: queryInstant.optional(),
 });
 export const exportQuery = z.object({
   from: queryCount(1, Number.MAX_SAFE_INTEGER).default(1).describe('First sequence'),

@@ -81,6 +81,24 @@ export const queryCursor = text.refine(isEntityCursor, {
   message: 'must be `next` of the page before',
 });
 
+function isDay(value: string): boolean {
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(value) : NaN;
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(value);
+}
+
+/** A day that the calendar has, `YYYY-MM-DD`. */
+export const calendarDay = z.string().refine(isDay, { message: 'must be a day, YYYY-MM-DD' });
+
+/** A day or a time of one, `YYYY-MM-DD HH:MM:SS` or ISO 8601, in UTC where no zone is named; gives milliseconds since the epoch. */
+export const queryInstant = text
+  .transform((value) => {
+    const [, day = '', time] = /^(\d{4}-\d{2}-\d{2})(?:[T ](.+))?$/.exec(value) ?? [];
+    if (!isDay(day)) return NaN;
+    if (time === undefined) return Date.parse(day);
+    return Date.parse(`${day}T${time}${/(?:z|[+-]\d{2}:?\d{2})$/i.test(time) ? '' : 'Z'}`);
+  })
+  .refine((value) => !Number.isNaN(value), { message: 'must be YYYY-MM-DD HH:MM:SS' });
+
 /** A truth value of a query, in the spellings LiteLLM's web framework takes. */
 export const queryFlag = z
   .string()

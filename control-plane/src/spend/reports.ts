@@ -12,7 +12,7 @@ import { sumOf } from './activity.ts';
 import { currentSpend } from './current.ts';
 import { keyTokens } from './logs.ts';
 import type { daysQuery, reportQuery, tagDaysQuery, usersBody } from './schema.ts';
-import { shortDate, sumsOf } from './service.ts';
+import { dayOf, shortDate, sumsOf } from './service.ts';
 import { usdOf } from './sums.ts';
 
 type Days = { readonly fromDay: string; readonly toDay: string };
@@ -115,8 +115,8 @@ export async function spendByCustomer(
   const key = api_key ? await findKey(call, api_key) : undefined;
   const rows = await call.ledger.activity({
     dimension: 'customer',
-    fromDay: startTime?.slice(0, 10) ?? '1970-01-01',
-    toDay: endTime?.slice(0, 10) ?? new Date(call.now).toISOString().slice(0, 10),
+    fromDay: dayOf(startTime ?? 0),
+    toDay: dayOf(endTime ?? call.now),
     ...(api_key && { by: 'key' }),
   });
   const counted = api_key ? rows.filter(({ byId }) => byId === key?.key_id) : rows;

@@ -1,23 +1,26 @@
 import * as z from 'zod';
-import { jsonObject, queryCount, queryFlag, queryList, text } from '../http/fields.ts';
-
-const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'must be YYYY-MM-DD');
-const instant = text
-  .transform((value) => Date.parse(value.includes('T') ? value : `${value.replace(' ', 'T')}Z`))
-  .refine((value) => !Number.isNaN(value), { message: 'must be YYYY-MM-DD HH:MM:SS' });
+import {
+  calendarDay,
+  jsonObject,
+  queryCount,
+  queryFlag,
+  queryInstant,
+  queryList,
+  text,
+} from '../http/fields.ts';
 
 export const logsQuery = z.object({
   api_key: text.optional(),
   user_id: text.optional(),
   request_id: text.optional(),
-  start_date: day.optional(),
-  end_date: day.optional(),
+  start_date: calendarDay.optional(),
+  end_date: calendarDay.optional(),
   summarize: queryFlag.default(true),
 });
 
 export const pagedLogsQuery = z.object({
-  start_date: instant,
-  end_date: instant,
+  start_date: queryInstant,
+  end_date: queryInstant,
   api_key: text.optional(),
   user_id: text.optional(),
   team_id: text.optional(),
@@ -31,23 +34,25 @@ export const pagedLogsQuery = z.object({
 });
 
 export const limitQuery = z.object({ limit: queryCount(1, 1000).default(100) });
-export const daysQuery = z.object({ start_date: day.optional(), end_date: day.optional() });
+export const daysQuery = z.object({
+  start_date: calendarDay.optional(),
+  end_date: calendarDay.optional(),
+});
 export const keyDaysQuery = daysQuery.extend({ api_key: text.optional() });
 export const teamDaysQuery = daysQuery.extend({ team_id: text.optional() });
 export const tagDaysQuery = daysQuery.extend({ tags: queryList.optional() });
 export const reportQuery = daysQuery.extend({
   group_by: z.enum(['team', 'customer', 'api_key']).default('team'),
 });
-const dayOfTime = z.string().regex(/^\d{4}-\d{2}-\d{2}/, 'must begin with YYYY-MM-DD');
 export const usersBody = z.object({
   api_key: text.nullish(),
-  startTime: dayOfTime.nullish(),
-  endTime: dayOfTime.nullish(),
+  startTime: queryInstant.nullish(),
+  endTime: queryInstant.nullish(),
 });
 
 export const activityQuery = z.object({
-  start_date: day.optional(),
-  end_date: day.optional(),
+  start_date: calendarDay.optional(),
+  end_date: calendarDay.optional(),
   model: text.optional(),
   api_key: text.optional(),
   user_id: text.optional(),

@@ -181,7 +181,8 @@ function recentDay(call: Call): string {
   return dayOf(call.now - reportedDays * dayMs);
 }
 
-function dayOf(ms: number): string {
+/** The UTC day of a time, `YYYY-MM-DD`. */
+export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
