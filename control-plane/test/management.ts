@@ -73,10 +73,9 @@ export async function startManagement(
     masterKeyHash: () => hashSecret(masterKey),
     settings: () => ({ ...settings, ...options.settings }),
     sealer: { seal: (secret) => `sealed:${hashSecret(secret).slice(0, 12)}` },
-    spend: {
-      reset: async (dimension, id, nanoUsd) => {
-        resets.push({ dimension, id, nanoUsd });
-      },
+    tellSpend: (dimension, id, nanoUsd) => {
+      resets.push({ dimension, id, nanoUsd });
+      return Promise.resolve();
     },
     onChange: (changes) => {
       written.push(...changes);

@@ -1,19 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { currentSpend } from '../src/spend/current.ts';
-import { createSpendKeeper } from '../src/spend/keeper.ts';
+import { View } from '../src/http/view.ts';
+import { StoreUnavailableError } from '../src/store/entities.ts';
+import { SpendResets } from '../src/spend/resets.ts';
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../src/store/store.ts';
-import { dayMs, hourMs, noon, usageRecord } from './conformance/documents.ts';
+import { startManagement } from './management.ts';
+import { auditEntry, dayMs, hourMs, noon, usageRecord } from './conformance/documents.ts';
 
 let store: Store;
 let nowMs: number;
 let sequence: number;
-let told: unknown[];
 beforeEach(async () => {
   store = await createSqliteStore({ path: ':memory:' });
   nowMs = noon;
   sequence = 0;
-  told = [];
 });
 afterEach(() => store.close());
 
@@ -23,12 +24,14 @@ function spend(costNanoUsd: number, keyId = 'k'): Promise<number> {
   return store.ledger.append('p', [{ sequence, record }]);
 }
 
-const set = (toNanoUsd: number, id = 'k') =>
-  createSpendKeeper({
-    store,
-    now: () => nowMs,
-    tell: async (...setting) => void told.push(setting),
-  }).reset('key', id, toNanoUsd);
+async function set(toNanoUsd: number, id = 'k'): Promise<void> {
+  const resets = new SpendResets();
+  resets.reset('key', id, 1);
+  resets.reset('key', id, toNanoUsd);
+  const view = new View(store.entities);
+  const changes = await resets.changes({ ledger: store.ledger, view, now: nowMs });
+  await view.write(changes, () => auditEntry());
+}
 
 async function spent(fromMs?: number, ids = ['k']) {
   const findResets = async (resets: readonly string[]) =>
@@ -68,10 +71,6 @@ describe('spend that was set', () => {
     await set(0);
     await set(3);
     expect(await spent(undefined, ['k', 'other', 'none'])).toEqual({ k: 3, other: 5 });
-    expect(told).toEqual([
-      ['key', 'k', 0],
-      ['key', 'k', 3],
-    ]);
     await set(4, 'none');
     expect(await spent(noon, ['none'])).toEqual({ none: 4 });
   });
@@ -80,5 +79,46 @@ describe('spend that was set', () => {
     await spend(5);
     await set(0);
     expect(await store.ledger.spend({ dimension: 'key', ids: ['k'] })).toEqual(new Map([['k', 5]]));
+  });
+});
+
+describe('a reset over the API', () => {
+  it('is written with its audit record or not at all, and counters are told only of what was written', async () => {
+    let fails = true;
+    await using api = await startManagement({
+      store: (own) => ({
+        ...own,
+        entities: {
+          ...own.entities,
+          write: (changes, entry) =>
+            fails && changes.some(({ kind }) => kind === 'spend_reset')
+              ? Promise.reject(new StoreUnavailableError('away'))
+              : own.entities.write(changes, entry),
+        },
+      }),
+    });
+    const { body } = await api.post('/key/generate', {});
+    const reset = () => api.post(`/key/${body.token}/reset_spend`, { reset_to: 0 });
+    const resets = () => api.store.entities.count('spend_reset');
+    const records = () => api.store.audit.count({ action: 'reset_spend', objectId: body.key_id });
+    const before = await records();
+    expect((await reset()).status).toBe(503);
+    expect([api.resets, await resets(), await records()]).toEqual([[], 0, before]);
+    fails = false;
+    expect((await reset()).status).toBe(200);
+    expect(api.resets).toEqual([{ dimension: 'key', id: body.key_id, nanoUsd: 0 }]);
+    expect([await resets(), await records()]).toEqual([1, before + 1]);
+    const [record] = await api.store.audit.list({ limit: 1 });
+    expect(Object.keys(record?.after ?? {})).toEqual([`spend_reset/key:${body.key_id}`]);
+  });
+
+  it('that counters cannot be told of is in force in the store, and the log says so', async () => {
+    await using api = await startManagement({
+      ports: { tellSpend: () => Promise.reject(new Error('Redis is away')) },
+    });
+    const { body } = await api.post('/key/generate', {});
+    expect((await api.post(`/key/${body.token}/reset_spend`, { reset_to: 0 })).status).toBe(200);
+    expect(await api.store.entities.count('spend_reset')).toBe(1);
+    expect(api.faults).toHaveLength(1);
   });
 });

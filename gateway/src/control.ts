@@ -12,7 +12,7 @@ import { generateBody } from '@aigateway/control-plane/keys/schema';
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
 import { limitsOf } from '@aigateway/control-plane/publish/compile-key';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
-import { createSpendKeeper, type SpendKeeperOptions } from '@aigateway/control-plane/spend/keeper';
+import type { TellSpend } from '@aigateway/control-plane/http/call';
 import type { Entities } from '@aigateway/control-plane/store/entities';
 import type { SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
 import type { Store } from '@aigateway/control-plane/store/store';
@@ -49,7 +49,7 @@ export type ControlInput = RoleInput & {
   /** What is done to the records before they are published. */
   readonly outgoing: (catalogue: Catalogue) => Catalogue;
   /** Told when spend was set, so that whoever counts it does so from there. */
-  readonly tellSpend: SpendKeeperOptions['tell'];
+  readonly tellSpend: TellSpend;
   readonly onFault: (message: string, cause: unknown) => void;
 };
 
@@ -85,7 +85,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
     masterKeyHash: () => masterKeyHash(configuration.compiled),
     settings: () => managementSettings(configuration),
     sealer,
-    spend: createSpendKeeper({ store, now: Date.now, tell: input.tellSpend }),
+    tellSpend: input.tellSpend,
     onChange: (written) => publishing.publish(written),
     onFault: input.onFault,
   });

@@ -63,6 +63,9 @@ describe('sealing a store anew', () => {
     await fill(first, ['a', 'b']);
     const report = await reseal(store.entities, createSealer([second, first]), 'apply');
     expect(report).toEqual({ current: 0, outdated: 6, lost: [] });
+    expect(await store.audit.list({ limit: 9 })).toMatchObject([
+      { action: 'resealed', actor: 'command_line', route: '--reseal', after: report },
+    ]);
     expect(await opened(second, 'a')).toEqual(['key-a', 'header-a', 'secret-a']);
     expect(await opened(second, 'b')).toEqual(['key-b', 'header-b', 'secret-b']);
     expect(await opened(first, 'a')).toEqual([undefined, undefined, undefined]);
@@ -77,6 +80,7 @@ describe('sealing a store anew', () => {
     const before = await store.entities.get('model', 'a');
     const report = await reseal(store.entities, createSealer([second, first]), 'plan');
     expect(report).toEqual({ current: 0, outdated: 3, lost: [] });
+    expect(await store.audit.count({})).toBe(0);
     expect(await store.entities.get('model', 'a')).toEqual(before);
     expect(resealLines(report, 'plan')).not.toContain('Earlier keys are needed no more.');
   });

@@ -1,6 +1,7 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import { mapTexts } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
+import { jobEntry } from '@aigateway/control-plane/audit/job-entry';
 import { put } from '@aigateway/control-plane/http/view';
 import { ConflictError, type Change, type Entities } from '@aigateway/control-plane/store/entities';
 
@@ -19,7 +20,8 @@ export type ResealReport = {
 
 /**
  * Seals every secret of a store with the key in use. What no key opens stays as it is and is reported. May be broken off and begun
- * again at any time, and run beside control planes: an entry that changes meanwhile is read again.
+ * again at any time, and run beside control planes: an entry that changes meanwhile is read again. One that came to its end leaves a
+ * record in the audit.
  */
 export async function reseal(
   entities: Entities,
@@ -34,6 +36,15 @@ export async function reseal(
       report.outdated += entry.outdated;
       if (entry.lost > 0) report.lost.push(`${kind} ${id}`);
     }
+  }
+  if (action === 'apply') {
+    const entry = jobEntry({
+      action: 'resealed',
+      objectId: 'secrets',
+      option: '--reseal',
+      result: report,
+    });
+    await entities.write([], entry);
   }
   return report;
 }

@@ -228,6 +228,10 @@ describe('--import litellm', () => {
     expect(twice.text).toContain('requests: 0 taken over, 3 there already');
     expect(twice.text).toMatch(/sums of what was spent: 0 taken over/);
     expect(await everythingThere()).toBe(before);
+    const target = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
+    const records = await postgres.query('select action, actor from audit', target);
+    const imported = { action: 'imported', actor: 'command_line' };
+    expect(records).toEqual([imported, imported]);
   });
 
   it('names everything that is not taken over, with the reason, and no secret', async () => {

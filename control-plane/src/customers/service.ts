@@ -52,7 +52,7 @@ async function writeCustomer(
     updated_by: call.actor.id,
   };
   if (sent.spend !== undefined && sent.spend !== null) {
-    await call.spend.reset('customer', next.user_id, nanoUsdOf(sent.spend));
+    call.spend.reset('customer', next.user_id, nanoUsdOf(sent.spend));
   }
   const [row] = await customerRows(call, [next], changes);
   return { answer: row, changes: [put('customer', next.user_id, next), ...changes] };

@@ -10,10 +10,13 @@ export interface Sealer {
   seal(secret: string): string;
 }
 
-/** Sets what has been spent, where budgets are counted. Setting it twice is setting it once, so a rule may do it while deciding. */
+/** Sets what has been spent, with the other changes of the call: written together with them, or not at all. */
 export interface SpendKeeper {
-  reset(dimension: Dimension, id: string, toNanoUsd: number): Promise<void>;
+  reset(dimension: Dimension, id: string, toNanoUsd: number): void;
 }
+
+/** Sets what has been spent where budgets are counted, now that the store knows. */
+export type TellSpend = (dimension: Dimension, id: string, toNanoUsd: number) => Promise<void>;
 
 /** What LiteLLM's configuration says about keys, and on which calendar budgets run. */
 export type ManagementSettings = {

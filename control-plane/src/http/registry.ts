@@ -14,7 +14,8 @@ import {
   type Written,
 } from '../store/entities.ts';
 import type { Store } from '../store/store.ts';
-import type { Call, ManagementSettings, Outcome, Sealer, SpendKeeper } from './call.ts';
+import { SpendResets } from '../spend/resets.ts';
+import type { Call, ManagementSettings, Outcome, Sealer, TellSpend } from './call.ts';
 import { earlierAnswer, forgetOldAnswers, remembered, repeatableOf } from './idempotency.ts';
 import { entityTag, isKnown } from './preconditions.ts';
 import { readInput } from './read-input.ts';
@@ -30,7 +31,8 @@ export type ControlPlanePorts = {
   /** Asked for each request, as is the hash: a configuration may be read again. */
   readonly settings: () => ManagementSettings;
   readonly sealer: Sealer;
-  readonly spend: SpendKeeper;
+  /** Told of spend that was set, before the call is answered. */
+  readonly tellSpend: TellSpend;
   /** Told of every write before it is answered, so that what was made works at once. Must not fail for long: it holds the answer up. */
   readonly onChange: (written: readonly Written[]) => void | Promise<void>;
   /** For the log. Never holds a secret. */
@@ -168,6 +170,7 @@ async function serve(
     const view = new View(store.entities);
     const earlier = repeatable && (await earlierAnswer(view, repeatable, now));
     if (earlier !== undefined) return { outcome: earlier, replaced: [], isReplay: true };
+    const spend = new SpendResets();
     const call: Call = {
       actor,
       view,
@@ -176,7 +179,7 @@ async function serve(
       now,
       settings: ports.settings(),
       sealer: ports.sealer,
-      spend: ports.spend,
+      spend,
       route: request.path,
       ifMatch: header(request.headers, 'if-match', longestHeader),
     };
@@ -186,16 +189,17 @@ async function serve(
       if (outcome.changes === undefined) return { outcome, replaced: [], version: outcome.version };
       throw new TypeError(`${route.method} ${request.path} writes and is declared to read`);
     }
-    const changes = [...(outcome.changes ?? [])];
+    const changes = [...(outcome.changes ?? []), ...(await spend.changes(call))];
     if (repeatable !== undefined) {
       changes.push(remembered(repeatable, outcome.answerAgain ?? outcome.answer, actor, now));
     }
     const { replaced, versions } = await view.write(changes, (changed) =>
       auditEntry(effect, request, requestId, actor, now, outcome, changed.filter(isOfOthers)),
     );
-    return { outcome, replaced: replaced.filter(isOfOthers), version: versions[0] };
+    return { outcome, replaced: replaced.filter(isOfOthers), version: versions[0], spend };
   };
-  const { outcome, replaced, version, isReplay } = await repeatOnConflict(decide);
+  const { outcome, replaced, version, isReplay, spend } = await repeatOnConflict(decide);
+  await tellSpend(spend, ports);
   if (replaced.length > 0) await publish(replaced, ports);
   if (repeatable !== undefined && isReplay !== true) await forget(ports, now);
   const ignored = [...input.ignored, ...(outcome.ignored ?? [])];
@@ -224,6 +228,8 @@ type Decided = {
   /** Of the entity that the answer shows. */
   readonly version?: string | undefined;
   readonly isReplay?: boolean;
+  /** Was set with what was written. */
+  readonly spend?: SpendResets;
 };
 
 /** What the API remembers for itself is nobody's to hear of. */
@@ -247,6 +253,25 @@ async function forget(ports: ControlPlanePorts, now: number): Promise<void> {
     await forgetOldAnswers(ports.store.entities, now);
   } catch (error) {
     ports.onFault('old answers to repeated requests were not taken away', error);
+  }
+}
+
+/** Resets of all spend are one change of that name, not a record as long as there are keys. */
+function withoutMasses(replaced: readonly Replaced[]): readonly Replaced[] {
+  const others = replaced.filter(({ kind }) => kind !== 'spend_reset');
+  return replaced.length - others.length > mostResets ? others : replaced;
+}
+
+const mostResets = 100;
+
+/** As with what is published, the store knows it, and what is counted elsewhere cannot take the write back. */
+async function tellSpend(spend: SpendResets | undefined, ports: ControlPlanePorts): Promise<void> {
+  try {
+    for (const [dimension, id, toNanoUsd] of spend?.all() ?? []) {
+      await ports.tellSpend(dimension, id, toNanoUsd);
+    }
+  } catch (error) {
+    ports.onFault('spend was set and could not be told to those who count it', error);
   }
 }
 
@@ -288,7 +313,7 @@ function auditEntry(
     objectId: outcome.subject ?? replaced[0]?.id ?? '',
     route: request.path,
     requestId,
-    ...auditStates(replaced),
+    ...auditStates(withoutMasses(replaced)),
   };
 }
 

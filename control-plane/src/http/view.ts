@@ -44,6 +44,11 @@ export class View {
     const wanted = [...new Set(ids)];
     if (wanted.length === 0) return new Map();
     const found = await this.#entities.getMany(kind, wanted);
+    const there = new Set(found.map(({ id }) => id));
+    for (const id of wanted) {
+      const place = placeOf(kind, id);
+      if (!there.has(id) && !this.#seen.has(place)) this.#seen.set(place, undefined);
+    }
     return new Map(this.#remember(kind, found).map(({ id, document }) => [id, document]));
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
+import { jobEntry } from '../audit/job-entry.ts';
 import type { Sealer } from '../http/call.ts';
 import { put } from '../http/view.ts';
 import { hasForeignReference, sealParams } from '../models/secrets.ts';
@@ -62,7 +63,7 @@ export type LitellmImport = {
 /**
  * Takes over what a LiteLLM proxy keeps in its data base. Keys go on working, since their hashes are the same; budgets and what was
  * spent of them stand as they stood; secrets of upstreams are opened and sealed with our key. What is there already stays as it is, so it
- * can run again, and go on where it was broken off.
+ * can run again, and go on where it was broken off. A run that came to its end leaves one record in the audit.
  */
 export async function importLitellm(
   input: LitellmImport,
@@ -162,6 +163,15 @@ export async function importLitellm(
     left: 0,
   };
   await carryOver(input, holders, writer, action);
+  if (action === 'apply') {
+    const entry = jobEntry({
+      action: 'imported',
+      objectId: 'litellm',
+      option: '--import',
+      result: writer.counts,
+    });
+    await to.entities.write([], entry);
+  }
   return { counts: writer.counts, notes: writer.notes };
 }
 

@@ -98,7 +98,7 @@ export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> 
   await checkReferences(call, key);
   await checkUnique(call, key, made);
   // The id is new, so that nothing is lost should the write fail.
-  if (sent.spend) await call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
+  if (sent.spend) call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
   return { key, made };
 }
 
@@ -163,7 +163,7 @@ async function changedKey(call: Call, key: KeyDocument, sent: UpdateBody): Promi
   await checkReferences(call, next);
   if (next.key_alias !== key.key_alias) await checkAlias(call, next);
   if (sent.spend !== undefined && sent.spend !== null) {
-    await call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
+    call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
   }
   return next;
 }
@@ -296,7 +296,7 @@ export async function resetKeySpend(call: Call, named: string, to: number): Prom
     throw detailError(400, 'reset_to must not be above max_budget.');
   }
   const [row] = await keyRows(call, [key]);
-  await call.spend.reset('key', key.key_id, nanoUsdOf(to));
+  call.spend.reset('key', key.key_id, nanoUsdOf(to));
   return {
     answer: {
       key_hash: currentSecret(key).hash,

@@ -51,15 +51,19 @@ export async function spendByTag(call: Call, { start_date, end_date }: Days): Pr
 
 /** What the whole gateway spent. */
 export async function globalSpend(call: Call): Promise<Outcome> {
-  const { costNanoUsd } = sumOf(await activity(call, 'key', firstDay));
+  const { costNanoUsd } = sumOf(await activity(call, 'all', firstDay));
   return { answer: { spend: usdOf(costNanoUsd), max_budget: null } };
 }
 
 export async function globalSpendByDay(call: Call, named: string | undefined): Promise<Outcome> {
   const key = named === undefined ? undefined : await findKey(call, named);
-  const rows = (await activity(call, 'key', recentDay(call))).filter(
-    ({ id }) => named === undefined || id === key?.key_id,
-  );
+  const rows = await call.ledger.activity({
+    ...(named === undefined
+      ? { dimension: 'all' as const }
+      : { dimension: 'key' as const, ids: key === undefined ? [] : [key.key_id] }),
+    fromDay: recentDay(call),
+    toDay: dayOf(call.now),
+  });
   return {
     answer: byDay(rows).map(([date, own]) => ({
       date,
@@ -121,7 +125,7 @@ export async function globalSpendByTeam(call: Call): Promise<Outcome> {
 }
 
 export async function globalActivity(call: Call, { start_date, end_date }: Days): Promise<Outcome> {
-  const rows = await activity(call, 'key', start_date ?? recentDay(call), end_date);
+  const rows = await activity(call, 'all', start_date ?? recentDay(call), end_date);
   const days = byDay(rows);
   const total = sumOf(rows);
   return {
@@ -142,8 +146,8 @@ export async function globalActivity(call: Call, { start_date, end_date }: Days)
 
 /** Begins to count anew for every key and team; what was logged stays. */
 export async function resetAllSpend(call: Call): Promise<Outcome> {
-  for await (const { key_id } of call.view.all('key')) await call.spend.reset('key', key_id, 0);
-  for await (const { team_id } of call.view.all('team')) await call.spend.reset('team', team_id, 0);
+  for await (const { key_id } of call.view.all('key')) call.spend.reset('key', key_id, 0);
+  for await (const { team_id } of call.view.all('team')) call.spend.reset('team', team_id, 0);
   return {
     answer: { message: 'Spend for all API Keys and Teams reset successfully', status: 'success' },
     subject: 'all',

@@ -300,7 +300,7 @@ export async function resetMemberSpend(
   const [row] = await membershipRows(call, team, [membership]);
   const previous = Number(row?.['spend']);
   if (to > previous) throw detailError(400, 'reset_to must not be above what was spent.');
-  await call.spend.reset('member', pairId(teamId, userId), nanoUsdOf(to));
+  call.spend.reset('member', pairId(teamId, userId), nanoUsdOf(to));
   return {
     answer: {
       team_id: teamId,

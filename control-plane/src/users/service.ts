@@ -217,7 +217,7 @@ async function changedUser(
     }
   }
   if (sent.spend !== undefined && sent.spend !== null) {
-    await call.spend.reset('user', next.user_id, nanoUsdOf(sent.spend));
+    call.spend.reset('user', next.user_id, nanoUsdOf(sent.spend));
   }
   return next;
 }

@@ -301,7 +301,7 @@ describe('keys as LiteLLM has them', () => {
     const { body: made } = await api.post('/key/generate', { spend: 1.5 });
     expect(api.resets).toEqual([{ dimension: 'key', id: made.key_id, nanoUsd: 1_500_000_000 }]);
     const { body } = await api.post(`/key/${made.token}/reset_spend`, { reset_to: 0 });
-    expect(body).toMatchObject({ key_hash: made.token, spend: 0, previous_spend: 0 });
+    expect(body).toMatchObject({ key_hash: made.token, spend: 0, previous_spend: 1.5 });
     expect(api.resets).toHaveLength(2);
     expect((await api.post(`/key/${made.token}/reset_spend`, { reset_to: 4 })).status).toBe(400);
   });

@@ -14,7 +14,7 @@ const ports: ControlPlanePorts = {
   masterKeyHash: () => hashSecret(masterKey),
   settings: () => settings,
   sealer: { seal: (secret) => `sealed:${hashSecret(secret)}` },
-  spend: { reset: () => Promise.resolve() },
+  tellSpend: () => Promise.resolve(),
   onChange: () => undefined,
   onFault: (message, cause) => {
     throw new Error(message, { cause });
