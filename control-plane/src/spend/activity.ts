@@ -6,9 +6,10 @@ import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { findKey } from '../keys/service.ts';
 import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
-import { noSums } from '../store/usage-sums.ts';
+import { noSums, sumNames } from '../store/usage-sums.ts';
 import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
 import { keyTokens } from './logs.ts';
+import { modelActivity } from './model-activity.ts';
 import { usdOf } from './sums.ts';
 
 type WholeQuery = z.output<typeof wholeActivityQuery>;
@@ -109,7 +110,7 @@ async function activity(
   const isByKey = range.dimension === 'key';
   const [every, everyModel, everyKey] = await Promise.all([
     model === undefined ? call.ledger.activity(range) : undefined,
-    call.ledger.activity({ ...range, by: 'model' }),
+    modelActivity(call, range),
     // Of one model there are no sums by key but for keys themselves.
     isByKey || model !== undefined ? [] : call.ledger.activity({ ...range, by: 'key' }),
   ]);
@@ -119,7 +120,10 @@ async function activity(
   const byKey = isByKey ? rows : everyKey;
   const keyIdOf = ({ id, byId }: ActivityRow) => (isByKey ? id : (byId ?? ''));
   const tokens = await keyTokens(call, byKey.map(keyIdOf));
-  const days = [...new Set(rows.map(({ day }) => day))].sort().reverse();
+  const rowsOf = Map.groupBy(rows, ({ day }) => day);
+  const modelsOf = Map.groupBy(byModel, ({ day }) => day);
+  const keysOf = isByKey ? rowsOf : Map.groupBy(byKey, ({ day }) => day);
+  const days = [...rowsOf.keys()].sort().reverse();
   const size = pageSize ?? Math.max(days.length, 1);
   const shown = days.slice((page - 1) * size, page * size);
   const pages = Math.ceil(days.length / size);
@@ -127,8 +131,8 @@ async function activity(
   return {
     answer: {
       results: shown.map((day) => {
-        const ofDay = rows.filter((row) => row.day === day);
-        const models = grouped(byModel, day, ({ byId }) => byId ?? '');
+        const ofDay = rowsOf.get(day) ?? [];
+        const models = grouped(modelsOf.get(day) ?? [], ({ byId }) => byId ?? '');
         return {
           date: day,
           metrics: metricsOf(sumOf(ofDay)),
@@ -137,11 +141,11 @@ async function activity(
             model_groups: models,
             providers: {},
             endpoints: {},
-            api_keys: grouped(byKey, day, (row) => {
+            api_keys: grouped(keysOf.get(day) ?? [], (row) => {
               const keyId = keyIdOf(row);
               return tokens.get(keyId)?.token ?? keyId;
             }),
-            entities: isByKey ? {} : grouped(rows, day, ({ id }) => id),
+            entities: isByKey ? {} : grouped(ofDay, ({ id }) => id),
             mcp_servers: {},
           },
         };
@@ -230,15 +234,9 @@ function onlyAdmins(call: Call, scope: Scope): Scope {
   return scope;
 }
 
-function grouped(
-  rows: readonly ActivityRow[],
-  day: string,
-  nameOf: (row: ActivityRow) => string,
-): JsonObject {
-  const groups = Map.groupBy(
-    rows.filter((row) => row.day === day),
-    nameOf,
-  );
+/** @param rows - of one day */
+function grouped(rows: readonly ActivityRow[], nameOf: (row: ActivityRow) => string): JsonObject {
+  const groups = Map.groupBy(rows, nameOf);
   return Object.fromEntries(
     [...groups].map(([name, group]) => [name, { metrics: metricsOf(sumOf(group)), metadata: {} }]),
   );
@@ -248,7 +246,7 @@ function grouped(
 export function sumOf(rows: readonly ActivityRow[]): LedgerSums {
   const sum = { ...noSums };
   for (const { sums } of rows) {
-    for (const name of Object.keys(noSums) as (keyof LedgerSums)[]) sum[name] += sums[name];
+    for (const name of sumNames) sum[name] += sums[name];
   }
   return sum;
 }

@@ -9,6 +9,7 @@ import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import type { LogQuery } from '../store/ledger.ts';
 import type { logsQuery, pagedLogsQuery } from './schema.ts';
+import { modelActivity } from './model-activity.ts';
 import { usdOf } from './sums.ts';
 
 const dayMs = 86_400_000;
@@ -51,7 +52,7 @@ async function dailySums(
   const range = { ...scope, fromDay, toDay };
   const [rows, byModel] = await Promise.all([
     call.ledger.activity(range),
-    call.ledger.activity({ ...range, by: 'model' }),
+    modelActivity(call, range),
   ]);
   const keyIds = scope.dimension === 'key' ? rows.map(({ id }) => id) : [];
   const tokens = await keyTokens(call, keyIds);

@@ -46,7 +46,7 @@ export type ActivityQuery = {
   /** UTC days `YYYY-MM-DD`, both included. */
   readonly fromDay: string;
   readonly toDay: string;
-  /** Break each day down by this as well: one of the two is key, model or deployment and the other is no pair nor `all`, or there are no such sums. */
+  /** Break each day down by this as well: owners (user, team, organization, customer, tag) by key, model or deployment, a key by model or deployment, a model by deployment. */
   readonly by?: Dimension;
 };
 

@@ -32,16 +32,19 @@ export const dimensions = [
   'all',
 ] as const satisfies readonly Dimension[];
 
-/** The dimensions one of which each breakdown has: what an owner is asked about is which key, model or deployment it was. */
-const breakdowns: ReadonlySet<Dimension> = new Set(['key', 'model', 'deployment']);
+/** Whom a report is about: what it wants to know is which keys, models or deployments it was. */
+const owners: ReadonlySet<Dimension> = new Set(['user', 'team', 'organization', 'customer', 'tag']);
 
-/** Budgets are counted by them, and nobody is asked for more. */
-const undivided: ReadonlySet<Dimension> = new Set(['member', 'key_model', 'all']);
+/** What sums are broken down by, and whose besides the owners'. Each pair stands once: the other way round nobody asks. */
+const brokenDownBy: { readonly [by in Dimension]?: ReadonlySet<Dimension> } = {
+  key: owners,
+  model: new Set([...owners, 'key']),
+  deployment: new Set([...owners, 'key', 'model']),
+};
 
 /** Whether sums of one dimension are kept broken down by another. */
 export function isBrokenDown(dimension: Dimension, by: Dimension): boolean {
-  if (dimension === by || undivided.has(dimension) || undivided.has(by)) return false;
-  return breakdowns.has(dimension) || breakdowns.has(by);
+  return brokenDownBy[by]?.has(dimension) ?? false;
 }
 
 /** The UTC day of a time, `YYYY-MM-DD`. */

@@ -50,8 +50,11 @@ export interface UsageConsumer {
   close(): Promise<void>;
 }
 
-/** Events in one transaction of the ledger. */
-const batchSize = 500;
+/**
+ * Events in one transaction of the ledger at most. Those of one batch share the rows of their sums, so what has fallen behind is taken in
+ * at a fraction of the cost of each event: of 1,000 with 500 keys it is half of what it is of 500.
+ */
+export const batchSize = 1000;
 const leaseMs = 10_000;
 /** Longest wait between tries while Redis does not answer. */
 const longestWaitMs = 5_000;

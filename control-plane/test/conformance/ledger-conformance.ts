@@ -74,20 +74,10 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
           await expect(ledger().activity({ ...asked, ...range, by: 'model' })).rejects.toThrow(
             RangeError,
           );
-        } else if (dimension !== 'model') {
+        } else if (dimension !== 'model' && dimension !== 'deployment') {
           expect(await ledger().activity({ ...asked, ...range, by: 'model' })).toEqual([
             { day: today, id, byId: 'sum-model', sums },
           ]);
-          const models = {
-            dimension: 'model' as const,
-            ids: ['sum-model'],
-            by: dimension,
-            ...range,
-          };
-          const rows = await ledger().activity(models);
-          expect(rows.map(({ byId }) => byId)).toEqual(
-            dimension === 'tag' ? ['sum-a', 'sum-b'] : [id],
-          );
         }
       }
       const all = await ledger().activity({ dimension: 'tag', ...everyDay });
@@ -99,9 +89,23 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         ['2026-11-27', 'sum-a'],
         ['2026-11-27', 'sum-b'],
       ]);
-      await expect(ledger().activity({ dimension: 'team', by: 'user', ...range })).rejects.toThrow(
-        RangeError,
-      );
+      const others = [
+        ['team', 'key', 'sum-key'],
+        ['team', 'deployment', 'sum-deployment'],
+        ['key', 'deployment', 'sum-deployment'],
+        ['model', 'deployment', 'sum-deployment'],
+      ] as const;
+      for (const [dimension, by, byId] of others) {
+        const asked = { dimension, ids: [ids[dimension]], by, ...range };
+        expect(await ledger().activity(asked)).toMatchObject([{ byId, sums }]);
+      }
+      for (const [dimension, by] of [
+        ['team', 'user'],
+        ['model', 'team'],
+        ['deployment', 'model'],
+      ] as const) {
+        await expect(ledger().activity({ dimension, by, ...range })).rejects.toThrow(RangeError);
+      }
     });
 
     it('counts each event once, however they are split and repeated', async () => {

@@ -8,6 +8,7 @@ import { Client } from 'pg';
 
 export type PostgresServer = {
   port: number;
+  readonly pid: number;
   /** The folder that the server keeps its files in. */
   data: string;
   /** A connection string for a new, empty database. */
@@ -124,6 +125,9 @@ export async function startPostgres(
   let databases = 0;
   return {
     port,
+    get pid() {
+      return child.pid ?? 0;
+    },
     data,
     query,
     async createDatabase() {

@@ -15,7 +15,6 @@ import {
 import {
   overallPartition,
   overallPlace,
-  sumItemIds,
   sumPartition,
   sumPlace,
   toRow,
@@ -41,7 +40,9 @@ export async function* ledgerLines(items: Items): AsyncGenerator<LedgerLine> {
     if (sequence > (known.get(name) ?? 0)) throw new StoreChangedError();
   };
   yield* recordLines(items, check);
-  for (const dimension of dimensions) yield* sumLines(items, dimension, check);
+  for (const dimension of dimensions) {
+    yield* dimension === 'all' ? allLines(items, check) : sumLines(items, dimension, check);
+  }
   const corrections = items.query<CorrectionItem>(
     correctionPartition,
     'SELECT * FROM c WHERE IS_DEFINED(c.producer)',
@@ -110,14 +111,12 @@ async function* sumLines(
   );
   for await (const { day, parts, marks } of overviews) {
     checkMarks(marks, check);
-    const places = (parts[dimension] ?? []).flatMap(([id]) =>
-      sumItemIds(dimension, day).map((itemId) => ({ pk: sumPartition(dimension, id), itemId })),
-    );
-    for (let from = 0; from < places.length; from += readTogether) {
+    const ids = (parts[dimension] ?? []).map(([id]) => id);
+    for (let from = 0; from < ids.length; from += readTogether) {
       const read = await Promise.all(
-        places
+        ids
           .slice(from, from + readTogether)
-          .map(({ pk, itemId }) => items.read<SumItem>(pk, itemId)),
+          .map((id) => items.read<SumItem>(sumPartition(dimension, id), day)),
       );
       for (const one of read) {
         if (!one) continue;
@@ -125,6 +124,18 @@ async function* sumLines(
         yield* linesOf(one.item);
       }
     }
+  }
+}
+
+async function* allLines(items: Items, check: Check): AsyncGenerator<LedgerLine> {
+  const found = items.query<SumItem>(
+    sumPartition('all', 'all'),
+    'SELECT * FROM c WHERE c.day >= @0 AND IS_DEFINED(c.sums)',
+    [''],
+  );
+  for await (const item of found) {
+    checkMarks(item.marks, check);
+    yield* linesOf(item);
   }
 }
 
@@ -226,7 +237,7 @@ class SumSetter {
     const one = { dimension, id };
     if (by !== '') {
       const other = { dimension: by, id: byId };
-      this.#add(sumPlace(one, day, other), (item) => setPart(item, other, row));
+      this.#add(sumPlace(one, day), (item) => setPart(item, other, row));
       return;
     }
     this.#add(sumPlace(one, day), (item) => {
@@ -234,6 +245,7 @@ class SumSetter {
       item.cost = sums.costNanoUsd;
       item.hours ??= {};
     });
+    if (dimension === 'all') return;
     this.#add(overallPlace(one, day), (item) => setPart(item, one, row));
   }
 

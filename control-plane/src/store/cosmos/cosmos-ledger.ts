@@ -240,7 +240,8 @@ export function cosmosLedger(items: Items): CosmosLedger {
       return spent;
     },
     async activity(asked) {
-      const { dimension, by, ids } = asked;
+      const { dimension, by } = asked;
+      const ids = dimension === 'all' ? ['all'] : asked.ids;
       checkActivity(asked);
       const range = [asked.fromDay, asked.toDay] as const;
       const found: Activity[] = [];

@@ -39,8 +39,7 @@ type DimensionId = { readonly dimension: Dimension; readonly id: string };
 
 export type Additions = SumPlace & { readonly additions: Addition[] };
 
-/** What every caller may use has too many others on a day for one item: those go to several, by the digest of their ids. */
-const wide: ReadonlySet<Dimension> = new Set(['model', 'deployment']);
+/** All ids of a dimension may be too many for one item a day: they go to several, by the digest of their ids. */
 const buckets = 4;
 
 /** The partition of one id: who asks about a tenant reads that tenant's alone. */
@@ -53,25 +52,12 @@ export function overallPartition(dimension: Dimension): string {
   return `all:${dimension}`;
 }
 
-/** @param other - what it is broken down by */
-export function sumPlace(
-  { dimension, id: name }: DimensionId,
-  day: string,
-  other?: DimensionId,
-): SumPlace {
-  const isSpread = other && wide.has(dimension) && !wide.has(other.dimension);
-  const id = isSpread ? `${day}${bucketOf(other.id)}` : day;
-  return { pk: sumPartition(dimension, name), id, dimension, name, day };
+export function sumPlace({ dimension, id: name }: DimensionId, day: string): SumPlace {
+  return { pk: sumPartition(dimension, name), id: day, dimension, name, day };
 }
 
 export function overallPlace({ dimension, id }: DimensionId, day: string): SumPlace {
   return { pk: overallPartition(dimension), id: `${day}${bucketOf(id)}`, dimension, name: '', day };
-}
-
-/** The items that an id may have of a day. */
-export function sumItemIds(dimension: Dimension, day: string): readonly string[] {
-  if (!wide.has(dimension)) return [day];
-  return [day, ...Array.from({ length: buckets }, (_, bucket) => `${day}:${bucket}`)];
 }
 
 /** What events add, each item once. */
@@ -90,9 +76,10 @@ export function additionsOf(events: readonly LedgerEvent[]): readonly Additions[
     const ids = idsOf(record);
     for (const one of ids) {
       add(sumPlace(one, day), undefined);
-      add(overallPlace(one, day), one);
+      // Of all there is one id.
+      if (one.dimension !== 'all') add(overallPlace(one, day), one);
       for (const other of ids) {
-        if (isBrokenDown(one.dimension, other.dimension)) add(sumPlace(one, day, other), other);
+        if (isBrokenDown(one.dimension, other.dimension)) add(sumPlace(one, day), other);
       }
     }
   }

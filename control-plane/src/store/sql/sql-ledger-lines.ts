@@ -1,7 +1,7 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 import type { Dimension, LedgerLine, LedgerSums } from '../ledger.ts';
 import { logPageOf } from '../prepared-usage.ts';
-import { dayOf, noSums } from '../usage-sums.ts';
+import { dayOf, isBrokenDown, noSums } from '../usage-sums.ts';
 import { sumNames, type RecordPage } from './ledger-programs.ts';
 import type { Run } from './programs.ts';
 import type { TableName, TableRow } from './table-programs.ts';
@@ -12,12 +12,16 @@ const pageRows = 1000;
 export async function* ledgerLines(run: Run): AsyncGenerator<LedgerLine> {
   yield* recordLines(run);
   for await (const row of rowsOf(run, 'usage_daily')) {
+    const dimension = row['dimension'] as Dimension;
+    const by = row['by_dimension'] as Dimension | '';
+    // Pairs stood both ways round once.
+    if (by !== '' && !isBrokenDown(dimension, by)) continue;
     yield {
       is: 'day',
-      dimension: row['dimension'] as Dimension,
+      dimension,
       id: String(row['id']),
       day: String(row['day']),
-      by: row['by_dimension'] as Dimension | '',
+      by,
       byId: String(row['by_id']),
       sums: sumsIn(row),
     };
