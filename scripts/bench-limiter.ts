@@ -1,5 +1,6 @@
 // What shared limits cost: the Redis limiter beside the in-process one under the same load, `npm run bench:limiter`.
-// 100 keys of 6,000 requests a minute, two proxies, 1,000 calls a second in all. Needs redis-server on the PATH.
+// 100 keys of 6,000 requests a minute, two proxies, 1,000 calls a second in all; then the same through whole gateways. Needs redis-server
+// on the PATH, and `npm run build` for figures of the bundle.
 import type { LimitScope } from '@aigateway/contract/limits';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Limiter, Reservation } from '../proxy/src/ports.ts';
@@ -7,6 +8,7 @@ import { createMemoryLimiter } from '../proxy/src/stores/memory/limiter.ts';
 import { connectRedis, parseRedisUrl } from '../proxy/src/stores/redis/connection.ts';
 import { createRedisLimiter } from '../proxy/src/stores/redis/limiter.ts';
 import { startRedis } from '../proxy/test/servers/redis-server.ts';
+import { measureSharedLimits } from '../smoke/bench/shared-limits.ts';
 import { median, quantile } from '../smoke/bench/statistics.ts';
 import { table } from '../smoke/bench/table.ts';
 
@@ -84,6 +86,7 @@ for (let round = 0; round < rounds; round += 1) {
 }
 await Promise.all(shared.map((limiter) => limiter.close()));
 await Promise.all(connections.map((connection) => connection.close()));
+const through = await measureSharedLimits(server.url, { windows: 7, seconds: 2, perSecond: 50 });
 await server.stop();
 
 const cpuOf = (runs: readonly Measured[]): number =>
@@ -110,3 +113,26 @@ console.log(
 console.log(
   `Redis costs ${(cpuOf(redis) - cpuOf(memory)).toFixed(1)} µs of CPU time more for a call, pacing included in both.`,
 );
+console.log('\nThrough the gateway, two of them, saturated, one core for both:\n');
+console.log(
+  table([
+    ['limits', 'CPU µs/call', 'to in process'],
+    ['in process', through.alone.toFixed(0), `${through.noise.toFixed(2)} (noise)`],
+    ['Redis', through.shared.toFixed(0), through.ratio.toFixed(2)],
+  ]),
+);
+console.log('\nOne key through one gateway, 50 calls a second:\n');
+console.log(
+  table([
+    ['limits', 'p50 ms', 'p99 ms', 'added p50', 'added p99'],
+    ...through.latencies.map(({ target, p50, p99, addedP50, addedP99 }) => [
+      target,
+      ...[p50, p99, addedP50, addedP99].map((ms) => ms.toFixed(2)),
+    ]),
+  ]),
+);
+const { alone, shared: sharing } = through.failures;
+if (alone + sharing > 0) {
+  console.log(`${alone} and ${sharing} calls failed: the figures mean nothing.`);
+  process.exitCode = 1;
+}

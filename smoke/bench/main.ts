@@ -45,7 +45,7 @@ const help = `npm run bench -- [options]
 const starters: { [name: string]: (surroundings: Surroundings) => Promise<Target> } = {
   bare: startBare,
   nginx: startNginx,
-  gateway: startGateway,
+  gateway: (surroundings) => startGateway(surroundings),
 };
 
 const soakCalls = 200_000;
@@ -108,7 +108,7 @@ async function run(): Promise<number> {
   for (const build of options.build) {
     const [name, file] = build.split('=', 2);
     if (!name || !file) throw new Error(`not NAME=FILE: ${build}`);
-    const target = await startGateway(surroundings, 1, resolve(file));
+    const target = await startGateway(surroundings, { program: resolve(file) });
     running.push(target);
     targets.push({ ...target, name });
   }
@@ -234,7 +234,7 @@ async function printStarts(names: readonly string[], surroundings: Surroundings)
 async function printMemory(
   surroundings: Surroundings,
 ): Promise<{ keys: number; idleBytes: number; warmBytes: number }> {
-  const target = await startGateway(surroundings, manyKeys);
+  const target = await startGateway(surroundings, { keys: manyKeys });
   running.push(target);
   const idleBytes = residentBytes(pidOf(target));
   let left = 5000;

@@ -105,22 +105,36 @@ export function gatewayProgram(): string {
   return existsSync(bundle) ? bundle : join(root, 'gateway', 'src', 'main.ts');
 }
 
-/**
- * Starts the gateway with everything on that a production gateway does: virtual keys, limits, routing, metering, access log.
- *
- * @param keys - how many virtual keys it knows
- * @param program - the file to run
- */
+/** What each key of a gateway may do, in LiteLLM's terms. */
+type KeyLimits = {
+  readonly rpm_limit: number;
+  readonly tpm_limit: number;
+  readonly max_budget: number;
+};
+
+/** Out of reach, yet all are counted. */
+const farLimits: KeyLimits = { rpm_limit: 1e9, tpm_limit: 1e12, max_budget: 1e6 };
+
+export type GatewayOptions = {
+  /** How many virtual keys it knows. Default 1. */
+  readonly keys?: number;
+  /** The file to run. */
+  readonly program?: string;
+  readonly limits?: KeyLimits;
+  /** Counts its limits there, together with others. */
+  readonly redisUrl?: string;
+};
+
+/** Starts the gateway with everything on that a production gateway does: virtual keys, limits, routing, metering, access log. */
 export async function startGateway(
   { upstreamPort, folder, core }: Surroundings,
-  keys = 1,
-  program = gatewayProgram(),
+  { keys = 1, program = gatewayProgram(), limits = farLimits, redisUrl }: GatewayOptions = {},
 ): Promise<Target> {
   const port = await freePort();
   const home = join(folder, `gateway-${port}`);
   mkdirSync(home);
   const config = join(home, 'config.yaml');
-  writeFileSync(config, gatewayConfig(upstreamPort, keys));
+  writeFileSync(config, gatewayConfig(upstreamPort, keys, limits));
   const started = await startServer({
     name: `gateway-${port}`,
     folder,
@@ -135,12 +149,20 @@ export async function startGateway(
       '--host',
       '127.0.0.1',
     ],
-    environment: gatewayEnvironment(home),
+    environment: {
+      ...gatewayEnvironment(home),
+      ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
+    },
     port,
     readyPath: '/health/readiness',
     core,
   });
-  return { name: 'gateway', headers: { authorization: `Bearer ${key}-0` }, ...started };
+  return { name: 'gateway', headers: keyHeaders(0), ...started };
+}
+
+/** Headers of the key with this number, from 0. */
+export function keyHeaders(at: number): Readonly<Record<string, string>> {
+  return { authorization: `Bearer ${key}-${at}` };
 }
 
 /** The environment of a gateway in the production profile, which makes no secrets by itself, with its data in a folder. */
@@ -154,9 +176,8 @@ export function gatewayEnvironment(folder: string): Record<string, string> {
   };
 }
 
-/** JSON is YAML too. The limits are out of reach, yet all are counted. Keys come as hashes, as files with many of them do. */
-function gatewayConfig(upstreamPort: number, keys: number): string {
-  const limits = { rpm_limit: 1e9, tpm_limit: 1e12, max_budget: 1e6 };
+/** JSON is YAML too. Keys come as hashes, as files with many of them do. */
+function gatewayConfig(upstreamPort: number, keys: number, limits: KeyLimits): string {
   return JSON.stringify({
     model_list: [
       {

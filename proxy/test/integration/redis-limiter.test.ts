@@ -207,6 +207,25 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     expect((limiter?.roundTrips ?? 0) - before).toBeLessThan(grants / 10);
   });
 
+  it('asks no more often for a key whose budget its calls take nothing of', async () => {
+    const [limiter] = await proxies(2);
+    const scope = key({
+      requestsPerMinute: 6000,
+      tokensPerMinute: 6_000_000,
+      budgets: [{ maxNanoUsd: 1e15 }],
+    });
+    const before = limiter?.roundTrips ?? 0;
+    for (let request = 0; request < 500; request += 1) {
+      const answer = await limiter?.reserve(call([scope], 800));
+      if (answer === undefined || !isGranted(answer)) throw new Error('refused');
+      answer.settle({ tokens: 700, costNanoUsd: 0 });
+      // What is asked in the background has its answer before the next call.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (request % 10 === 9) clock.advance(100);
+    }
+    expect((limiter?.roundTrips ?? 0) - before).toBeLessThan(50);
+  });
+
   it('grants a small limit to whoever asks, to the last request', async () => {
     const three = await proxies(3);
     const scope = key({ requestsPerMinute: 20 });

@@ -133,7 +133,7 @@ export class ScopeLease {
     parallel.spend(1, nowMs);
     let low =
       isLow(requests, limits.requestsPerMinute) ||
-      isLow(this.tokens, limits.tokensPerMinute) ||
+      (tokens > 0 && isLow(this.tokens, limits.tokensPerMinute)) ||
       isLow(parallel, limits.parallelRequests);
 
     let budgets = noBudgets;
@@ -145,7 +145,8 @@ export class ScopeLease {
         held.push({ meter, startMs: meter.spend(cost, nowMs) });
         // A call without a price asks for nothing, and may cost something after all.
         meter.limit ??= maxNanoUsd;
-        low ||= isLow(meter, maxNanoUsd);
+        // What takes nothing of a budget does not run it low, or each call without a price would ask.
+        low ||= cost > 0 && isLow(meter, maxNanoUsd);
       }
       budgets = held;
     }
