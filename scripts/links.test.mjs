@@ -71,4 +71,14 @@ describe('the documentation', () => {
       expect(missingFiles(file)).toEqual([]);
     },
   );
+
+  it('numbers its decisions without a gap, in their names and titles', () => {
+    const decisions = files.filter((file) => relative(root, file).startsWith('docs/decisions/'));
+    const numbers = decisions.map((file) => {
+      const [, ofTitle] = /^# (\d+)\. /.exec(readFileSync(file, 'utf8')) ?? [];
+      return [Number(relative(join(root, 'docs/decisions'), file).slice(0, 4)), Number(ofTitle)];
+    });
+    const inOrder = decisions.map((_, at) => [at + 1, at + 1]);
+    expect(numbers.toSorted(([one], [other]) => one - other)).toEqual(inOrder);
+  });
 });
