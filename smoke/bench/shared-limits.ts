@@ -28,9 +28,10 @@ const keys = 100;
 const limits = { rpm_limit: 6000, tpm_limit: 60_000_000, max_budget: 1e6 };
 /** What idled was given back: steady load is what is measured, so each window has a lead-in. */
 const leadInMs = 3000;
-/** Connections to each gateway, each with a key of its own. */
-const connections = 16;
-const warmUpCalls = 10_000;
+/** Connections to each gateway, one for each key: fewer keys would have more calls than their limits let through. */
+const connections = keys;
+/** As many for each gateway as any target of the benchmark gets: what Redis adds is more code, which takes calls to be compiled. */
+const warmUpCalls = 80_000;
 
 /**
  * Measures two gateways that count limits by themselves beside two that share them, in windows that take turns: 100 keys of 6,000 calls a
