@@ -35,7 +35,8 @@ it('rest each by itself: one that is full takes no other away', async () => {
   expect((await chat('gpt-4o')).status).toBe(429);
   expect((await chat('gpt-4o')).status).toBe(429);
   expect((await chat('gpt-4o-mini')).status).toBe(200);
-  const health = (await (await gateway.call('/health')).json()) as {
+  const answer = await gateway.call('/health', undefined, { key: adminKey });
+  const health = (await answer.json()) as {
     unhealthy_endpoints: { model: string }[];
   };
   expect(health.unhealthy_endpoints.map(({ model }) => model)).toEqual(['azure/gpt-4o']);
