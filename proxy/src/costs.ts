@@ -34,10 +34,14 @@ export function estimatedCost(snapshot: Snapshot, key: KeyRecord, body: JsonObje
     cacheWrite: count(body, 'cache_creation_input_tokens') ?? 0,
     reasoning: count(body, 'reasoning_tokens') ?? 0,
   };
-  const cost = usdOf(costNanoUsd(tokens, price));
+  const nanoUsd = costNanoUsd(tokens, price);
   // The price of input may hang on its length: it is told apart by leaving the other part out, not the other way round.
-  const inputCost = usdOf(costNanoUsd({ ...tokens, output: 0, reasoning: 0 }, price));
-  const outputCost = cost - inputCost;
+  const inputNanoUsd = costNanoUsd({ ...tokens, output: 0, reasoning: 0 }, price);
+  const [cost, inputCost, outputCost] = [
+    usdOf(nanoUsd),
+    usdOf(inputNanoUsd),
+    usdOf(nanoUsd - inputNanoUsd),
+  ];
   const perDay = count(body, 'num_requests_per_day');
   const perMonth = count(body, 'num_requests_per_month');
   const times = (name: string, requests: number | undefined): JsonObject => ({

@@ -186,6 +186,13 @@ describe('what calls cost', () => {
       monthly_cost: null,
       input_cost_per_token: 0.0000025,
     });
+    const even = await post('/cost/estimate', {
+      model: 'priced',
+      input_tokens: 1000,
+      output_tokens: 500,
+    });
+    // Parts are subtracted as whole numbers: 0.0075 less 0.0025 is not 0.005.
+    expect(even.body).toMatchObject({ cost_per_request: 0.0075, output_cost_per_request: 0.005 });
   });
 
   it('is calculated from an answer, at the price of its service tier, or from messages', async () => {
