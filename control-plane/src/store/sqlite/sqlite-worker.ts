@@ -26,17 +26,28 @@ const programs = storePrograms(sqlite);
 let database: Database;
 
 try {
-  database = new Database(path, isSnapshot);
-  if (isSnapshot) checkWhole(database.run(programs.appliedMigrations()));
-  else {
-    for (const { id } of migrations) {
-      database.transaction(() => database.run(programs.applyMigration(id, Date.now())));
-    }
-  }
+  database = opened();
   port.on('message', (first: CallMessage | 'close') => answer(first));
   port.postMessage({ call: 0, ok: true, value: undefined } satisfies ResultMessage);
 } catch (error) {
   port.postMessage({ call: 0, ok: false, error: toMessage(error) } satisfies ResultMessage);
+}
+
+/** The database with its schema. One that cannot be used is let go of before anybody hears of it: others may want the file. */
+function opened(): Database {
+  const one = new Database(path, isSnapshot);
+  try {
+    if (isSnapshot) checkWhole(one.run(programs.appliedMigrations()));
+    else {
+      for (const { id } of migrations) {
+        one.transaction(() => one.run(programs.applyMigration(id, Date.now())));
+      }
+    }
+    return one;
+  } catch (error) {
+    one.close();
+    throw error;
+  }
 }
 
 /** Answers what has come in so far in the order it came; all the writes among it are one commit. */
