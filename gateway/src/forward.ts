@@ -4,8 +4,9 @@ import type { SecureContext } from 'node:tls';
 import { requestIdOf } from '@aigateway/contract/request-id';
 import { isWrongMethod, methodsAt } from '@aigateway/control-plane/http/methods';
 import { routes } from '@aigateway/control-plane/routes';
-import { GatewayError } from '@aigateway/proxy/errors';
+import { GatewayError, methodNotAllowed } from '@aigateway/proxy/errors';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
+import { connectionHeaders } from '@aigateway/proxy/upstream/headers';
 import {
   type NextFunction,
   type Request,
@@ -14,17 +15,6 @@ import {
   Router,
 } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-
-/** What holds for one connection and is not for whoever is behind it (RFC 9110, 7.6.1). Framing is Node's own. */
-const hopByHop = [
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-];
 
 /** Segments that somebody on the way might resolve, and so leave the path that was looked at. */
 const dotSegment = /(?:^|[/\\])\.{1,2}(?:[/\\]|$)/;
@@ -70,7 +60,7 @@ export function forwardManagement(options: ForwardOptions): RequestHandler {
     on: {
       proxyReq(call, request) {
         limitWait(call, silenceMs);
-        for (const name of [...hopByHop, ...namedIn(request)]) call.removeHeader(name);
+        for (const name of [...connectionHeaders, ...namedIn(request)]) call.removeHeader(name);
         call.setHeader('connection', 'close');
         call.setHeader('x-forwarded-for', forwardedFor(request, trustedHops));
       },
@@ -85,7 +75,7 @@ export function forwardManagement(options: ForwardOptions): RequestHandler {
           answer.resume();
           return;
         }
-        for (const name of [...hopByHop, ...namedIn(answer)]) delete headers[name];
+        for (const name of [...connectionHeaders, ...namedIn(answer)]) delete headers[name];
         headers.connection = response.shouldKeepAlive ? 'keep-alive' : 'close';
       },
       error(cause, request, response) {
@@ -115,16 +105,9 @@ export function forwardManagement(options: ForwardOptions): RequestHandler {
     router(request, response, (failure?: unknown) => {
       const { method, path } = request;
       const methods = failure === undefined ? allowedAt(path) : [];
-      next(isWrongMethod(method, methods) ? wrongMethod(method, methods.join(', ')) : failure);
+      next(isWrongMethod(method, methods) ? methodNotAllowed(method, methods.join(', ')) : failure);
     });
   };
-}
-
-function wrongMethod(method: string, allowed: string): GatewayError {
-  return new GatewayError('method_not_allowed', {
-    values: { method, allowed },
-    headers: { allow: allowed },
-  });
 }
 
 /** A connection that is not made and an answer that does not begin end the same way: time is up. */

@@ -11,7 +11,7 @@ import type { JsonObject } from '@aigateway/contract/records';
 import { cors } from './cors.ts';
 import { calculatedCost, estimatedCost } from './costs.ts';
 import { endpoints } from './endpoints/index.ts';
-import { GatewayError } from './errors.ts';
+import { GatewayError, methodNotAllowed, modelNotFound } from './errors.ts';
 import { healthHistory, healthOf, latestHealth } from './health-lists.ts';
 import { supportedParameters } from './model-parameters.ts';
 import {
@@ -141,10 +141,7 @@ const viewPrefixes = ['', '/v1', '/v2', '/openai/v1', '/openai'];
 
 /** @throws GatewayError 404 */
 function unknownModel(name: string): never {
-  throw new GatewayError('model_not_found', {
-    values: { model: name.slice(0, 80) },
-    param: 'model',
-  });
+  throw modelNotFound(name);
 }
 
 /** @throws GatewayError 400 without one */
@@ -301,10 +298,7 @@ function answerWrongMethod(
   method: View['method'],
 ): void {
   const allowed = method === 'GET' ? 'GET, HEAD' : method;
-  const error = new GatewayError('method_not_allowed', {
-    values: { method: request.method, allowed },
-    headers: { allow: allowed },
-  });
+  const error = methodNotAllowed(request.method, allowed);
   refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error);
 }
 

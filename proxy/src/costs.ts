@@ -6,8 +6,8 @@ import { costNanoUsd } from './accounting/cost.ts';
 import { readUsage } from './accounting/usage-reader.ts';
 import { estimateTokens } from './admission/estimate.ts';
 import { measureContent } from './admission/content-size.ts';
-import { GatewayError } from './errors.ts';
-import { visibleModels } from './routing/models.ts';
+import { invalidParameter, modelNotFound } from './errors.ts';
+import { visibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const nanoPerUsd = 1e9;
@@ -78,14 +78,14 @@ export function calculatedCost(snapshot: Snapshot, key: KeyRecord, body: JsonObj
     const model = typeof body['model'] === 'string' ? body['model'] : requiredText(answer, 'model');
     const usage = readUsage('chat', answer['usage']);
     if (usage === undefined) {
-      throw invalid('completion_response', '"completion_response" must have its usage');
+      throw invalidParameter('completion_response', '"completion_response" must have its usage');
     }
     const tier = answer['service_tier'];
     return costOf(snapshot, key, model, usage, typeof tier === 'string' ? tier : undefined);
   }
   const model = requiredText(body, 'model');
   if (!Array.isArray(body['messages'])) {
-    throw invalid('messages', 'One of "messages" and "completion_response" must be there');
+    throw invalidParameter('messages', 'One of "messages" and "completion_response" must be there');
   }
   const bytes = Buffer.from(JSON.stringify(body['messages']));
   const { input } = estimateTokens({
@@ -111,15 +111,10 @@ function costOf(
  * is one of the price file, or none.
  */
 function requiredPrice(snapshot: Snapshot, key: KeyRecord, model: string): PriceRecord {
-  const visible = visibleModels(snapshot.models, key).find(({ id }) => id === model);
-  const group = visible === undefined ? [] : snapshot.models.deployments(visible.model.group);
+  const visible = visibleModel(snapshot.models, key, model);
+  const group = visible === undefined ? [] : snapshot.models.deployments(visible.group);
   const price = group.find(({ prices }) => prices !== undefined)?.prices ?? lookUp(model)?.prices;
-  if (price === undefined) {
-    throw new GatewayError('model_not_found', {
-      values: { model: model.slice(0, 80) },
-      param: 'model',
-    });
-  }
+  if (price === undefined) throw modelNotFound(model);
   return price;
 }
 
@@ -130,13 +125,13 @@ function usdOf(nanoUsd: number): number {
 function requiredText(body: JsonObject, name: string): string {
   const value = body[name];
   if (typeof value === 'string' && value !== '') return value;
-  throw invalid(name, `"${name}" must be text`);
+  throw invalidParameter(name, `"${name}" must be text`);
 }
 
 function requiredCount(body: JsonObject, name: string): number {
   const value = count(body, name);
   if (value !== undefined) return value;
-  throw invalid(name, `"${name}" must be there`);
+  throw invalidParameter(name, `"${name}" must be there`);
 }
 
 function count(body: JsonObject, name: string): number | undefined {
@@ -144,9 +139,5 @@ function count(body: JsonObject, name: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   const isCount = typeof value === 'number' && Number.isInteger(value) && value >= 0;
   if (isCount && value <= mostCounted) return value;
-  throw invalid(name, `"${name}" must be a whole number from 0 to ${mostCounted}`);
-}
-
-function invalid(param: string, reason: string): GatewayError {
-  return new GatewayError('invalid_parameter', { param, values: { reason } });
+  throw invalidParameter(name, `"${name}" must be a whole number from 0 to ${mostCounted}`);
 }

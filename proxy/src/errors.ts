@@ -63,3 +63,24 @@ export class GatewayError extends Error {
     };
   }
 }
+
+/** A parameter of the request that cannot be what it is. */
+export function invalidParameter(param: string, reason: string): GatewayError {
+  return new GatewayError('invalid_parameter', { param, values: { reason } });
+}
+
+/** A path that is served, but not with this method. @param allowed - those it is served with */
+export function methodNotAllowed(method: string, allowed: string): GatewayError {
+  return new GatewayError('method_not_allowed', {
+    values: { method, allowed },
+    headers: { allow: allowed },
+  });
+}
+
+/** A model that does not exist, or of which the caller must not know. The name is the caller's, of any length. */
+export function modelNotFound(name: string): GatewayError {
+  return new GatewayError('model_not_found', {
+    values: { model: name.slice(0, 80) },
+    param: 'model',
+  });
+}

@@ -1,7 +1,7 @@
 import type { DeploymentRecord, KeyRecord, Operation } from '@aigateway/contract/records';
 import { chatToResponses, completionsToChat } from './bridge/parameter-tables.ts';
 import { reasoningRepairs } from './routing/known-repairs.ts';
-import { visibleModels } from './routing/models.ts';
+import { visibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What says what is asked, and of whom: no parameters of it. */
@@ -20,8 +20,8 @@ export function supportedParameters(
   key: KeyRecord,
   name: string,
 ): readonly string[] | undefined {
-  const visible = visibleModels(snapshot.models, key).find(({ id }) => id === name);
-  const [record] = visible === undefined ? [] : snapshot.models.deployments(visible.model.group);
+  const model = visibleModel(snapshot.models, key, name);
+  const [record] = model === undefined ? [] : snapshot.models.deployments(model.group);
   return record === undefined ? undefined : parametersOf(record);
 }
 

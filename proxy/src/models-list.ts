@@ -1,8 +1,8 @@
 import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
-import { GatewayError } from './errors.ts';
+import { invalidParameter } from './errors.ts';
 import { parametersOf } from './model-parameters.ts';
-import { visibleModels, type VisibleModel } from './routing/models.ts';
+import { visibleModel, visibleModels, type VisibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** LiteLLM answers this constant as every model's creation time; clients only want it to be there. */
@@ -20,8 +20,8 @@ export function modelsList(snapshot: Snapshot, key: KeyRecord) {
 
 /** One entry of the list; undefined for a model that does not exist or that the key may not use. */
 export function modelById(snapshot: Snapshot, key: KeyRecord, id: string) {
-  const visible = visibleModels(snapshot.models, key).find((entry) => entry.id === id);
-  return visible === undefined ? undefined : modelEntry(snapshot, id, visible.model.group);
+  const model = visibleModel(snapshot.models, key, id);
+  return model === undefined ? undefined : modelEntry(snapshot, id, model.group);
 }
 
 function modelEntry(snapshot: Snapshot, id: string, group: string) {
@@ -124,10 +124,7 @@ export function wholeNumber(
   const least = Math.min(1, otherwise);
   const number = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : -1;
   if (number >= least && number <= most) return number;
-  throw new GatewayError('invalid_parameter', {
-    values: { reason: `"${name}" must be a whole number from ${least} to ${most}` },
-    param: name,
-  });
+  throw invalidParameter(name, `"${name}" must be a whole number from ${least} to ${most}`);
 }
 
 /** What is known of a model by its public name: LiteLLM's `/utils/model_info`. Undefined as of {@link modelById}. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { JsonValue } from '@aigateway/contract/records';
 import type { Actor } from '../auth/actor.ts';
 import { proxyError } from '../errors.ts';
+import { canonicalJson } from '../store/audit.ts';
 import type { IdempotencyDocument } from '../store/documents.ts';
 import type { Entities, Stored } from '../store/entities.ts';
 import type { ApiRequest } from './registry.ts';
@@ -105,15 +106,5 @@ function isForgotten({ created_at }: IdempotencyDocument, now: number): boolean 
 }
 
 function digest(parts: readonly unknown[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify(parts.map(sorted)))
-    .digest('base64url');
-}
-
-/** The order in which members were written says nothing. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const members = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return members.map(([name, member]) => [name, sorted(member)]);
+  return createHash('sha256').update(canonicalJson(parts)).digest('base64url');
 }

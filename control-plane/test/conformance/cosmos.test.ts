@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
-import type { CosmosOptions } from '../../src/store/cosmos/connection.ts';
+import { connect, type CosmosOptions } from '../../src/store/cosmos/connection.ts';
 import { cosmosContainers, createCosmosContainers } from '../../src/store/cosmos/containers.ts';
 import { createCosmosStore } from '../../src/store/cosmos/cosmos-store.ts';
 import { absent, StoreUnavailableError } from '../../src/store/entities.ts';
@@ -15,17 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-async function dump({ endpoint, database, credential, agent }: CosmosOptions): Promise<string> {
-  const { CosmosClient } = await import('@azure/cosmos');
-  const client = new CosmosClient({
-    endpoint,
-    key: credential.kind === 'key' ? credential.key : '',
-    ...(agent && { agent, connectionPolicy: { enableEndpointDiscovery: false } }),
-  });
+async function dump(options: CosmosOptions): Promise<string> {
+  const client = await connect(options);
   try {
     const items = await Promise.all(
       ['management', 'usage'].map((name) =>
-        client.database(database).container(name).items.readAll().fetchAll(),
+        client.database(options.database).container(name).items.readAll().fetchAll(),
       ),
     );
     return JSON.stringify(items.map(({ resources }) => resources));
@@ -148,15 +143,7 @@ describe('Cosmos DB', () => {
     const open = await createCosmosStore({ ...options, recoveryMs: 20 });
     try {
       // What such a process leaves: the head, and nothing of what it says.
-      const { CosmosClient } = await import('@azure/cosmos');
-      const client = new CosmosClient({
-        endpoint: options.endpoint,
-        key: options.credential.kind === 'key' ? options.credential.key : '',
-        ...(options.agent && {
-          agent: options.agent,
-          connectionPolicy: { enableEndpointDiscovery: false },
-        }),
-      });
+      const client = await connect(options);
       const management = client.database(options.database).container('management');
       await open.entities.write(
         [{ kind: 'key', id: 'begun', document: keyDocument('begun') }],

@@ -2,24 +2,16 @@ import { DatabaseSync } from 'node:sqlite';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  DummyDriver,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from 'kysely';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { logPageOf } from '../../src/store/prepared-usage.ts';
+import { postgresCompiler } from '../../src/store/postgres/database.ts';
 import { createPostgresMigrator } from '../../src/store/postgres/postgres-migrator.ts';
 import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts';
 import { postgres, sqlite } from '../../src/store/sql/dialect.ts';
 import type { Program } from '../../src/store/sql/program.ts';
 import { storePrograms } from '../../src/store/sql/programs.ts';
+import { sqliteCompiler } from '../../src/store/sqlite/database.ts';
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../src/store/store.ts';
 import {
@@ -140,14 +132,6 @@ describe.skipIf(!(await postgresBinaries()))('plans of PostgreSQL', () => {
   let server: PostgresServer;
   let client: Client;
   const programs = storePrograms(postgres);
-  const compiler = new Kysely<unknown>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
   beforeAll(async () => {
     server = await startPostgres();
     const connectionString = await server.createDatabase();
@@ -171,7 +155,7 @@ describe.skipIf(!(await postgresBinaries()))('plans of PostgreSQL', () => {
     let step = work.next([]);
     let statements = 0;
     while (!step.done) {
-      const { sql, parameters } = step.value.compile(compiler);
+      const { sql, parameters } = step.value.compile(postgresCompiler);
       const { rows } = await client.query(`explain (analyze, format json) ${sql}`, [...parameters]);
       const [{ 'QUERY PLAN': plans }] = rows as [{ 'QUERY PLAN': [{ Plan: Plan }] }];
       const nodes = nodesOf(plans[0].Plan);
@@ -199,14 +183,6 @@ describe('plans of SQLite', () => {
   const folder = mkdtempSync(join(tmpdir(), 'aigateway-plans-'));
   const path = join(folder, 'store.db');
   const programs = storePrograms(sqlite);
-  const compiler = new Kysely<unknown>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
   let database: DatabaseSync;
   beforeAll(async () => {
     const store = await createSqliteStore({ path });
@@ -224,7 +200,7 @@ describe('plans of SQLite', () => {
     let step = work.next([]);
     let statements = 0;
     while (!step.done) {
-      const { sql, parameters } = step.value.compile(compiler);
+      const { sql, parameters } = step.value.compile(sqliteCompiler);
       const given = parameters as (string | number | null)[];
       const plan = database.prepare(`explain query plan ${sql}`).all(...given);
       // A table in the order of its key, from the place where the page begins, is no search and reads no more than the page.

@@ -41,6 +41,17 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
     certificates.remove();
   });
 
+  /** Ends the connections of a database that wait for a lock, as soon as there is one. */
+  async function killWaiting(database: string): Promise<void> {
+    await until(async () => {
+      const killed = await server.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = '${database}' and wait_event_type = 'Lock'`,
+      );
+      return killed.length > 0;
+    });
+  }
+
   async function migrated(): Promise<{ connectionString: string; database: string }> {
     const connectionString = await server.createDatabase();
     const migrator = await createPostgresMigrator({ connectionString });
@@ -94,13 +105,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         // The sums are written after the records, and must wait here.
         await holder.query('begin; lock table usage_daily in exclusive mode');
         const failure = failureOf(store.ledger.append('second', events));
-        await until(async () => {
-          const killed = await server.query(
-            `select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = '${database}' and wait_event_type = 'Lock'`,
-          );
-          return killed.length > 0;
-        });
+        await killWaiting(database);
         expect(await failure).toBeInstanceOf(StoreUnavailableError);
         await holder.query('rollback');
 
@@ -311,13 +316,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
       // The step has made most of its tables when it comes to this one, and must wait.
       await blocker.query('begin; create table audit_head (id int)');
       const failure = failureOf(first.apply());
-      await until(async () => {
-        const killed = await server.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity
-           where datname = '${database}' and wait_event_type = 'Lock'`,
-        );
-        return killed.length > 0;
-      });
+      await killWaiting(database);
       expect(await failure).toBeInstanceOf(StoreUnavailableError);
       await blocker.query('rollback');
       await blocker.end();
@@ -351,13 +350,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
       await blocker.connect();
       await blocker.query('begin; lock table entity in access share mode');
       const failure = failureOf(migrator.rollback(0));
-      await until(async () => {
-        const killed = await server.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity
-           where datname = '${database}' and wait_event_type = 'Lock'`,
-        );
-        return killed.length > 0;
-      });
+      await killWaiting(database);
       expect(await failure).toBeInstanceOf(StoreUnavailableError);
       await blocker.query('rollback');
       const kept = await blocker.query('select count(*) as there from entity');

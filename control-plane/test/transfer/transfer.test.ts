@@ -5,6 +5,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
+import { connect } from '../../src/store/cosmos/connection.ts';
 import { createCosmosSnapshot, createCosmosStore } from '../../src/store/cosmos/cosmos-store.ts';
 import { StoreChangedError } from '../../src/store/entities.ts';
 import { createPostgresMigrator } from '../../src/store/postgres/postgres-migrator.ts';
@@ -233,15 +234,7 @@ describe('an append to Cosmos DB that broke off', () => {
       snapshot: () => createCosmosSnapshot(options),
     };
     await withStore(place.open, ({ ledger }) => ledger.append('p', eventsOf([usageRecord()])));
-    const { CosmosClient } = await import('@azure/cosmos');
-    const client = new CosmosClient({
-      endpoint: options.endpoint,
-      key: options.credential.kind === 'key' ? options.credential.key : '',
-      ...(options.agent && {
-        agent: options.agent,
-        connectionPolicy: { enableEndpointDiscovery: false },
-      }),
-    });
+    const client = await connect(options);
     const usage = client.database(options.database).container('usage');
     const read = (): Promise<unknown> => withSnapshot(place, (one) => tallyOf(linesOf(one)));
     const { resource: mark } = await usage.item('p', 'marks').read();

@@ -17,12 +17,13 @@ export const checkUpstreams: Check = {
     const { server, records } = patient.configuration.compiled;
     if (patient.role === 'control-plane') return [];
     if (records.deployments.length === 0) return [withoutDeployments(patient)];
-    const transport = createTransport(transportOptions(server, patient.environment));
+    const options = transportOptions(server, patient.environment);
+    const transport = createTransport(options);
     const credentials = createCredentials({
       clock: { now: Date.now },
       environment: patient.environment,
       vaultIdentity: server.vaultIdentity,
-      caCertificates: transportOptions(server, patient.environment).caCertificates,
+      caCertificates: options.caCertificates,
       onEvent: () => undefined,
     });
     try {

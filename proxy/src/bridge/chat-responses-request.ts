@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
-import { GatewayError } from '../errors.ts';
+import { invalidParameter } from '../errors.ts';
 import type { BridgedRequest } from './bridge.ts';
 import { noArguments } from './calls.ts';
 import { carry, unsupported } from './carry.ts';
@@ -160,10 +160,7 @@ class InputItems {
 
   of(messages: JsonValue | undefined): JsonObject[] {
     if (!Array.isArray(messages)) {
-      throw new GatewayError('invalid_parameter', {
-        values: { reason: 'messages must be an array' },
-        param: 'messages',
-      });
+      throw invalidParameter('messages', 'messages must be an array');
     }
     for (const message of asObjects(messages)) this.#message(message);
     return this.#items;

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
-import { GatewayError } from '../errors.ts';
+import { invalidParameter, type GatewayError } from '../errors.ts';
 import type { BridgedRequest } from './bridge.ts';
 import { noArguments } from './calls.ts';
 import { carry, unsupported } from './carry.ts';
@@ -156,10 +156,7 @@ class Messages {
       return this.#messages;
     }
     if (!Array.isArray(input)) {
-      throw new GatewayError('invalid_parameter', {
-        values: { reason: 'input must be a string or an array' },
-        param: 'input',
-      });
+      throw invalidParameter('input', 'input must be a string or an array');
     }
     const items = asObjects(input);
     for (const item of items) {

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, invalidParameter } from '../errors.ts';
 import type { Bridge, BridgeContext, BridgedRequest, StreamBridge } from './bridge.ts';
 import { responsesRequest } from './chat-responses-request.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
@@ -36,10 +36,7 @@ export function countedMessages(body: JsonObject): JsonValue[] {
     return prompt.filter((part) => typeof part === 'string').map(userMessage);
   }
   if (Array.isArray(contents)) return asObjects(contents).map(contentMessage);
-  throw new GatewayError('invalid_parameter', {
-    param: 'messages',
-    values: { reason: 'One of "messages", "prompt" and "contents" must be there' },
-  });
+  throw invalidParameter('messages', 'One of "messages", "prompt" and "contents" must be there');
 }
 
 function userMessage(content: string): JsonObject {

@@ -3,7 +3,7 @@ import { requestIdOf } from '@aigateway/contract/request-id';
 import type { Match } from '../endpoints/endpoint.ts';
 import { createEndpoint } from '../endpoints/index.ts';
 import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, methodNotAllowed } from '../errors.ts';
 import type { Caller } from './authenticate.ts';
 import { authorize, authorizeRoute, type Grant } from './authorize.ts';
 import { accountBackground } from './background.ts';
@@ -116,13 +116,13 @@ async function serve(
     recorded === undefined
       ? new Reply(response, heartbeat, options.timing, call.stream, headers, startedAt)
       : new RecordedReply(
+          recorded,
           response,
           heartbeat,
           options.timing,
           call.stream,
           headers,
           startedAt,
-          recorded,
         );
   const end = await send({
     grant,
@@ -150,13 +150,8 @@ function route(request: IncomingMessage, gateway: Gateway): Match {
   switch (lookup.kind) {
     case 'found':
       return lookup.match;
-    case 'wrong-method': {
-      const allowed = lookup.allowed.join(', ');
-      throw new GatewayError('method_not_allowed', {
-        values: { method, allowed },
-        headers: { allow: allowed },
-      });
-    }
+    case 'wrong-method':
+      throw methodNotAllowed(method, lookup.allowed.join(', '));
     case 'unknown':
       return extraRoute(method, url, gateway);
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Match } from '../endpoints/endpoint.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, invalidParameter } from '../errors.ts';
 import type { Capability } from '../operations/capability.ts';
 import { operations } from '../operations/index.ts';
 import type { OperationFacts } from '../operations/operation.ts';
@@ -182,10 +182,7 @@ const maxValueBytes = 65_536;
 function smallValue(body: Buffer, scan: Scan, name: string): unknown {
   const member = scan.members.get(name);
   if (member !== undefined && member.end - member.valueStart > maxValueBytes) {
-    throw new GatewayError('invalid_parameter', {
-      param: name,
-      values: { reason: `"${name}" must not be longer than ${maxValueBytes} bytes` },
-    });
+    throw invalidParameter(name, `"${name}" must not be longer than ${maxValueBytes} bytes`);
   }
   return memberValue(body, scan, name);
 }
@@ -300,10 +297,7 @@ function readStream(value: unknown, match: Match, query: string): boolean {
   if (match.endpoint.kind === 'stored') return /(?:^|&)stream=true(?:&|$)/i.test(query);
   if (value === undefined || value === null || value === false) return false;
   if (value !== true) {
-    throw new GatewayError('invalid_parameter', {
-      param: 'stream',
-      values: { reason: '"stream" must be true or false' },
-    });
+    throw invalidParameter('stream', '"stream" must be true or false');
   }
   return operations[match.endpoint.operation].streams && match.endpoint.kind === 'create';
 }
@@ -334,10 +328,7 @@ function readText(name: string, value: unknown): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   // Half a surrogate pair is no character: no header and no path can hold it.
   if (typeof value === 'string' && value.length <= 256 && value.isWellFormed()) return value;
-  throw new GatewayError('invalid_parameter', {
-    param: name,
-    values: { reason: `"${name}" must be text of at most 256 characters` },
-  });
+  throw invalidParameter(name, `"${name}" must be text of at most 256 characters`);
 }
 
 /** Every name of the maximum, in any operation: upstreams refuse a foreign one, and a repair then makes it theirs. */
@@ -364,10 +355,7 @@ function readOutputLimit(
 function readCount(name: string, value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new GatewayError('invalid_parameter', {
-    param: name,
-    values: { reason: `"${name}" must be a whole number, 0 or more` },
-  });
+  throw invalidParameter(name, `"${name}" must be a whole number, 0 or more`);
 }
 
 function memberOf(holder: unknown, name: string): unknown {

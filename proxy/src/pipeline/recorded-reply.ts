@@ -1,22 +1,12 @@
-import type { ServerResponse } from 'node:http';
 import type { RecordedAnswer } from '../telemetry/recorded-answer.ts';
-import type { Heartbeat } from './heartbeat.ts';
-import { Reply, type FlatHeaders, type ReplyTiming } from './reply.ts';
+import { Reply, type FlatHeaders } from './reply.ts';
 
 /** A reply whose answer is kept for the log as well. */
 export class RecordedReply extends Reply {
   readonly #recorded: RecordedAnswer;
 
-  constructor(
-    response: ServerResponse,
-    heartbeat: Heartbeat,
-    timing: ReplyTiming,
-    stream: boolean,
-    headers: FlatHeaders,
-    startedAt: number,
-    recorded: RecordedAnswer,
-  ) {
-    super(response, heartbeat, timing, stream, headers, startedAt);
+  constructor(recorded: RecordedAnswer, ...reply: ConstructorParameters<typeof Reply>) {
+    super(...reply);
     this.#recorded = recorded;
   }
 

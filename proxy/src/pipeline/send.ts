@@ -1,15 +1,9 @@
-import { reachable } from '../bridge/index.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
 import { GatewayError } from '../errors.ts';
 import { operationOf, type Capability } from '../operations/capability.ts';
-import {
-  capabilityFor,
-  learnParameter,
-  learnUnsupported,
-  repairFromRefusal,
-} from '../routing/capability.ts';
+import { learnParameter, learnUnsupported, repairFromRefusal } from '../routing/capability.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
-import { filterDeployments, type FilterReason } from '../routing/filter.ts';
+import type { FilterReason } from '../routing/filter.ts';
 import { availableAt, isUsable } from '../routing/health.ts';
 import { orderDeployments } from '../routing/index.ts';
 import {
@@ -21,6 +15,7 @@ import {
 import type { UpstreamFailure } from '../upstream/failure.ts';
 import { answerEstimate, canEstimate } from './answer-estimate.ts';
 import type { Grant } from './authorize.ts';
+import { candidatesOf, capabilityOn } from './candidates.ts';
 import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
@@ -228,7 +223,7 @@ class Delivery {
         continue;
       }
       const capability =
-        this.#capability(state, this.#gateway.clock.now()) ?? this.#grant.call.capability;
+        capabilityOn(state, this.#grant, this.#gateway.clock.now()) ?? this.#grant.call.capability;
       let outcome: DialResult;
       try {
         outcome = await this.#dial.try({
@@ -286,28 +281,9 @@ class Delivery {
   }
 
   #filterAt(model: ResolvedModel, now: number) {
-    const { key, customer, snapshot, tags } = this.#grant;
-    const credential =
-      key.credential === undefined ? undefined : snapshot.credential(key.credential);
-    return filterDeployments(this.#gateway.deployments.serving(model), {
-      key,
-      customer,
-      router: snapshot.records.router,
-      credentialOrigins: key.credential === undefined ? undefined : (credential?.origins ?? []),
-      homes: this.#stateful?.homes,
-      tags,
-      deploymentId: model.deploymentId,
-      estimateInputTokens: this.#admitted.estimate.input,
-      canServe: (state) => this.#capability(state, now) !== undefined,
-    });
-  }
-
-  /** How to ask a deployment for what the caller wants; undefined when it cannot be had there. */
-  #capability(state: DeploymentState, now: number): Capability | undefined {
-    const { call, snapshot } = this.#grant;
-    const isBridgeable = call.match.endpoint.kind !== 'stored' && snapshot.records.settings.bridge;
-    const bridges = isBridgeable ? reachable(call.capability) : [];
-    return capabilityFor(state, call.capability, bridges, now);
+    const { estimate } = this.#admitted;
+    const homes = this.#stateful?.homes;
+    return candidatesOf(model, this.#grant, this.#gateway, estimate.input, homes, now);
   }
 
   #order(
@@ -371,7 +347,7 @@ class Delivery {
         // Of a stored object it says nothing but that this object cannot be had.
         if (call.match.endpoint.kind === 'stored') return 'next';
         learnUnsupported(state, capability, now);
-        return this.#capability(state, now) === undefined ? 'next' : 'same';
+        return capabilityOn(state, this.#grant, now) === undefined ? 'next' : 'same';
       }
       if (failure.refused !== undefined && snapshot.records.settings.repairParameters) {
         const repair = repairFromRefusal(operationOf(capability), failure.refused);

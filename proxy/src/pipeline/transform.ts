@@ -1,11 +1,9 @@
 import type { DeploymentRecord, JsonObject, Operation } from '@aigateway/contract/records';
 import { isObject } from '@aigateway/contract/json';
-import { bridgeFor, reachable } from '../bridge/index.ts';
+import { bridgeFor } from '../bridge/index.ts';
 import { createEndpoint } from '../endpoints/index.ts';
-import { GatewayError } from '../errors.ts';
+import { invalidParameter } from '../errors.ts';
 import { suffixOf } from '../operations/capability.ts';
-import { capabilityFor } from '../routing/capability.ts';
-import { filterDeployments } from '../routing/filter.ts';
 import { upstreamName } from '../routing/models.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { upstreamPath } from '../upstream/dialect.ts';
@@ -13,6 +11,7 @@ import { upstreamHeaders } from '../upstream/headers.ts';
 import type { Caller } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { parseBody } from './body.ts';
+import { candidatesOf, capabilityOn } from './candidates.ts';
 import type { Gateway } from './gateway.ts';
 import { estimateInput } from './limit.ts';
 import { prepare } from './prepare.ts';
@@ -55,9 +54,10 @@ export function transformedRequest(
   const endpoint = operation === undefined ? undefined : createEndpoint(operation);
   if (endpoint === undefined) {
     const names = Object.keys(operationOfCall).join(', ');
-    throw invalid('call_type', `"call_type" must be one of ${names}`);
+    throw invalidParameter('call_type', `"call_type" must be one of ${names}`);
   }
-  if (!isObject(requestBody)) throw invalid('request_body', '"request_body" must be an object');
+  if (!isObject(requestBody))
+    throw invalidParameter('request_body', '"request_body" must be an object');
 
   const now = gateway.clock.now();
   const call = readCall(
@@ -68,22 +68,15 @@ export function transformedRequest(
     now,
     { userHeader: undefined, tagHeaders: [] },
   );
-  const { model, key, asked, customer, tags } = authorize(call, caller, snapshot);
-  const { settings, router } = snapshot.records;
-  const bridges = settings.bridge ? reachable(call.capability) : [];
-  const { candidates, reason } = filterDeployments(gateway.deployments.serving(model), {
-    key,
-    customer,
-    router,
-    tags,
-    deploymentId: model.deploymentId,
-    estimateInputTokens: estimateInput(call),
-    canServe: (state) => capabilityFor(state, call.capability, bridges, now) !== undefined,
-  });
+  const grant = authorize(call, caller, snapshot);
+  const { model, key, asked } = grant;
+  const { settings } = snapshot.records;
+  const inputTokens = estimateInput(call);
+  const { candidates, reason } = candidatesOf(model, grant, gateway, inputTokens, undefined, now);
   const [state] = candidates;
   if (state === undefined) throw noDeployment(reason ?? 'no_member', asked);
   const { record } = state;
-  const capability = capabilityFor(state, call.capability, bridges, now) ?? call.capability;
+  const capability = capabilityOn(state, grant, now) ?? call.capability;
   const deployment = upstreamName(record, model);
   const prepared = prepare({
     call,
@@ -136,8 +129,4 @@ function headersOf(
     headers[name] = own.has(name.toLowerCase()) ? masked : (flat[at + 1] ?? '');
   }
   return headers;
-}
-
-function invalid(param: string, reason: string): GatewayError {
-  return new GatewayError('invalid_parameter', { param, values: { reason } });
 }

@@ -234,6 +234,15 @@ export function visibleModels(
   return [...visible.values()];
 }
 
+/** The one of them that a caller writes as `model`; undefined when it does not exist or the key may not use it. */
+export function visibleModel(
+  index: ModelIndex,
+  key: Parameters<typeof visibleModels>[1],
+  name: string,
+): ResolvedModel | undefined {
+  return visibleModels(index, key).find(({ id }) => id === name)?.model;
+}
+
 type Access = {
   everything: boolean;
   nothing: boolean;

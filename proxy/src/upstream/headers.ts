@@ -26,18 +26,18 @@ const maxCustomHeaders = 10;
 /** No header of ours is long; what a caller sends beyond this only risks a 431. */
 const maxForwardedValueLength = 4096;
 
-/** Connection-level headers: RFC 9110 §7.6.1 and what old proxies add. */
-const hopByHop = new Set([
-  'connection',
+/** What holds for one connection and is not for whoever is behind it: RFC 9110 §7.6.1 and what old proxies add. Framing is not among them. */
+export const connectionHeaders: readonly string[] = [
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',
-  'transfer-encoding',
   'upgrade',
-]);
+];
+
+const hopByHop = new Set([...connectionHeaders, 'connection', 'transfer-encoding']);
 
 const framing = new Set([...hopByHop, 'host', 'content-length', 'expect']);
 

@@ -8,6 +8,7 @@ import {
 } from '../gateway-under-test.ts';
 
 const limitedKey = 'sk-limited-0123456789abcdef';
+const elsewhereKey = 'sk-elsewhere-0123456789abcdef';
 
 let gateway: GatewayUnderTest;
 beforeAll(async () => {
@@ -69,6 +70,7 @@ beforeAll(async () => {
       keyRecord(),
       keyRecord({ keyId: 'admin', secret: adminKey, role: 'admin' }),
       keyRecord({ keyId: 'limited', secret: limitedKey, models: ['vectors'] }),
+      keyRecord({ keyId: 'elsewhere', secret: elsewhereKey, credential: 'of-no-origin-here' }),
     ],
   });
 });
@@ -300,9 +302,11 @@ describe('the request that would go upstream', () => {
 
   it('is refused as the call itself would be', async () => {
     const messages: unknown[] = [];
-    expect((await transform('completion', { model: 'priced', messages }, limitedKey)).status).toBe(
-      403,
-    );
+    const request = { model: 'priced', messages };
+    expect((await transform('completion', request, limitedKey)).status).toBe(403);
+    // No deployment is reached with the credential of its project.
+    const { body } = await transform('completion', request, elsewhereKey);
+    expect(body.error.code).toBe('no_deployment');
     expect((await transform('completion', { model: 'priced', api_base: 'x' })).status).toBe(403);
     expect((await transform('constructor', { model: 'priced' })).status).toBe(400);
     expect((await transform('embedding', { model: 'chat-only', input: 'x' })).body.error.code).toBe(

@@ -12,7 +12,8 @@ import type { Program } from '../sql/program.ts';
 import { storePrograms, type ProgramName } from '../sql/programs.ts';
 import { portError } from './connection.ts';
 
-const compiler = new Kysely<unknown>({
+/** Makes SQL of statements, and runs none. */
+export const postgresCompiler = new Kysely<unknown>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
@@ -33,7 +34,7 @@ export async function runProgram(
   const program = (programs[name] as (...args: readonly unknown[]) => Program<unknown>)(...args);
   let step = program.next([]);
   while (!step.done) {
-    const { sql, parameters } = step.value.compile(compiler);
+    const { sql, parameters } = step.value.compile(postgresCompiler);
     step = program.next(await rowsOf(client, sql, parameters));
   }
   return step.value;

@@ -16,18 +16,20 @@ const keptStatements = 500;
 
 type SqlValue = string | number | null;
 
+/** Makes SQL of statements, and runs none. */
+export const sqliteCompiler = new Kysely<unknown>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+});
+
 /** A connection that runs programs at once and to their end. For a thread of its own: nothing else happens meanwhile. */
 export class Database {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #compiler = new Kysely<unknown>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  });
 
   /**
    * @param path - of the file, readable by its owner alone; `:memory:` for none
@@ -53,7 +55,7 @@ export class Database {
   run<T>(program: Program<T>): T {
     let step = program.next([]);
     while (!step.done) {
-      const { sql, parameters } = step.value.compile(this.#compiler);
+      const { sql, parameters } = step.value.compile(sqliteCompiler);
       step = program.next(this.#query(sql, parameters as readonly SqlValue[]));
     }
     return step.value;
