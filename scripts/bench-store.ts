@@ -26,6 +26,7 @@ import {
   teamDocument,
   usageRecord,
 } from '../control-plane/test/conformance/documents.ts';
+import { fillPostgres, fillSqlite } from '../control-plane/test/filled-ledger.ts';
 import { startPostgres } from '../control-plane/test/servers/postgres-server.ts';
 import { settings } from '../control-plane/test/settings.ts';
 import { cpuMicroseconds } from '../smoke/bench/process-usage.ts';
@@ -57,7 +58,13 @@ const path = join(folder, 'store.db');
 
 const server =
   kind === 'postgres'
-    ? await startPostgres(['shared_buffers=512MB', 'max_wal_size=4GB'])
+    ? await startPostgres([
+        'shared_buffers=512MB',
+        'max_wal_size=4GB',
+        // What is filled in goes without a log then.
+        'wal_level=minimal',
+        'max_wal_senders=0',
+      ])
     : undefined;
 process.once('uncaughtExceptionMonitor', () => void server?.stop());
 const connectionString = (await server?.createDatabase()) ?? '';
@@ -197,97 +204,33 @@ async function loop(): Promise<void> {
   show('the same while 2,000 events/s come in', `${await watch(paced)} ms`);
 }
 
-const recordJson = JSON.stringify(record(0)).replaceAll("'", "''");
+/**
+ * Requests as they come in one after the other: a key has four models and customers, so that its sums are broken down by more than one.
+ */
+const kinds = Array.from({ length: 4 * keys }, (_, at) => {
+  const round = Math.floor(at / keys);
+  const model = (at + 5 * round) % models;
+  return {
+    ...record(at),
+    customerId: `customer-${(at + 25 * round) % customers}`,
+    model: `model-${model}`,
+    deploymentId: `deployment-${model}`,
+  };
+});
 
-/** Requests of a day, and their sums, made by the database itself: a hundred times faster than they would come in. */
-function fillStatements(day: string, count: number, from: number): string[] {
-  const name = `usage_record_${day.replaceAll('-', '')}`;
-  const at = `(n + ${from})`;
-  const series = server
-    ? `generate_series(0, ${count - 1}) as n`
-    : `(with recursive numbers(n) as (select 0 union all select n + 1 from numbers where n < ${count - 1}) select n from numbers)`;
-  return [
-    `insert into ${name} (started_at, producer, sequence, request_id, key_id, user_id, team_id, customer_id, model, failed, record)
-     select ${Date.parse(day)} + (n * 7919) % ${dayMs}, 'filled', ${at}, 'filled-' || ${at}, 'key-' || (n % ${keys}),
-       'user-' || (n % ${keys} % ${users}), 'team-' || (n % ${keys} % ${teams}), 'customer-' || (n * 31 % ${customers}),
-       'model-' || (n * 17 % ${models}), 0, '${recordJson}'
-     from ${series} where true`,
-    ...[
-      ['key', 'key_id'],
-      ['user', 'user_id'],
-      ['team', 'team_id'],
-      ['customer', 'customer_id'],
-      ['model', 'model'],
-      ['deployment', 'model'],
-      ['tag', 'customer_id'],
-      ['all', "'all'"],
-    ].map(([dimension, column]) => sumsOf(day, name, dimension ?? '', column ?? '', '', "''")),
-    ...(['user_id', 'team_id', 'customer_id'] as const).flatMap((column) => {
-      const dimension = column.slice(0, -3);
-      return [
-        sumsOf(day, name, dimension, column, 'model', 'model'),
-        sumsOf(day, name, dimension, column, 'key', 'key_id'),
-        sumsOf(day, name, dimension, column, 'deployment', 'model'),
-      ];
-    }),
-    sumsOf(day, name, 'key', 'key_id', 'model', 'model'),
-    sumsOf(day, name, 'tag', 'customer_id', 'model', 'model'),
-    sumsOf(day, name, 'tag', 'customer_id', 'key', 'key_id'),
-  ];
-}
-
-function sumsOf(
-  day: string,
-  name: string,
-  dimension: string,
-  id: string,
-  by: string,
-  byId: string,
-): string {
-  return `insert into usage_daily (dimension, by_dimension, id, day, by_id, requests, failed, input_tokens, cached_input_tokens,
-      cache_write_tokens, output_tokens, reasoning_tokens, cost_nano_usd)
-    select '${dimension}', '${by}', ${id}, '${day}', ${byId}, count(*), 0, count(*) * 10, count(*) * 4, count(*), count(*) * 5, count(*) * 2, count(*) * 1000
-    from ${name} where producer = 'filled' group by ${[id, byId].filter((one) => !one.startsWith("'")).join(', ') || 'producer'}
-    on conflict (dimension, by_dimension, id, day, by_id) do update
-    set requests = excluded.requests, cost_nano_usd = excluded.cost_nano_usd`;
-}
-
-async function fill(firstDay: number, count: number): Promise<void> {
+async function fill(producer: string, from: number): Promise<void> {
   const began = performance.now();
-  const dates = Array.from({ length: days }, (_, at) => dayOf(firstDay + at * dayMs));
-  // One record makes the place for the others.
-  await store.ledger.append(
-    `fill-${firstDay}`,
-    dates.map((day, at) => ({
-      sequence: at + 1,
-      record: {
-        ...record(at),
-        keyId: 'first',
-        startedAt: Date.parse(day),
-        teamId: undefined,
-        userId: undefined,
-        customerId: undefined,
-        tags: [],
-        model: 'first',
-        deploymentId: undefined,
-      },
-    })),
-  );
-  const each = Math.round(count / days);
-  const databaseName = connectionString.slice(connectionString.lastIndexOf('/') + 1);
-  const database = server ? undefined : new DatabaseSync(path);
-  database?.exec('pragma cache_size = -400000; pragma synchronous = off');
-  for (const [at, day] of dates.entries()) {
-    const statements = fillStatements(day, each, at * each);
-    for (const text of statements) {
-      if (server) await server.query(text, databaseName);
-      else database?.exec(text);
-    }
+  const filling = { producer, from, days, requestsADay: Math.round(requests / days), kinds };
+  if (server) {
+    await fillPostgres(connectionString, filling);
+  } else {
+    const database = new DatabaseSync(path);
+    database.exec('pragma cache_size = -400000; pragma synchronous = off');
+    fillSqlite(database, filling);
+    database.close();
   }
-  await server?.query('analyze', databaseName);
-  database?.close();
   console.log(
-    `filled ${each * days} requests of ${days} days in ${((performance.now() - began) / 1000).toFixed(0)} s`,
+    `filled ${filling.requestsADay * days} requests of ${days} days in ${((performance.now() - began) / 1000).toFixed(0)} s`,
   );
 }
 
@@ -328,6 +271,8 @@ const reports = [
   `/global/spend/tags?${between}`,
   `/global/activity?${between}`,
   `/global/activity/model?${between}`,
+  `/global/spend/report?${between}`,
+  `/global/spend/report?${between}&group_by=api_key`,
   '/spend/keys',
   '/spend/tags',
   '/key/list?page=1&size=50&return_full_object=true',
@@ -339,7 +284,7 @@ const reports = [
   `/spend/logs/v2?${times}&page=1&page_size=50`,
   `/spend/logs/v2?${times}&page=1&page_size=50&team_id=team-7`,
   `/spend/logs/v2?${times}&page=1&page_size=50&user_id=user-7`,
-  `/spend/logs?request_id=filled-1234567`,
+  `/spend/logs?request_id=reported-123456`,
 ];
 
 async function served<T>(
@@ -376,7 +321,7 @@ async function served<T>(
 
 async function measureReports(): Promise<void> {
   await people();
-  await fill(today - days * dayMs, requests);
+  await fill('reported', today - days * dayMs);
   await served(async (get) => {
     for (const report of reports) {
       await get(report);
@@ -394,7 +339,7 @@ async function measureReports(): Promise<void> {
 
 /** Old requests go while dashboards ask. */
 async function cleanup(): Promise<void> {
-  await fill(today - 2 * days * dayMs, requests);
+  await fill('old', today - 2 * days * dayMs);
   const asked = [
     '/global/spend/logs',
     `/global/activity?${between}`,

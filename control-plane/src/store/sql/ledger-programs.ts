@@ -341,11 +341,16 @@ export function ledgerPrograms(dialect: Dialect) {
   }
 }
 
-function tableOf(day: string): string {
+/** Where the single records of a day are. */
+export function tableOf(day: string): string {
   return `usage_record_${day.replaceAll('-', '')}`;
 }
 
-function rowOf(producer: string, { sequence, record }: LedgerEvent): object {
+/** A single record in its columns. */
+export function rowOf(
+  producer: string,
+  { sequence, record }: LedgerEvent,
+): { readonly [column: string]: string | number | null; readonly record: string } {
   return {
     started_at: record.startedAt,
     producer,
