@@ -6,7 +6,7 @@ export type Columns = { readonly [name: string]: 'text' | 'bigint' };
 /** What the two databases say differently. All else is one text for both. */
 export type Dialect = {
   readonly name: 'sqlite' | 'postgres';
-  /** A list of rows as a source to select from: one parameter, however many there are. Absent members are null. */
+  /** A list of rows as a source to select from: as many parameters however many there are. Absent members are null. */
   rows(rows: readonly object[], columns: Columns): RawBuilder<unknown>;
   /** Keeps the selected rows of a table for this transaction. SQLite's writers wait for each other anyway. */
   forUpdate(table: string): RawBuilder<unknown>;
@@ -46,10 +46,12 @@ export const sqlite: Dialect = {
 export const postgres: Dialect = {
   name: 'postgres',
   rows(rows, columns) {
-    const typed = Object.entries(columns).map(
-      ([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`,
+    // An array for each column: PostgreSQL reads them in a fraction of the time that JSON takes it, and knows how many rows there are.
+    const arrays = Object.entries(columns).map(
+      ([name, type]) => sql`${arrayOf(rows, name)}::${sql.raw(type)}[]`,
     );
-    return sql`json_to_recordset(${JSON.stringify(rows)}::json) as given(${sql.join(typed)})`;
+    const names = Object.keys(columns).map((name) => sql.ref(name));
+    return sql`unnest(${sql.join(arrays)}) as given(${sql.join(names)})`;
   },
   forUpdate: (table) => sql`for update of ${sql.table(table)}`,
   forShare: (table) => sql`for share of ${sql.table(table)}`,
@@ -58,3 +60,21 @@ export const postgres: Dialect = {
   byPrimaryKey: nothing,
   partitioned: true,
 };
+
+type Value = string | number | null | undefined;
+
+/** A column of rows as PostgreSQL writes arrays. */
+function arrayOf(rows: readonly object[], name: string): string {
+  let text = '';
+  for (const row of rows) {
+    const value = (row as { readonly [name: string]: Value })[name];
+    text += `${text === '' ? '{' : ','}${elementOf(value)}`;
+  }
+  return text === '' ? '{}' : `${text}}`;
+}
+
+function elementOf(value: Value): string {
+  if (value === undefined || value === null) return 'null';
+  if (typeof value === 'number') return String(value);
+  return `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
+}
