@@ -5,7 +5,7 @@ import { isOrganizationAdmin, teamAccess } from '../auth/rights.ts';
 import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { findKey } from '../keys/service.ts';
-import type { ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
+import type { ActivityQuery, ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
 import { noSums, sumNames } from '../store/usage-sums.ts';
 import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
 import { keyTokens } from './logs.ts';
@@ -52,15 +52,8 @@ export async function exportedActivity(
 ): Promise<Outcome> {
   const range = await rangeOf(call, entity, query);
   const { model } = query;
-  const found =
-    model === undefined
-      ? await call.ledger.activity(range)
-      : (await call.ledger.activity({ ...range, by: 'model' })).filter(
-          ({ byId }) => byId === model,
-        );
-  const rows = found
-    .toSorted((one, other) => (one.day === other.day ? 0 : one.day < other.day ? -1 : 1))
-    .map(({ day, id, sums }) => ({ date: day, id, ...metricsOf(sums) }));
+  const found = await call.ledger.activity({ ...range, ...ofModel(model) });
+  const rows = found.map(({ day, id, sums }) => ({ date: day, id, ...metricsOf(sums) }));
   return format === 'json' ? { answer: rows } : { answer: asTable(rows), contentType: 'text/csv' };
 }
 
@@ -90,7 +83,7 @@ function asTable(rows: readonly { readonly [name: string]: unknown }[]): string 
 }
 
 /** @throws ApiError 400 without dates */
-async function rangeOf(call: Call, entity: Entity, query: WholeQuery) {
+async function rangeOf(call: Call, entity: Entity, query: WholeQuery): Promise<Scope & Days> {
   const { start_date: fromDay, end_date: toDay } = query;
   if (fromDay === undefined || toDay === undefined) {
     throw detailError(400, { error: 'Please provide start_date and end_date' });
@@ -108,34 +101,29 @@ async function activity(
   const { model } = query;
   const range = await rangeOf(call, entity, query);
   const isByKey = range.dimension === 'key';
-  const [every, everyModel, everyKey] = await Promise.all([
-    model === undefined ? call.ledger.activity(range) : undefined,
-    modelActivity(call, range),
-    // Of one model there are no sums by key but for keys themselves.
-    isByKey || model !== undefined ? [] : call.ledger.activity({ ...range, by: 'key' }),
-  ]);
-  const byModel =
-    model === undefined ? everyModel : everyModel.filter(({ byId }) => byId === model);
-  const rows = every ?? byModel;
-  const byKey = isByKey ? rows : everyKey;
-  const keyIdOf = ({ id, byId }: ActivityRow) => (isByKey ? id : (byId ?? ''));
-  const tokens = await keyTokens(call, byKey.map(keyIdOf));
-  const rowsOf = Map.groupBy(rows, ({ day }) => day);
-  const modelsOf = Map.groupBy(byModel, ({ day }) => day);
-  const keysOf = isByKey ? rowsOf : Map.groupBy(byKey, ({ day }) => day);
-  const days = [...rowsOf.keys()].sort().reverse();
+  const isOfAll = isByKey && range.ids === undefined && model === undefined;
+  const days = (
+    await call.ledger.activity(
+      isOfAll
+        ? { ...range, dimension: 'all', ids: ['all'] }
+        : { ...range, ...ofModel(model), over: 'ids' },
+    )
+  ).toReversed();
   const size = pageSize ?? Math.max(days.length, 1);
   const shown = days.slice((page - 1) * size, page * size);
   const pages = Math.ceil(days.length / size);
-  const total = sumOf(rows);
+  const total = sumOf(days);
+  const { rowsOf, modelsOf, keysOf } = await partsOf(call, range, model, shown);
+  const keyIdOf = ({ id, byId }: ActivityRow) => (isByKey ? id : (byId ?? ''));
+  const tokens = await keyTokens(call, [...keysOf.values()].flat().map(keyIdOf));
   return {
     answer: {
-      results: shown.map((day) => {
+      results: shown.map(({ day, sums }) => {
         const ofDay = rowsOf.get(day) ?? [];
         const models = grouped(modelsOf.get(day) ?? [], ({ byId }) => byId ?? '');
         return {
           date: day,
-          metrics: metricsOf(sumOf(ofDay)),
+          metrics: metricsOf(sums),
           breakdown: {
             models,
             model_groups: models,
@@ -166,6 +154,41 @@ async function activity(
     ignored: query.api_key !== undefined && entity !== 'user' ? ['api_key'] : [],
   };
 }
+
+type ByDay = ReadonlyMap<string, readonly ActivityRow[]>;
+
+/** What the days of a page are made of: ids, models of all ids together, keys of all ids together. */
+async function partsOf(
+  call: Call,
+  range: Scope & Days,
+  model: string | undefined,
+  shown: readonly ActivityRow[],
+): Promise<{ rowsOf: ByDay; modelsOf: ByDay; keysOf: ByDay }> {
+  const [newest, oldest] = [shown[0], shown.at(-1)];
+  if (!newest || !oldest) return { rowsOf: new Map(), modelsOf: new Map(), keysOf: new Map() };
+  // Days without use lie between those of a page at most.
+  const page = { ...range, fromDay: oldest.day, toDay: newest.day };
+  const isByKey = range.dimension === 'key';
+  const [rows, models, keys] = await Promise.all([
+    call.ledger.activity({ ...page, ...ofModel(model) }),
+    model === undefined ? modelActivity(call, page) : undefined,
+    // Of one model there are no sums by key but for keys themselves.
+    isByKey || model !== undefined ? [] : call.ledger.activity({ ...page, by: 'key', over: 'ids' }),
+  ]);
+  const dayOf = ({ day }: ActivityRow) => day;
+  const rowsOf = Map.groupBy(rows, dayOf);
+  return {
+    rowsOf,
+    modelsOf: models === undefined ? rowsOf : Map.groupBy(models, dayOf),
+    keysOf: isByKey ? rowsOf : Map.groupBy(keys, dayOf),
+  };
+}
+
+function ofModel(model: string | undefined): Pick<ActivityQuery, 'by' | 'byId'> {
+  return model === undefined ? {} : { by: 'model', byId: model };
+}
+
+type Days = { readonly fromDay: string; readonly toDay: string };
 
 type Scope = { readonly dimension: Dimension; readonly ids?: readonly string[] };
 

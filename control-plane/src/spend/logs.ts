@@ -56,8 +56,8 @@ async function dailySums(
   ]);
   const keyIds = scope.dimension === 'key' ? rows.map(({ id }) => id) : [];
   const tokens = await keyTokens(call, keyIds);
-  return [...new Set(rows.map(({ day }) => day))].sort().map((day): JsonObject => {
-    const ofDay = rows.filter((row) => row.day === day);
+  const modelsOf = Map.groupBy(byModel, ({ day }) => day);
+  return [...Map.groupBy(rows, ({ day }) => day)].map(([day, ofDay]): JsonObject => {
     const users: { [id: string]: number } = {};
     const keys: { [token: string]: number } = {};
     for (const { id, sums } of ofDay) {
@@ -67,9 +67,8 @@ async function dailySums(
       if (user) users[user] = (users[user] ?? 0) + usdOf(sums.costNanoUsd);
     }
     const models: { [model: string]: number } = {};
-    for (const { day: own, byId, sums } of byModel) {
-      if (own === day && byId !== undefined)
-        models[byId] = (models[byId] ?? 0) + usdOf(sums.costNanoUsd);
+    for (const { byId, sums } of modelsOf.get(day) ?? []) {
+      if (byId !== undefined) models[byId] = usdOf(sums.costNanoUsd);
     }
     const nano = ofDay.reduce((sum, { sums }) => sum + sums.costNanoUsd, 0);
     return { ...keys, startTime: day, spend: usdOf(nano), users, models };

@@ -33,7 +33,7 @@ export async function spendByProvider(
   const { fromDay, toDay } = requiredDays(query);
   const providers = await providersById(call);
   const sums = new Map<string, number>();
-  for (const { id, cost } of await sumsOf(call, 'deployment', fromDay, toDay)) {
+  for (const { id, cost } of await sumsOf(call, 'deployment', { fromDay, toDay })) {
     const provider = providers.get(id) ?? 'unknown';
     sums.set(provider, (sums.get(provider) ?? 0) + cost);
   }
@@ -88,7 +88,7 @@ export async function globalSpendByTag(
   query: z.output<typeof tagDaysQuery>,
 ): Promise<Outcome> {
   const { fromDay, toDay } = requiredDays(query);
-  const sums = await sumsOf(call, 'tag', fromDay, toDay);
+  const sums = await sumsOf(call, 'tag', { fromDay, toDay });
   const wanted = sums.filter(({ id }) => query.tags?.includes(id) ?? true);
   return {
     answer: {
@@ -103,7 +103,7 @@ export async function globalSpendByTag(
 
 /** Names of all tags that requests ever had. */
 export async function seenTagNames(call: Call): Promise<Outcome> {
-  const sums = await sumsOf(call, 'tag', '1970-01-01');
+  const sums = await sumsOf(call, 'tag', { fromDay: '1970-01-01' });
   return { answer: { tag_names: sums.map(({ id }) => id).sort() } };
 }
 
@@ -113,17 +113,19 @@ export async function spendByCustomer(
   { api_key, startTime, endTime }: z.output<typeof usersBody>,
 ): Promise<Outcome> {
   const key = api_key ? await findKey(call, api_key) : undefined;
+  if (api_key && !key) return { answer: [] };
   const rows = await call.ledger.activity({
     dimension: 'customer',
     fromDay: dayOf(startTime ?? 0),
     toDay: dayOf(endTime ?? call.now),
-    ...(api_key && { by: 'key' }),
+    over: 'days',
+    ...(key && { by: 'key', byId: key.key_id }),
   });
-  const counted = api_key ? rows.filter(({ byId }) => byId === key?.key_id) : rows;
-  const customers = [...Map.groupBy(counted, ({ id }) => id)].map(([id, own]) => {
-    const { requests, costNanoUsd } = sumOf(own);
-    return { end_user: id, total_count: requests, total_spend: usdOf(costNanoUsd) };
-  });
+  const customers = rows.map(({ id, sums: { requests, costNanoUsd } }) => ({
+    end_user: id,
+    total_count: requests,
+    total_spend: usdOf(costNanoUsd),
+  }));
   return { answer: customers.sort((one, other) => other.total_spend - one.total_spend) };
 }
 
@@ -203,6 +205,7 @@ async function reportByKey(
   const rows = await call.ledger.activity({
     dimension: 'key',
     by: 'model',
+    over: 'days',
     ...days,
     ...(ids !== undefined && { ids }),
   });

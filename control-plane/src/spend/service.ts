@@ -39,7 +39,7 @@ function highest(rows: JsonObject[], limit: number): JsonObject[] {
 type Days = { start_date?: string | undefined; end_date?: string | undefined };
 
 export async function spendByTag(call: Call, { start_date, end_date }: Days): Promise<Outcome> {
-  const sums = await sumsOf(call, 'tag', start_date ?? firstDay, end_date);
+  const sums = await sumsOf(call, 'tag', { fromDay: start_date ?? firstDay, toDay: end_date });
   return {
     answer: sums.map(({ id, cost, requests }) => ({
       individual_request_tag: id,
@@ -51,7 +51,14 @@ export async function spendByTag(call: Call, { start_date, end_date }: Days): Pr
 
 /** What the whole gateway spent. */
 export async function globalSpend(call: Call): Promise<Outcome> {
-  const { costNanoUsd } = sumOf(await activity(call, 'all', firstDay));
+  const { costNanoUsd } = sumOf(
+    await call.ledger.activity({
+      dimension: 'all',
+      fromDay: firstDay,
+      toDay: dayOf(call.now),
+      over: 'days',
+    }),
+  );
   return { answer: { spend: usdOf(costNanoUsd), max_budget: null } };
 }
 
@@ -73,7 +80,7 @@ export async function globalSpendByDay(call: Call, named: string | undefined): P
 }
 
 export async function globalSpendByKey(call: Call, limit: number): Promise<Outcome> {
-  const sums = (await sumsOf(call, 'key', recentDay(call))).slice(0, limit);
+  const sums = await sumsOf(call, 'key', { fromDay: recentDay(call), highest: limit });
   const tokens = await keyTokens(
     call,
     sums.map(({ id }) => id),
@@ -93,10 +100,8 @@ export async function globalSpendByKey(call: Call, limit: number): Promise<Outco
 }
 
 export async function globalSpendByModel(call: Call, limit: number): Promise<Outcome> {
-  const sums = await sumsOf(call, 'model', recentDay(call));
-  return {
-    answer: sums.slice(0, limit).map(({ id, cost }) => ({ model: id, total_spend: cost })),
-  };
+  const sums = await sumsOf(call, 'model', { fromDay: recentDay(call), highest: limit });
+  return { answer: sums.map(({ id, cost }) => ({ model: id, total_spend: cost })) };
 }
 
 export async function globalSpendByTeam(call: Call): Promise<Outcome> {
@@ -106,7 +111,7 @@ export async function globalSpendByTeam(call: Call): Promise<Outcome> {
     rows.map(({ id }) => id),
   );
   const nameOf = (id: string) => teams.get(id)?.team_alias ?? id;
-  const sums = await sumsOf(call, 'team', recentDay(call));
+  const sums = await sumsOf(call, 'team', { fromDay: recentDay(call) });
   return {
     answer: {
       daily_spend: byDay(rows).map(([date, own]): JsonObject => ({
@@ -162,13 +167,24 @@ function byDay(rows: readonly ActivityRow[]): [string, ActivityRow[]][] {
 }
 
 /** What each id of a dimension cost over some days, the most first. */
-export async function sumsOf(call: Call, dimension: Dimension, fromDay: string, toDay?: string) {
-  const groups = Map.groupBy(await activity(call, dimension, fromDay, toDay), ({ id }) => id);
-  return [...groups]
-    .map(([id, rows]) => {
-      const { costNanoUsd, requests } = sumOf(rows);
-      return { id, cost: usdOf(costNanoUsd), requests };
-    })
+export async function sumsOf(
+  call: Call,
+  dimension: Dimension,
+  {
+    fromDay,
+    toDay = dayOf(call.now),
+    highest,
+  }: { fromDay: string; toDay?: string | undefined; highest?: number },
+) {
+  const rows = await call.ledger.activity({
+    dimension,
+    fromDay,
+    toDay,
+    over: 'days',
+    ...(highest !== undefined && { highest }),
+  });
+  return rows
+    .map(({ id, sums: { costNanoUsd, requests } }) => ({ id, cost: usdOf(costNanoUsd), requests }))
     .sort((one, other) => other.cost - one.cost);
 }
 
@@ -192,9 +208,11 @@ export function dayOf(ms: number): string {
 
 /** `Nov 21`, as LiteLLM's charts label days. */
 export function shortDate(day: string): string {
-  return new Date(day).toLocaleDateString('en-US', {
-    month: 'short',
-    day: '2-digit',
-    timeZone: 'UTC',
-  });
+  return shortDates.format(new Date(day));
 }
+
+const shortDates = new Intl.DateTimeFormat('en-US', {
+  month: 'short',
+  day: '2-digit',
+  timeZone: 'UTC',
+});

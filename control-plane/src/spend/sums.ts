@@ -1,6 +1,6 @@
 import type { Call } from '../http/call.ts';
 import { windowStartMs } from '../http/limits.ts';
-import type { Dimension } from '../store/ledger.ts';
+import type { Dimension, SpendQuery } from '../store/ledger.ts';
 import { currentSpend } from './current.ts';
 
 const nanoPerUsd = 1e9;
@@ -12,6 +12,13 @@ export function usdOf(nanoUsd: number): number {
 
 export function nanoUsdOf(usd: number): number {
   return Math.round(usd * nanoPerUsd);
+}
+
+function pick(
+  sums: ReadonlyMap<string, number>,
+  ids: readonly string[],
+): ReadonlyMap<string, number> {
+  return new Map(ids.flatMap((id) => (sums.has(id) ? [[id, sums.get(id) ?? 0]] : [])));
 }
 
 /** What was spent in the current window, and ever; in US dollars. */
@@ -32,7 +39,11 @@ export async function spentBy(
   const byWindow = Map.groupBy(holders, ({ window }) => windowStartMs(window, call));
   const current = new Map<string, number>();
   const from = {
-    ledger: call.ledger,
+    ledger: {
+      // Where there is no window, what is spent in it is the total.
+      spend: async (asked: SpendQuery) =>
+        asked.fromMs === undefined ? pick(totals, asked.ids) : call.ledger.spend(asked),
+    },
     findResets: (ids: readonly string[]) => call.view.getMany('spend_reset', ids),
   };
   for (const [fromMs, group] of byWindow) {

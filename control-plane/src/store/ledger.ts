@@ -48,10 +48,18 @@ export type ActivityQuery = {
   readonly toDay: string;
   /** Break each day down by this as well: owners (user, team, organization, customer, tag) by key, model or deployment, a key by model or deployment, a model by deployment. */
   readonly by?: Dimension;
+  /** Only this id of `by`. */
+  readonly byId?: string;
+  /** Adds up the days of each id, or the ids of each day; parts by `by` stay apart. */
+  readonly over?: 'days' | 'ids';
+  /** So many rows: those of the highest cost, the highest first. Absent = all of them, by day, id and part, which also decides between equal costs. */
+  readonly highest?: number;
 };
 
 export type ActivityRow = {
+  /** The first one, where days were added up. */
   readonly day: string;
+  /** The first one, where ids were added up. */
   readonly id: string;
   /** Set when `by` was asked for. */
   readonly byId?: string;

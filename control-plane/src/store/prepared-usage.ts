@@ -38,8 +38,15 @@ export function logPageOf(asked: LogQuery): LogPage {
   };
 }
 
-/** @throws {RangeError} for days that are none, and a breakdown that is not kept */
-export function checkActivity({ dimension, by, fromDay, toDay }: ActivityQuery): void {
+/** @throws {RangeError} for days and numbers of rows that are none, and a breakdown that is not kept */
+export function checkActivity(asked: ActivityQuery): void {
+  const { dimension, by, byId, fromDay, toDay, highest } = asked;
+  if (by === undefined && byId !== undefined) {
+    throw new RangeError('usage that is not broken down has no parts');
+  }
+  if (highest !== undefined && !(Number.isSafeInteger(highest) && highest > 0)) {
+    throw new RangeError('a number of rows is 1 or more');
+  }
   if (by !== undefined && !isBrokenDown(dimension, by)) {
     throw new RangeError(`usage of a ${dimension} is not broken down by ${by}`);
   }

@@ -115,6 +115,7 @@ export async function listTags(call: Call): Promise<Outcome> {
     dimension: 'tag',
     fromDay: '1970-01-01',
     toDay: today,
+    over: 'days',
   });
   return { answer: await withUnmade(call, new Set(used.map(({ id }) => id)), made) };
 }

@@ -315,6 +315,8 @@ describe('spend and activity', () => {
     const ofTeam = await api.get(`/team/daily/activity?${dates}&model=gpt-5`);
     expect(ofTeam.body.results[0].breakdown.entities.spending.metrics.spend).toBe(4);
     expect(ofTeam.body.results[0].breakdown.api_keys).toEqual({});
+    const ofAll = await api.get(`/user/daily/activity?${dates}&model=gpt-5`);
+    expect(Object.keys(ofAll.body.results[0].breakdown.api_keys)).toEqual([key.token]);
     const ofKey = await api.get(`/team/daily/activity?${dates}&api_key=${key.token}`);
     expect(ofKey.headers.get('x-aigateway-ignored')).toBe('api_key');
   });

@@ -2,7 +2,15 @@ import type { UsageRecord } from '@aigateway/contract/usage';
 import { noTokens } from '@aigateway/contract/usage';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Dimension, Ledger, LedgerEvent, LedgerSums } from '../../src/store/ledger.ts';
+import type {
+  ActivityQuery,
+  ActivityRow,
+  Dimension,
+  Ledger,
+  LedgerEvent,
+  LedgerSums,
+} from '../../src/store/ledger.ts';
+import { dayOf, sumNames } from '../../src/store/usage-sums.ts';
 import { dayMs, hourMs, ideographs, noon, usageRecord } from './documents.ts';
 import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
@@ -105,6 +113,61 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
         ['deployment', 'model'],
       ] as const) {
         await expect(ledger().activity({ dimension, by, ...range })).rejects.toThrow(RangeError);
+      }
+    });
+
+    it('adds up the days of each id and the ids of each day, as their single sums do', async () => {
+      const records = Array.from({ length: 40 }, (_, at) =>
+        usageRecord({
+          // What comes first by name came last.
+          keyId: `added-${9 - (at % 5)}`,
+          teamId: `added-${(at * 3) % 4}`,
+          model: `added-${(at * 7) % 3}`,
+          startedAt: noon + 700 * dayMs + Math.floor((at % 9) / 2) * dayMs,
+          outcome: at % 6 === 0 ? 'failed' : 'completed',
+          // Many cost the same.
+          costNanoUsd: 100 * (at % 3),
+        }),
+      );
+      await ledger().append(
+        'added',
+        records.map((record, at) => ({ sequence: at + 1, record })),
+      );
+      const ids = Array.from({ length: 10 }, (_, at) => `added-${at}`);
+      const plain = {
+        fromDay: dayOf(noon + 700 * dayMs),
+        toDay: dayOf(noon + 704 * dayMs),
+      };
+      for (const asked of [
+        { ...plain, dimension: 'key' },
+        { ...plain, dimension: 'key', ids: ['added-5', 'added-6', 'nobody'] },
+        { ...plain, dimension: 'team', ids, by: 'model' },
+        { ...plain, dimension: 'team', by: 'key' },
+        { ...plain, dimension: 'team', ids, by: 'model', byId: 'added-1' },
+        { ...plain, dimension: 'team', ids, by: 'model', byId: 'nothing' },
+      ] as const satisfies readonly ActivityQuery[]) {
+        const { byId, ...whole }: ActivityQuery = asked;
+        const single = (await ledger().activity(whole)).filter(
+          (row) => byId === undefined || row.byId === byId,
+        );
+        expect(await ledger().activity(asked)).toEqual(single);
+        if (byId !== 'nothing') expect(single.length).toBeGreaterThan(5);
+        const overDays = addedUp(single, ({ id, byId: part }) => `${id} ${part}`);
+        const overIds = addedUp(single, ({ day, byId: part }) => `${day} ${part}`);
+        expect(await ledger().activity({ ...asked, over: 'days' })).toEqual(overDays);
+        expect(await ledger().activity({ ...asked, over: 'ids' })).toEqual(overIds);
+        for (const highest of [1, 3, 1000]) {
+          const cut = (rows: readonly ActivityRow[]): ActivityRow[] =>
+            rows.toSorted((a, b) => b.sums.costNanoUsd - a.sums.costNanoUsd).slice(0, highest);
+          expect(await ledger().activity({ ...asked, highest })).toEqual(cut(single));
+          expect(await ledger().activity({ ...asked, over: 'days', highest })).toEqual(
+            cut(overDays),
+          );
+        }
+      }
+      const asked = { ...plain, dimension: 'team' } as const;
+      for (const wrong of [{ byId: 'added-1' }, { highest: 0 }, { highest: 1.5 }]) {
+        await expect(ledger().activity({ ...asked, ...wrong })).rejects.toThrow(RangeError);
       }
     });
 
@@ -378,6 +441,18 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       );
       expect(logs).toHaveLength(producers * batches * batch);
     });
+  });
+}
+
+/** Rows of the same group as one, which stands in the place of the first. */
+function addedUp(
+  rows: readonly ActivityRow[],
+  groupOf: (row: ActivityRow) => string,
+): readonly ActivityRow[] {
+  return [...Map.groupBy(rows, groupOf).values()].map(([first, ...others]) => {
+    const row = structuredClone(first as ActivityRow);
+    for (const { sums } of others) for (const name of sumNames) row.sums[name] += sums[name];
+    return row;
   });
 }
 

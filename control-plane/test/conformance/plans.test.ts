@@ -55,10 +55,28 @@ async function fill({ ledger }: Store): Promise<void> {
   }
 }
 
-type Query = { readonly name: string; readonly program: (programs: Programs) => Program<unknown> };
+type Query = {
+  readonly name: string;
+  readonly program: (programs: Programs) => Program<unknown>;
+  /** Rows that leave the database, where it is about that. */
+  readonly rows?: number;
+};
 type Programs = ReturnType<typeof storePrograms>;
 
 const range = { fromDay: '2026-11-10', toDay: '2026-11-12' };
+type Activity = Parameters<Programs['activity']>[0];
+const activity =
+  (asked: Pick<Activity, 'dimension'> & Partial<Activity>) =>
+  (programs: Programs): Program<unknown> =>
+    programs.activity({
+      by: '',
+      byId: undefined,
+      ids: undefined,
+      over: undefined,
+      highest: undefined,
+      ...range,
+      ...asked,
+    });
 const page = (where: Parameters<typeof logPageOf>[0]) => {
   const { fromMs, toMs, after } = logPageOf(where);
   return { fromMs, toMs, after, limit: where.limit, where: [] };
@@ -75,22 +93,42 @@ const queries: readonly Query[] = [
   },
   {
     name: 'activity of some teams',
-    program: (programs) =>
-      programs.activity({ dimension: 'team', by: '', ids: ['team-1'], ...range }),
+    program: activity({ dimension: 'team', ids: ['team-1'] }),
+    rows: 3,
   },
   {
     name: 'activity of some teams by model',
-    program: (programs) =>
-      programs.activity({ dimension: 'team', by: 'model', ids: ['team-1'], ...range }),
+    program: activity({ dimension: 'team', by: 'model', ids: ['team-1'] }),
+  },
+  {
+    name: 'activity of some teams with one model',
+    program: activity({ dimension: 'team', by: 'model', byId: 'model-1', ids: ['team-1'] }),
+    rows: 3,
+  },
+  {
+    name: 'keys of each day, of all teams together',
+    program: activity({ dimension: 'team', by: 'key', over: 'ids' }),
+    rows: 3 * keys,
+  },
+  {
+    name: 'days of some teams together',
+    program: activity({ dimension: 'team', ids: ['team-1', 'team-2'], over: 'ids' }),
+    rows: 3,
+  },
+  {
+    name: 'the keys that cost the most',
+    program: activity({ dimension: 'key', over: 'days', highest: 5 }),
+    rows: 5,
   },
   {
     name: 'activity of every key',
-    program: (programs) =>
-      programs.activity({ dimension: 'key', by: '', ids: undefined, ...range }),
+    program: activity({ dimension: 'key' }),
+    rows: 3 * keys,
   },
   {
     name: 'activity of everything',
-    program: (programs) => programs.activity({ dimension: 'all', by: '', ids: ['all'], ...range }),
+    program: activity({ dimension: 'all', ids: ['all'] }),
+    rows: 3,
   },
   {
     name: 'the newest requests',
@@ -150,7 +188,7 @@ describe.skipIf(!(await postgresBinaries()))('plans of PostgreSQL', () => {
     await server.stop();
   });
 
-  it.each(queries)('$name: from an index', async ({ program }) => {
+  it.each(queries)('$name: from an index', async ({ program, rows: most }) => {
     const work = program(programs);
     let step = work.next([]);
     let statements = 0;
@@ -176,6 +214,7 @@ describe.skipIf(!(await postgresBinaries()))('plans of PostgreSQL', () => {
       step = work.next((await client.query(sql, [...parameters])).rows as unknown[]);
     }
     expect(statements).toBeGreaterThan(0);
+    if (most !== undefined) expect(step.value).toHaveLength(most);
   });
 });
 
@@ -195,7 +234,7 @@ describe('plans of SQLite', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it.each(queries)('$name: from an index', ({ program }) => {
+  it.each(queries)('$name: from an index', ({ program, rows: most }) => {
     const work = program(programs);
     let step = work.next([]);
     let statements = 0;
@@ -212,5 +251,6 @@ describe('plans of SQLite', () => {
       step = work.next(database.prepare(sql).all(...given));
     }
     expect(statements).toBeGreaterThan(0);
+    if (most !== undefined) expect(step.value).toHaveLength(most);
   });
 });

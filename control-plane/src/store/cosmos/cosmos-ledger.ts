@@ -1,11 +1,12 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
-import type { ActivityRow, Dimension, Ledger, LedgerEvent } from '../ledger.ts';
+import type { ActivityQuery, ActivityRow, Dimension, Ledger, LedgerEvent } from '../ledger.ts';
 import { checkActivity, checkDay, checkEvent, logPageOf, type LogPage } from '../prepared-usage.ts';
 import { fromColumn, toColumn, toCursor } from '../sql/text.ts';
 import { dayOf, hourMs } from '../usage-sums.ts';
 import {
   additionsOf,
   overallPartition,
+  plus,
   sumPartition,
   SumWriter,
   toSums,
@@ -253,7 +254,7 @@ export function cosmosLedger(items: Items): CosmosLedger {
           found.push(...(await activityOf(dimension, by, id, range)));
         });
       }
-      return found.toSorted(byPlace).map(({ day, id, byId, sums: row }): ActivityRow => ({
+      return chosenOf(found, asked).map(({ day, id, byId, sums: row }): ActivityRow => ({
         day,
         id: fromColumn(id),
         ...(by !== undefined && { byId: fromColumn(byId) }),
@@ -305,6 +306,30 @@ type Activity = {
   readonly byId: string;
   readonly sums: SumRow;
 };
+
+/** What is asked for of what was read: items hold the sums of many ids, so a query of them could leave nothing unread. */
+function chosenOf(
+  found: readonly Activity[],
+  { byId, over, highest }: ActivityQuery,
+): readonly Activity[] {
+  const part = byId === undefined ? undefined : toColumn(byId);
+  const wanted = part === undefined ? found : found.filter((row) => row.byId === part);
+  const inOrder = wanted.toSorted(byPlace);
+  const rows = over === undefined ? inOrder : addedUp(inOrder, over).toSorted(byPlace);
+  if (highest === undefined) return rows;
+  return rows.toSorted((a, b) => (b.sums.at(-1) ?? 0) - (a.sums.at(-1) ?? 0)).slice(0, highest);
+}
+
+/** @param rows - in the order of their places */
+function addedUp(rows: readonly Activity[], over: 'days' | 'ids'): Activity[] {
+  const sums = new Map<string, Activity>();
+  for (const row of rows) {
+    const group = `${over === 'days' ? row.id : row.day}\0${row.byId}`;
+    const first = sums.get(group);
+    sums.set(group, first ? { ...first, sums: plus(first.sums, row.sums) } : row);
+  }
+  return [...sums.values()];
+}
 
 function matches({ record, producer, sequence }: Row, page: LogPage): boolean {
   const { startedAt } = record;

@@ -206,6 +206,7 @@ function added(item: SumItem, taken: readonly Waiting[]): SumItem | undefined {
   };
 }
 
-function plus(sums: SumRow | undefined, more: SumRow): SumRow {
+/** Both together. */
+export function plus(sums: SumRow | undefined, more: SumRow): SumRow {
   return sums ? sums.map((value, at) => value + (more[at] ?? 0)) : more;
 }

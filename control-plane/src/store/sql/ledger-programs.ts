@@ -1,6 +1,6 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { sql, type RawBuilder } from 'kysely';
-import type { Dimension, LedgerEvent, LedgerSums } from '../ledger.ts';
+import type { ActivityQuery, Dimension, LedgerEvent, LedgerSums } from '../ledger.ts';
 import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { toColumn } from './text.ts';
@@ -33,9 +33,12 @@ export type RecordRow = { started_at: number; producer: string; sequence: number
 export type ActivityFilter = {
   dimension: Dimension;
   by: Dimension | '';
+  byId: string | undefined;
   ids: readonly string[] | undefined;
   fromDay: string;
   toDay: string;
+  over: ActivityQuery['over'];
+  highest: number | undefined;
 };
 
 /** Members of sums and their columns. */
@@ -214,20 +217,33 @@ export function ledgerPrograms(dialect: Dialect) {
     *activity({
       dimension,
       by,
+      byId,
       ids,
       fromDay,
       toDay,
+      over,
+      highest,
     }: ActivityFilter): Program<
       readonly (LedgerSums & { day: string; id: string; by_id: string })[]
     > {
-      const sums = sql.join(
-        sumNames.map(([name, column]) => sql`${sql.ref(column)} as ${sql.ref(name)}`),
+      const added = over && { days: 'day', ids: 'id' }[over];
+      const places = ['day', 'id', 'by_id'].map((column) =>
+        column === added ? sql`min(${sql.ref(column)}) as ${sql.ref(column)}` : sql.ref(column),
       );
+      const sums = sumNames.map(([name, column]) => {
+        const sum = added === undefined ? sql.ref(column) : sql`sum(${sql.ref(column)})`;
+        return sql`${sum} as ${sql.ref(name)}`;
+      });
       const chosen = ids ? sql` and id in (${idsFrom(ids)})` : sql``;
+      const part = byId === undefined ? sql`` : sql` and by_id = ${byId}`;
+      const groups = { days: sql`group by id, by_id`, ids: sql`group by day, by_id` };
+      const first = highest === undefined ? sql`` : sql`"costNanoUsd" desc, `;
+      const limit = highest === undefined ? sql`` : sql`limit ${highest}`;
       return yield* query(sql`
-        select day, id, by_id, ${sums} from usage_daily
-        where dimension = ${dimension} and by_dimension = ${by} and day >= ${fromDay} and day <= ${toDay}${chosen}
-        order by day, id, by_id`);
+        select ${sql.join([...places, ...sums])} from usage_daily
+        where dimension = ${dimension} and by_dimension = ${by} and day >= ${fromDay} and day <= ${toDay}${chosen}${part}
+        ${over ? groups[over] : sql``}
+        order by ${first}day, id, by_id ${limit}`);
     },
 
     *usageRecords(page: RecordPage): Program<readonly RecordRow[]> {

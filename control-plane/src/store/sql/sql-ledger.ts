@@ -35,13 +35,16 @@ export function sqlLedger(run: Run): Ledger {
     },
     async activity(asked) {
       checkActivity(asked);
-      const { dimension, by, ids, fromDay, toDay } = asked;
+      const { dimension, by, byId, ids, fromDay, toDay, over, highest } = asked;
       const rows = await run('activity', {
         dimension,
         by: by ?? '',
+        byId: byId === undefined ? undefined : toColumn(byId),
         ids: ids?.map(toColumn),
         fromDay,
         toDay,
+        over,
+        highest,
       });
       return rows.map(({ day, id, by_id, ...sums }): ActivityRow => ({
         day,
