@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Runs the tests on a checkout: installs what is missing, then vitest on the project's own Node. Plain JavaScript for any Node >= 18.
-// --e2e runs real client programs instead of unit and integration tests; all other arguments go to vitest.
+// --e2e runs real client programs instead of unit and integration tests, --packaging what the product is deployed with; all other
+// arguments go to vitest.
 // The last line is "N passed, N failed, N skipped". Exit code 1 when a test failed or none ran, and, where CI=true or
 // AIGATEWAY_NO_SKIP=1, when one was skipped.
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -15,19 +16,21 @@ import { tally } from './scripts/test-report.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const args = process.argv.slice(2);
-const endToEnd = args.includes('--e2e');
-const vitestArgs = args.filter((arg) => arg !== '--e2e');
+/** Tests that have an installation and programs of their own. */
+const suites = { '--e2e': 'smoke/clients', '--packaging': 'cdktf' };
+const suite = Object.keys(suites).find((flag) => args.includes(flag));
+const vitestArgs = args.filter((arg) => !(arg in suites));
 const folder = mkdtempSync(join(tmpdir(), 'aigateway-test-'));
 
 try {
   await install(root, { development: true });
-  const clients = join(root, 'smoke', 'clients');
-  if (endToEnd && existsSync(join(clients, 'package-lock.json'))) {
-    await install(clients, { development: true });
+  const packages = suite === undefined ? undefined : join(root, suites[suite]);
+  if (packages !== undefined && existsSync(join(packages, 'package-lock.json'))) {
+    await install(packages, { development: true });
   }
   const node = projectNode(root);
   const report = join(folder, 'report.json');
-  const projects = endToEnd ? ['e2e'] : ['unit', 'integration'];
+  const projects = suite === undefined ? ['unit', 'integration'] : [suite.slice('--'.length)];
   const chosen = vitestArgs.some((arg) => /^--project\b/.test(arg))
     ? []
     : projects.map((name) => `--project=${name}`);

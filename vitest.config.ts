@@ -36,6 +36,19 @@ export default defineConfig({
         },
       },
       {
+        // Infrastructure, chart, workflows, scripts of operators, the gate: what needs programs that npm does not have (`npm run tools`).
+        test: {
+          ...shared,
+          name: 'packaging',
+          include: [
+            '{cdktf,charts}/test/**/*.test.ts',
+            '.github/test/*.test.ts',
+            'scripts/azure/**/*.test.ts',
+            'smoke/gate/**/*.test.ts',
+          ],
+        },
+      },
+      {
         test: {
           ...shared,
           name: 'e2e',
