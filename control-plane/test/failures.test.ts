@@ -37,8 +37,8 @@ describe('when something is away', () => {
         ...store,
         entities: {
           ...store.entities,
-          write: (changes, entry) => {
-            if (conflicts === 0) return store.entities.write(changes, entry);
+          write: (...write) => {
+            if (conflicts === 0) return store.entities.write(...write);
             conflicts -= 1;
             return Promise.reject(new ConflictError('key', 'x'));
           },

@@ -56,8 +56,8 @@ export async function startManagement(
     ...wanted,
     entities: {
       ...wanted.entities,
-      write: async (changes, entry) => {
-        const versions = await wanted.entities.write(changes, entry);
+      write: async (changes, entry, premises) => {
+        const versions = await wanted.entities.write(changes, entry, premises);
         if (entry) recorded.push(entry.requestId);
         return versions;
       },

@@ -90,10 +90,10 @@ describe('a reset over the API', () => {
         ...own,
         entities: {
           ...own.entities,
-          write: (changes, entry) =>
+          write: (changes, ...rest) =>
             fails && changes.some(({ kind }) => kind === 'spend_reset')
               ? Promise.reject(new StoreUnavailableError('away'))
-              : own.entities.write(changes, entry),
+              : own.entities.write(changes, ...rest),
         },
       }),
     });

@@ -71,6 +71,7 @@ export async function deleteBudget(call: Call, budgetId: string): Promise<Outcom
     call.view.count('tag', { budget_id: budgetId }),
     call.view.count('organization', { budget_id: budgetId }),
     call.view.count('team_membership', { budget_id: budgetId }),
+    call.view.count('team', { member_budget_id: budgetId }),
   ]);
   if (users.some((used) => used > 0)) {
     throw detailError(400, {

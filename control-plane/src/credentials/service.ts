@@ -85,11 +85,11 @@ export async function updateCredential(
 /** A credential in use stays: what it signs in would stand without one. */
 export async function deleteCredential(call: Call, name: string): Promise<Outcome> {
   await requireCredential(call, name);
-  for await (const { litellm_params, model_id } of call.view.all('model')) {
+  for (const { litellm_params, model_id } of await call.view.findAll('model', {})) {
     if (litellm_params['litellm_credential_name'] === name)
       throw detailError(400, { error: `The credential is in use by model ${model_id}.` });
   }
-  for await (const { credential, team_id } of call.view.all('team')) {
+  for (const { credential, team_id } of await call.view.findAll('team', {})) {
     if (credential === name)
       throw detailError(400, { error: `The credential is in use by team ${team_id}.` });
   }

@@ -119,8 +119,9 @@ export async function answer(
   const requestId = requestIdOf(request.headers);
   let actor: Actor | undefined;
   try {
-    actor = await identify(route, request, ports);
-    return { ...(await serve(route, request, ports, requestId, actor)), actor };
+    const login = new View(ports.store.entities);
+    actor = await identify(route, request, ports, login);
+    return { ...(await serve(route, request, ports, requestId, actor, login)), actor };
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal.status >= 500) ports.onFault(`${route.method} ${request.path}`, error);
@@ -140,12 +141,13 @@ function idHeaders(requestId: string) {
 async function identify(
   route: Route,
   { headers, client }: ApiRequest,
-  { store, clock, masterKeyHash, logins }: ControlPlanePorts,
+  { clock, masterKeyHash, logins }: ControlPlanePorts,
+  view: View,
 ): Promise<Actor> {
   if (route.policy.isPublic) return anonymousActor;
   return authenticate(headers, {
     masterKeyHash: masterKeyHash(),
-    view: new View(store.entities),
+    view,
     now: clock.now(),
     client,
     logins,
@@ -158,6 +160,7 @@ async function serve(
   ports: ControlPlanePorts,
   requestId: string,
   actor: Actor,
+  login: View,
 ): Promise<ApiAnswer> {
   const { store, clock } = ports;
   const now = clock.now();
@@ -166,8 +169,9 @@ async function serve(
   const input = readInput(route, { params: request.params, query: request.query, body });
 
   const repeatable = repeatableOf(route, request, actor, input);
+  let view = login;
   const decide = async (): Promise<Decided> => {
-    const view = new View(store.entities);
+    view = new View(store.entities, view);
     const earlier = repeatable && (await earlierAnswer(view, repeatable, now));
     if (earlier !== undefined) return { outcome: earlier, replaced: [], isReplay: true };
     const spend = new SpendResets();

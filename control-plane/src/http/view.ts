@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../store/audit.ts';
 import type { Documents, Kind } from '../store/documents.ts';
-import type { Change, Entities, Page, Query, Stored } from '../store/entities.ts';
-import { absent } from '../store/entities.ts';
+import type { Change, Entities, Page, Premise, Query, Stored } from '../store/entities.ts';
+import { absent, largestPage } from '../store/entities.ts';
 
 /** One change together with what was there before. */
 export type Replaced = {
@@ -11,16 +11,33 @@ export type Replaced = {
   readonly after: Documents[Kind] | undefined;
 };
 
+type Seen = { readonly kind: Kind; readonly id: string; readonly stored: Stored<Kind> | undefined };
+
 /**
- * The store as one call sees it. Remembers what was read, so that every write of the call can be made on the condition that
- * nobody changed it meanwhile; on a conflict the call is decided anew with a new view.
+ * The store as one call sees it. Remembers what was read, so that the call's write can be made on the condition that nobody changed
+ * any of it meanwhile, or added to what was found; on a conflict the call is decided anew with a new view.
  */
 export class View {
   readonly #entities: Entities;
-  readonly #seen = new Map<string, Stored<Kind> | undefined>();
+  readonly #earlier: View | undefined;
+  readonly #seen = new Map<string, Seen>();
+  readonly #searched: Premise[] = [];
 
-  constructor(entities: Entities) {
+  /** @param earlier - what the same call saw before this */
+  constructor(entities: Entities, earlier?: View) {
     this.#entities = entities;
+    this.#earlier = earlier;
+  }
+
+  /** Whether there was one when this call looked first, and there is none any more. */
+  async isGone(kind: Kind, id: string): Promise<boolean> {
+    const place = placeOf(kind, id);
+    for (let view = this.#earlier; view !== undefined; view = view.#earlier) {
+      if (view.#seen.get(place)?.stored !== undefined) {
+        return (await this.get(kind, id)) === undefined;
+      }
+    }
+    return false;
   }
 
   async get<K extends Kind>(kind: K, id: string): Promise<Documents[K] | undefined> {
@@ -29,10 +46,10 @@ export class View {
 
   /** With the version, for ETags. */
   async stored<K extends Kind>(kind: K, id: string): Promise<Stored<K> | undefined> {
-    const place = placeOf(kind, id);
-    if (this.#seen.has(place)) return this.#seen.get(place) as Stored<K> | undefined;
+    const seen = this.#seen.get(placeOf(kind, id));
+    if (seen !== undefined) return seen.stored as Stored<K> | undefined;
     const found = await this.#entities.get(kind, id);
-    this.#seen.set(place, found);
+    this.#see(kind, id, found);
     return found;
   }
 
@@ -45,20 +62,22 @@ export class View {
     if (wanted.length === 0) return new Map();
     const found = await this.#entities.getMany(kind, wanted);
     const there = new Set(found.map(({ id }) => id));
-    for (const id of wanted) {
-      const place = placeOf(kind, id);
-      if (!there.has(id) && !this.#seen.has(place)) this.#seen.set(place, undefined);
-    }
-    return new Map(this.#remember(kind, found).map(({ id, document }) => [id, document]));
+    for (const id of wanted) if (!there.has(id)) this.#see(kind, id, undefined);
+    this.#remember(kind, found);
+    return new Map(found.map(({ id, document }) => [id, document]));
   }
 
+  /** A part of what there is is not held to be all of it when the call writes. */
   async find<K extends Kind>(
     kind: K,
     query: Query<K>,
   ): Promise<{ rows: Documents[K][]; next?: string }> {
-    const page: Page<K> = await this.#entities.find(kind, query);
-    const rows = this.#remember(kind, page.rows).map(({ document }) => document);
-    return page.next === undefined ? { rows } : { rows, next: page.next };
+    const { rows, next }: Page<K> = await this.#entities.find(kind, query);
+    this.#remember(kind, rows);
+    const isAll = next === undefined && query.after === undefined && !query.offset;
+    if (isAll) this.#search(kind, query.where, rows);
+    const documents = rows.map(({ document }) => document);
+    return next === undefined ? { rows: documents } : { rows: documents, next };
   }
 
   /** Every match, however many pages that takes. */
@@ -66,22 +85,27 @@ export class View {
     kind: K,
     where: NonNullable<Query<K>['where']>,
   ): Promise<Documents[K][]> {
-    const rows: Documents[K][] = [];
+    const rows: Stored<K>[] = [];
     let after: string | undefined;
     do {
-      const page = await this.find(kind, {
+      const page: Page<K> = await this.#entities.find(kind, {
         where,
-        limit: 1000,
+        limit: largestPage,
         ...(after === undefined ? {} : { after }),
       });
       rows.push(...page.rows);
       after = page.next;
     } while (after !== undefined);
-    return rows;
+    this.#remember(kind, rows);
+    this.#search(kind, where, rows);
+    return rows.map(({ document }) => document);
   }
 
-  count<K extends Kind>(kind: K, where?: Query<K>['where']): Promise<number> {
-    return this.#entities.count(kind, where);
+  /** That there are none is remembered; any other number is not. */
+  async count<K extends Kind>(kind: K, where?: Query<K>['where']): Promise<number> {
+    const total = await this.#entities.count(kind, where);
+    if (total === 0) this.#search(kind, where, []);
+    return total;
   }
 
   /** Every entity of a kind. Nothing of it is remembered. */
@@ -90,7 +114,7 @@ export class View {
   }
 
   /**
-   * Makes all the changes or none, each on the condition that its entity is as this view saw it.
+   * Makes all the changes or none, on the condition that all this view saw is as it was.
    *
    * @param entryOf - what the audit is to say of them, written with them
    * @throws {ConflictError} when it is not
@@ -115,17 +139,32 @@ export class View {
         after: change.document,
       });
     }
-    const versions = await this.#entities.write(conditional, entryOf(replaced));
+    const seen = [...this.#seen.values()].map(
+      ({ kind, id, stored }) => ({ kind, id, expected: stored?.version ?? absent }) as Premise,
+    );
+    const versions = await this.#entities.write(conditional, entryOf(replaced), [
+      ...seen,
+      ...this.#searched,
+    ]);
     return { replaced, versions };
   }
 
-  #remember<K extends Kind>(kind: K, rows: readonly Stored<K>[]): readonly Stored<K>[] {
-    for (const row of rows) {
-      const place = placeOf(kind, row.id);
-      // What was seen first counts: a decision may already stand on it.
-      if (this.#seen.get(place) === undefined) this.#seen.set(place, row);
-    }
-    return rows;
+  /** What was seen first counts: a decision may already stand on it. */
+  #see(kind: Kind, id: string, stored: Stored<Kind> | undefined): void {
+    const place = placeOf(kind, id);
+    if (!this.#seen.has(place)) this.#seen.set(place, { kind, id, stored });
+  }
+
+  #remember<K extends Kind>(kind: K, rows: readonly Stored<K>[]): void {
+    for (const row of rows) this.#see(kind, row.id, row);
+  }
+
+  #search<K extends Kind>(
+    kind: K,
+    where: Query<K>['where'] = {},
+    found: readonly Stored<K>[],
+  ): void {
+    this.#searched.push({ kind, where, among: found.map(({ id }) => id) } as unknown as Premise);
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { ApiError, detailError, notFound, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';
+import { refuseGone } from '../http/gone.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
 import { taken } from '../http/registry.ts';
 import { put, remove } from '../http/view.ts';
@@ -95,7 +96,7 @@ export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> 
     expires: expiresAt(call, sent.duration) ?? null,
   });
   await checkGrant(call, fresh, key, sent);
-  await checkReferences(call, key);
+  await checkReferences(call, fresh, key);
   await checkUnique(call, key, made);
   // The id is new, so that nothing is lost should the write fail.
   if (sent.spend) call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
@@ -160,7 +161,7 @@ async function changedKey(call: Call, key: KeyDocument, sent: UpdateBody): Promi
   const service = key.metadata['service_account_id'];
   if (service !== undefined) next.metadata = { ...next.metadata, service_account_id: service };
   await checkGrant(call, key, next, sent);
-  await checkReferences(call, next);
+  await checkReferences(call, key, next);
   if (next.key_alias !== key.key_alias) await checkAlias(call, next);
   if (sent.spend !== undefined && sent.spend !== null) {
     call.spend.reset('key', key.key_id, nanoUsdOf(sent.spend));
@@ -437,13 +438,29 @@ function sizeOf(value: unknown): number {
   return typeof value === 'string' ? (durationMs(value) ?? Infinity) : Number(value);
 }
 
-async function checkReferences(call: Call, key: KeyDocument): Promise<void> {
+async function checkReferences(call: Call, before: KeyDocument, key: KeyDocument): Promise<void> {
   checkWindows(key);
+  await checkHolders(call, before, key);
   if (key.budget_id !== null && (await call.view.get('budget', key.budget_id)) === undefined) {
     throw proxyError(400, 'bad_request_error', 'The budget does not exist.', 'budget_id');
   }
   await requireAccessGroups(call, key.access_group_ids ?? []);
 }
+
+/** An administrator may name holders who are not known, as in LiteLLM; one who is being deleted is not among them. */
+async function checkHolders(call: Call, before: KeyDocument, key: KeyDocument): Promise<void> {
+  for (const [kind, field] of holders) {
+    const id = key[field];
+    if (id === null || id === before[field]) continue;
+    if ((await call.view.get(kind, id)) === undefined) await refuseGone(call, kind, id, field);
+  }
+}
+
+const holders = [
+  ['team', 'team_id'],
+  ['user', 'user_id'],
+  ['organization', 'organization_id'],
+] as const;
 
 async function checkUnique(call: Call, key: KeyDocument, { stored }: NewSecret): Promise<void> {
   const { rows } = await call.view.find('key', { where: { hash: stored.hash }, limit: 1 });

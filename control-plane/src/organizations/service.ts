@@ -7,6 +7,7 @@ import { budgetRow, holdersBudget, newBudget } from '../budgets/service.ts';
 import { detailError, notFound } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';
+import { refuseGone } from '../http/gone.ts';
 import { noLimits, withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
 import { spentBy } from '../spend/sums.ts';
@@ -171,6 +172,8 @@ export async function addOrganizationMembers(
   const memberships: OrganizationMembershipDocument[] = [];
   for (const wanted of Array.isArray(member) ? member : [member]) {
     const known = await userNamed(call, wanted);
+    if (known === undefined && wanted.user_id)
+      await refuseGone(call, 'user', wanted.user_id, 'user_id');
     const user =
       known ??
       freshUser(call, wanted.user_id ?? randomUUID(), wanted.user_email?.toLowerCase() ?? null);

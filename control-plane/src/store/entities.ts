@@ -24,8 +24,28 @@ export type Change<K extends Kind = Kind> = {
   };
 }[K];
 
-/** `expected` of a change: there is no such entity. */
+/** `expected`: there is no such entity. */
 export const absent = 'absent';
+
+/**
+ * What a write rests on and does not change: an entity that is as it was seen, or a search that finds no other entities than it found.
+ * Entities that the write changes do not count in either: what they must be is said with the change.
+ */
+export type Premise<K extends Kind = Kind> = {
+  readonly [kind in K]:
+    | {
+        readonly kind: kind;
+        readonly id: string;
+        /** The version that must be there, or `absent`. */
+        readonly expected: string;
+      }
+    | {
+        readonly kind: kind;
+        readonly where: NonNullable<Query<kind>['where']>;
+        /** Ids of all that it may find. */
+        readonly among: readonly string[];
+      };
+}[K];
 
 /** Entities on one page at most. */
 export const largestPage = 1000;
@@ -147,7 +167,7 @@ export type Page<K extends Kind> = {
   readonly next?: string;
 };
 
-/** What was written meanwhile: the version is not the expected one. Read again and decide anew. */
+/** What was written meanwhile: an entity is not as expected, or there where none is. Read again and decide anew. */
 export class ConflictError extends Error {
   override readonly name = 'ConflictError';
   readonly kind: Kind;
@@ -193,6 +213,7 @@ export class StoreUnavailableError extends Error {
  *
  * A write is one in every store, however many entities it changes. Where a database has no transaction over several documents (Cosmos
  * DB), somebody else may see a part of it for a moment; a write that rests on what it read is still made only if all of that stands.
+ * Premises are looked at in the moment of the write: of two writes that each take away what the other rests on, one is made.
  *
  * @throws {StoreUnavailableError} from every method
  * @throws {RangeError} for what no store could answer: an index that is not declared, a page that is none
@@ -210,10 +231,15 @@ export interface Entities {
    * Makes all the changes or none. At most one for each entity; unique values may change places between the entities of one write.
    *
    * @param entry - what the audit is to say of it: appended with the changes or, if they are not made, not at all. It may stand alone.
+   * @param premises - what must stand besides
    * @returns the new version of each written entity, in the order of the changes; undefined for removed ones
    * @throws {ConflictError}
    * @throws {UniqueError}
    * @throws {RangeError} for two changes of one entity, an id that is empty or too long, a `created_at` that is no time
    */
-  write(changes: readonly Change[], entry?: AuditEntry): Promise<readonly (string | undefined)[]>;
+  write(
+    changes: readonly Change[],
+    entry?: AuditEntry,
+    premises?: readonly Premise[],
+  ): Promise<readonly (string | undefined)[]>;
 }

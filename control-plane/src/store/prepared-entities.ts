@@ -5,6 +5,7 @@ import {
   largestPage,
   type Change,
   type Page,
+  type Premise,
   type Query,
   type Stored,
 } from './entities.ts';
@@ -64,6 +65,49 @@ export function prepare(changes: readonly Change[]): {
   );
   if (twice) throw new RangeError(`one write changes a ${twice.kind} twice`);
   return { prepared, sorted };
+}
+
+/** Premises as stores look at them; texts in the form of columns. */
+export type PreparedPremises = {
+  /** `version` is `absent` where there must be none. */
+  readonly seen: readonly { kind: Kind; id: string; version: string }[];
+  readonly searched: readonly {
+    kind: Kind;
+    where: readonly Condition[];
+    among: readonly string[];
+  }[];
+};
+
+/**
+ * What a store makes of the premises of a write.
+ *
+ * @param changes - what the write changes, and so no premise holds to
+ * @throws {RangeError} for an index that is not declared
+ */
+export function preparePremises(
+  premises: readonly Premise[],
+  changes: readonly PreparedChange[],
+): PreparedPremises {
+  const changed = new Map<Kind, string[]>();
+  for (const { kind, id } of changes) {
+    const ids = changed.get(kind);
+    if (ids) ids.push(id);
+    else changed.set(kind, [id]);
+  }
+  const isChanged = new Set(changes.map(({ kind, id }) => `${kind} ${id}`));
+  const seen: { kind: Kind; id: string; version: string }[] = [];
+  const searched: PreparedPremises['searched'][number][] = [];
+  for (const premise of premises) {
+    const { kind } = premise;
+    if ('where' in premise) {
+      const among = [...premise.among.map(toColumn), ...(changed.get(kind) ?? [])];
+      searched.push({ kind, where: conditionsOf(kind, premise.where), among });
+    } else {
+      const id = toColumn(premise.id);
+      if (!isChanged.has(`${kind} ${id}`)) seen.push({ kind, id, version: premise.expected });
+    }
+  }
+  return { seen, searched };
 }
 
 /** @throws {RangeError} for an index that is not declared */

@@ -3,6 +3,7 @@ import { pairId } from '@aigateway/contract/limits';
 import type * as z from 'zod';
 import { detailError, notFound, proxyError } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
+import { refuseGone } from '../http/gone.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
 import { nanoUsdOf } from '../spend/sums.ts';
@@ -224,6 +225,7 @@ async function userOf(
       ? (await call.view.find('user', { where: { user_email: email ?? '' }, limit: 1 })).rows[0]
       : await call.view.get('user', user_id);
   if (known !== undefined) return { user: known, isNew: false };
+  if (user_id !== null) await refuseGone(call, 'user', user_id, 'user_id');
   return { user: freshUser(call, user_id ?? randomUUID(), user_email), isNew: true };
 }
 

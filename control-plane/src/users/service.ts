@@ -4,6 +4,7 @@ import { masterUserId, seesAll } from '../auth/actor.ts';
 import { ApiError, detailError, notFound } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';
+import { refuseGone } from '../http/gone.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
 import { keyRows } from '../keys/row.ts';
@@ -152,6 +153,7 @@ async function updatedUser(call: Call, sent: UserFields): Promise<UserDocument> 
           limit: 1,
         })
       ).rows[0];
+  if (current === undefined && userId) await refuseGone(call, 'user', userId, 'user_id');
   return changedUser(call, current ?? freshUser(call, userId ?? randomUUID(), null), sent);
 }
 

@@ -125,6 +125,14 @@ describe('budgets as LiteLLM has them', () => {
     await api.post('/key/delete', { keys: [key.key] });
     expect((await api.post('/budget/delete', { id: 'b' })).body.budget_id).toBe('b');
   });
+
+  it('keeps the budget of a team’s members as long as there is the team', async () => {
+    const { body } = await api.post('/team/new', { team_id: 'shares', team_member_budget: 1 });
+    const id: string = body.metadata.team_member_budget_id;
+    expect((await api.post('/budget/delete', { id })).status).toBe(400);
+    await api.post('/team/delete', { team_ids: ['shares'] });
+    expect((await api.post('/budget/delete', { id })).status).toBe(200);
+  });
 });
 
 describe('customers as LiteLLM has them', () => {

@@ -7,9 +7,12 @@ import {
   UniqueError,
   type Change,
   type Entities,
+  type Premise,
   type Stored,
 } from '../../src/store/entities.ts';
-import { ideographs, keyDocument, noon, teamDocument } from './documents.ts';
+import type { AuditEntry } from '../../src/store/audit.ts';
+import type { Store } from '../../src/store/store.ts';
+import { auditEntry, ideographs, keyDocument, noon, teamDocument } from './documents.ts';
 import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
 /** What the entities of every store promise. */
@@ -85,6 +88,79 @@ export function describeEntities(name: string, create: CreateStore, { runs }: Tr
       }
       const there = await entities().getMany('key', ['all-1', 'all-2', 'all-3']);
       expect(there.map(({ id }) => id)).toEqual(['all-1']);
+    });
+
+    it('makes a write only while what it read stands, and says what does not', async () => {
+      const team = (): Change => ({ kind: 'team', id: 'held', document: teamDocument('held') });
+      const given = putKey('premise', { team_id: 'held' });
+      const expected = async (): Promise<string> =>
+        (await entities().get('team', 'held'))?.version ?? absent;
+      const held = async (): Promise<Premise> => ({
+        kind: 'team',
+        id: 'held',
+        expected: await expected(),
+      });
+      const refused = async (premise: Premise, found = new ConflictError('team', 'held')) => {
+        const records = await subject().store.audit.count({});
+        await expect(entities().write([given], auditEntry(), [premise])).rejects.toEqual(found);
+        // Alone as well: whoever writes nothing learns it too.
+        await expect(entities().write([], undefined, [premise])).rejects.toEqual(found);
+        expect(await entities().get('key', 'premise')).toBeUndefined();
+        expect(await subject().store.audit.count({})).toBe(records);
+      };
+      const none = await held();
+      await entities().write([team()]);
+      await refused(none);
+      const first = await held();
+      await entities().write([team()]);
+      await refused(first);
+      const second = await held();
+      await entities().write([{ ...team(), document: undefined } as Change]);
+      await refused(second);
+      await entities().write([team()]);
+      await refused(second);
+
+      await entities().write([given], auditEntry(), [
+        await held(),
+        // Of what the write itself changes its `expected` speaks.
+        { kind: 'key', id: 'premise', expected: 'another' },
+      ]);
+      expect(await entities().get('key', 'premise')).toBeDefined();
+      await entities().write([{ ...given, document: undefined } as Change]);
+    });
+
+    it('makes a write only while a search finds no more than it found', async () => {
+      const gone: Change = { kind: 'team', id: 'searched', document: undefined };
+      const where = { team_id: ['searched', 'elsewhere'] };
+      const found = (...among: string[]): Premise => ({ kind: 'key', where, among });
+      const take = (...premises: Premise[]) => entities().write([gone], auditEntry(), premises);
+      await take(found(), { kind: 'key', where: { team_id: [] }, among: [] });
+      await entities().write([
+        { ...gone, document: teamDocument('searched') } as Change,
+        putKey('searched-1', { team_id: 'searched' }),
+        putKey('searched-2', { team_id: 'searched', user_id: 'u' }),
+      ]);
+      const both = found('searched-1', 'searched-2');
+      for (const premise of [found('searched-1'), found('searched-1', 'another')]) {
+        await expect(take(both, premise)).rejects.toEqual(new ConflictError('key', 'searched-2'));
+      }
+      const wide: Premise = { kind: 'key', where: {}, among: ['searched-1'] };
+      await expect(take(both, wide)).rejects.toThrow(ConflictError);
+      const narrow = { team_id: 'searched', user_id: 'u' };
+      await expect(take({ kind: 'key', where: narrow, among: [] })).rejects.toThrow(ConflictError);
+      const undeclared = { kind: 'key', where: { models: 'x' }, among: [] } as never;
+      await expect(take(undeclared)).rejects.toThrow(RangeError);
+      expect(await entities().get('team', 'searched')).toBeDefined();
+
+      // Those that the write changes do not count, nor those that are there no more.
+      const made = putKey('searched-3', { team_id: 'searched' });
+      await entities().write(
+        [{ kind: 'key', id: 'searched-1', document: undefined }, made],
+        undefined,
+        [both],
+      );
+      await take(found('searched-1', 'searched-2', 'searched-3'));
+      expect(await entities().get('team', 'searched')).toBeUndefined();
     });
 
     it('refuses a write that changes one entity twice, and ids that no index holds', async () => {
@@ -374,6 +450,72 @@ export function describeEntities(name: string, create: CreateStore, { runs }: Tr
         expect(failures.filter((failure) => failure === 'UniqueError')).toHaveLength(19);
         expect(failures.filter((failure) => failure === 'ConflictError')).toHaveLength(19);
         expect(await store.entities.count('key', { key_alias: 'one' })).toBe(1);
+      } finally {
+        await other.close();
+      }
+    });
+
+    it('takes away a holder with all that is given to it at the same time, over several stores', async () => {
+      const { store } = subject();
+      const other = await subject().another();
+      const writing = async (work: () => Promise<unknown>): Promise<void> => {
+        for (;;) {
+          try {
+            await work();
+            return;
+          } catch (error) {
+            if (!(error instanceof ConflictError)) throw error;
+          }
+        }
+      };
+      /** A key for the team while there is one; what is recorded and what is not meet alike. */
+      const give = ({ entities }: Store, id: string, entry?: AuditEntry) =>
+        writing(async () => {
+          const team = await entities.get('team', 'taken');
+          if (!team) return;
+          const document = keyDocument(id, { team_id: 'taken' });
+          await entities.write([{ kind: 'key', id, document, expected: absent }], entry, [
+            { kind: 'team', id: 'taken', expected: team.version },
+          ]);
+        });
+      const take = ({ entities }: Store, entry?: AuditEntry) =>
+        writing(async () => {
+          const team = await entities.get('team', 'taken');
+          const where = { team_id: 'taken' };
+          const { rows } = await entities.find('key', { where, limit: 100 });
+          const gone = rows.map(({ id, version }): Change => ({
+            kind: 'key',
+            id,
+            document: undefined,
+            expected: version,
+          }));
+          const holder: Change = {
+            kind: 'team',
+            id: 'taken',
+            document: undefined,
+            expected: team?.version,
+          };
+          const among = rows.map(({ id }) => id);
+          await entities.write([holder, ...gone], entry, [{ kind: 'key', where, among }]);
+        });
+      try {
+        for (let round = 0; round < 5; round += 1) {
+          await store.entities.write([
+            { kind: 'team', id: 'taken', document: teamDocument('taken') },
+          ]);
+          const givers = writers
+            .slice(0, 8)
+            .map((at) =>
+              give(
+                at % 2 === 0 ? store : other,
+                `given-${round}-${at}`,
+                at % 3 === 0 ? undefined : auditEntry(),
+              ),
+            );
+          await Promise.all([...givers, take(round % 2 === 0 ? other : store, auditEntry())]);
+          expect(await store.entities.get('team', 'taken')).toBeUndefined();
+          expect(await store.entities.count('key', { team_id: 'taken' })).toBe(0);
+        }
       } finally {
         await other.close();
       }

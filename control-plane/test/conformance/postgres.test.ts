@@ -16,7 +16,7 @@ import {
   startPostgres,
   type PostgresServer,
 } from '../servers/postgres-server.ts';
-import { auditEntry, dayMs, keyDocument, noon, usageRecord } from './documents.ts';
+import { auditEntry, dayMs, keyDocument, noon, teamDocument, usageRecord } from './documents.ts';
 import { describeInterruption } from './interruption-conformance.ts';
 import { describeKills } from './kill-conformance.ts';
 import { describeStore } from './store-conformance.ts';
@@ -135,6 +135,51 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         await expect(store.entities.get('key', 'a')).rejects.toThrow(StoreUnavailableError);
         await holder.query('rollback');
         expect(await store.entities.get('key', 'a')).toBeUndefined();
+      } finally {
+        await holder.end();
+        await store.close();
+      }
+    });
+
+    it('makes one of two writes that each take away what the other rests on, whichever is first', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      const holder = new Client({ connectionString });
+      await holder.connect();
+      try {
+        const { entities } = store;
+        for (const entry of [auditEntry(), undefined]) {
+          const team = { kind: 'team' as const, id: 't' };
+          const [expected = ''] = await entities.write([{ ...team, document: teamDocument('t') }]);
+          const where = { team_id: 't' };
+          const document = keyDocument('k', where);
+          // Both have done all but the last, and neither sees what the other did.
+          await holder.query('begin; select 1 from audit_head for update');
+          const ends = [
+            entities.write([{ kind: 'key', id: 'k', document }], entry, [{ ...team, expected }]),
+            entities.write([{ ...team, document: undefined, expected }], entry, [
+              { kind: 'key', where, among: [] },
+            ]),
+          ].map((end) =>
+            end.then(
+              () => undefined,
+              (error: unknown) => error,
+            ),
+          );
+          await until(async () => {
+            const [waiting] = await server.query(
+              `select count(*)::int as writers from pg_stat_activity
+               where datname = '${database}' and wait_event_type = 'Lock'`,
+            );
+            return waiting?.['writers'] === 2;
+          });
+          await holder.query('rollback');
+          const errors = (await Promise.all(ends)).filter((error) => error !== undefined);
+          expect(errors.map((error) => (error as Error).name)).toEqual(['ConflictError']);
+          const [there, left] = [await entities.get('team', 't'), await entities.get('key', 'k')];
+          expect(there === undefined).toBe(left === undefined);
+          await entities.write([{ kind: 'key', id: 'k', document: undefined }]);
+        }
       } finally {
         await holder.end();
         await store.close();

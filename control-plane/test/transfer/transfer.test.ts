@@ -306,10 +306,10 @@ describe('filling a store', () => {
         ({ entities }) => ({
           entities: {
             ...entities,
-            write: (changes, entry) =>
+            write: (changes, ...rest) =>
               entities.write(
                 changes.filter(({ id }) => id !== 'b'),
-                entry,
+                ...rest,
               ),
           },
         }),

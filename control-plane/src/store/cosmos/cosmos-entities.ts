@@ -11,10 +11,12 @@ import {
 import {
   conditionsOf,
   prepare,
+  preparePremises,
   pageOf,
   walk,
   type Condition,
   type PreparedChange,
+  type PreparedPremises,
 } from '../prepared-entities.ts';
 import { fromColumn, toColumn, toCursor } from '../sql/text.ts';
 import { entityPartition, type Cell, type Commits, type CommittedItem } from './commits.ts';
@@ -143,6 +145,31 @@ export function cosmosEntities(items: Items, commits: Commits): Entities {
     }
   }
 
+  /** @throws {ConflictError} when one does not stand */
+  async function checkPremises(
+    { seen, searched }: PreparedPremises,
+    there: ReadonlyMap<string, Read<CommittedItem>>,
+  ): Promise<void> {
+    for (const { kind, id, version } of seen) {
+      if (versionOf(there.get(itemId(kind, id))) !== version) {
+        throw new ConflictError(kind, fromColumn(id));
+      }
+    }
+    for (const { kind, where, among } of searched) {
+      if (where.some(({ values }) => values.length === 0)) continue;
+      const { text, parameters } = matching(kind, where);
+      const known = new Set(among);
+      const found = items.query<{ name: string }>(
+        entityPartition,
+        `SELECT c.name FROM c WHERE ${text}`,
+        parameters,
+      );
+      for await (const { name } of found) {
+        if (!known.has(name)) throw new ConflictError(kind, fromColumn(name));
+      }
+    }
+  }
+
   return {
     get: async (kind, id) => (await getMany(kind, [id]))[0],
     getMany,
@@ -160,22 +187,23 @@ export function cosmosEntities(items: Items, commits: Commits): Entities {
       await commits.recover();
       yield* walk(find, kind);
     },
-    async write(changes, entry) {
+    async write(changes, entry, premises = []) {
       const { prepared, sorted } = prepare(changes);
       const versions = prepared.map(({ row }) => row?.version);
-      if (sorted.length === 0 && !entry) return versions;
-      const ids = sorted.map(({ kind, id }) => itemId(kind, id));
+      if (sorted.length === 0 && !entry && premises.length === 0) return versions;
+      const rests = preparePremises(premises, sorted);
+      const ids = [...sorted, ...rests.seen].map(({ kind, id }) => itemId(kind, id));
       await commits.commit(async () => {
         const there = await readItems(ids);
         const cells: Cell[] = [];
         for (const change of sorted) {
           const { kind, id, expected } = change;
           const read = there.get(itemId(kind, id));
-          const before = read && isThere(read.item) ? read.item : undefined;
-          if (expected !== undefined && (before?.version ?? absent) !== expected) {
+          const version = versionOf(read);
+          if (expected !== undefined && version !== expected) {
             throw new ConflictError(kind, fromColumn(id));
           }
-          if (!change.row && !before) continue;
+          if (!change.row && version === absent) continue;
           cells.push({
             pk: entityPartition,
             id: itemId(kind, id),
@@ -183,6 +211,7 @@ export function cosmosEntities(items: Items, commits: Commits): Entities {
             tag: read?.tag,
           });
         }
+        await checkPremises(rests, there);
         await checkUnique(sorted, there);
         return cells;
       }, entry);
@@ -204,6 +233,10 @@ function itemId(kind: Kind, column: string): string {
 
 function isThere(item: CommittedItem): item is EntityItem {
   return 'document' in item;
+}
+
+function versionOf(read: Read<CommittedItem> | undefined): string {
+  return read && isThere(read.item) ? read.item.version : absent;
 }
 
 function itemOf({ kind, id, row, indexed }: PreparedChange): object | null {

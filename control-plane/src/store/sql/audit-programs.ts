@@ -7,6 +7,9 @@ import { toColumn } from './text.ts';
 /** One record as a row of the table; the entry as canonical JSON. */
 export type AuditRow = { sequence: number; hash: string; entry: string };
 
+/** The newest record. */
+export type AuditHead = { sequence: number; hash: string };
+
 /** Which records; texts in the form of columns. */
 export type AuditFilter = {
   where: readonly { column: AuditColumn; value: string }[];
@@ -30,12 +33,15 @@ const auditColumns: Columns = {
 /** What a store does for the port `Audit`. */
 export function auditPrograms(dialect: Dialect) {
   return {
-    /** The head is one row that each writer holds until it is done: there is one order, without gaps. */
-    *appendAudit(entry: AuditEntry): Program<void> {
-      const [head] = yield* query<{ sequence: number; hash: string }>(sql`
+    /** The head is one row that each writer of entities holds until it is done: there is one order, without gaps. */
+    *holdAudit(): Program<AuditHead> {
+      const [head] = yield* query<AuditHead>(sql`
         select sequence, hash from audit_head ${dialect.forUpdate('audit_head')}`);
-      if (!head)
-        throw new Error('the audit has lost its head: the store was not set up by its migrations');
+      if (head) return head;
+      throw new Error('the audit has lost its head: the store was not set up by its migrations');
+    },
+
+    *appendAudit(head: AuditHead, entry: AuditEntry): Program<void> {
       const sequence = head.sequence + 1;
       const hash = hashOf(head.hash, entry);
       yield* query(sql`

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { Kind } from '../documents.ts';
 import { absent, ConflictError, UniqueError } from '../entities.ts';
-import type { Condition, PreparedChange } from '../prepared-entities.ts';
+import type { Condition, PreparedChange, PreparedPremises } from '../prepared-entities.ts';
 import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { fromColumn } from './text.ts';
@@ -29,6 +29,7 @@ const rowColumns: Columns = {
   created_at: 'bigint',
   document: 'text',
 };
+const versionColumns: Columns = { ...keyColumns, version: 'text' };
 const indexColumns: Columns = {
   ...keyColumns,
   name: 'text',
@@ -171,6 +172,29 @@ export function entityPrograms(dialect: Dialect) {
       );
       if (clash) throw new UniqueError(clash.kind, clash.name);
     },
+
+    /** Nobody else may write entities from before this until the transaction ends: what is looked at is not locked. */
+    *checkPremises({ seen, searched }: PreparedPremises): Program<void> {
+      if (seen.length > 0) {
+        const [other] = yield* query<Found>(sql`
+          select given.kind as kind, given.id as id
+          from ${dialect.rows(seen, versionColumns)}
+          left join entity on entity.kind = given.kind and entity.id = given.id
+          where coalesce(entity.version, ${absent}) <> given.version
+          limit 1`);
+        if (other) throw conflict(other);
+      }
+      if (searched.length === 0) return;
+      const others = searched.map(({ kind, where, among }) => {
+        const except = among.length === 0 ? sql`` : sql` and not ${oneOf('entity.id', among)}`;
+        return sql`
+          select kind, id from (
+            select entity.kind as kind, entity.id as id ${matching({ kind, where }).source}${except} limit 1
+          ) as found`;
+      });
+      const [other] = yield* query<Found>(sql`${sql.join(others, sql` union all `)}`);
+      if (other) throw conflict(other);
+    },
   };
 
   function keysOf(changes: readonly PreparedChange[]): RawBuilder<unknown> {
@@ -194,7 +218,10 @@ export function entityPrograms(dialect: Dialect) {
   }
 }
 
-function conflict({ kind, id }: PreparedChange): ConflictError {
+/** An entity as it is named; the id in the form of columns. */
+type Found = { kind: Kind; id: string };
+
+function conflict({ kind, id }: Found): ConflictError {
   return new ConflictError(kind, fromColumn(id));
 }
 

@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../audit.ts';
-import type { PreparedChange } from '../prepared-entities.ts';
+import type { PreparedChange, PreparedPremises } from '../prepared-entities.ts';
 import { auditPrograms } from './audit-programs.ts';
 import type { Dialect } from './dialect.ts';
 import { entityPrograms } from './entity-programs.ts';
@@ -20,12 +20,19 @@ export function storePrograms(dialect: Dialect) {
     ...tablePrograms(dialect),
     /**
      * Changes and the record of them. The audit's head comes last: it is held the shortest, and nobody waits for entities who has it.
+     * Every writer takes it, with a record or without: who has it sees all that was written, and nothing more comes.
      *
      * @param changes - sorted by kind and id
      */
-    *commit(changes: readonly PreparedChange[], entry: AuditEntry | undefined): Program<void> {
+    *commit(
+      changes: readonly PreparedChange[],
+      entry: AuditEntry | undefined,
+      premises: PreparedPremises,
+    ): Program<void> {
       if (changes.length > 0) yield* entities.writeEntities(changes);
-      if (entry) yield* audit.appendAudit(entry);
+      const head = yield* audit.holdAudit();
+      yield* entities.checkPremises(premises);
+      if (entry) yield* audit.appendAudit(head, entry);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Documents, Kind } from '../documents.ts';
 import type { Entities, Page, Query, Stored } from '../entities.ts';
-import { conditionsOf, pageOf, prepare, walk } from '../prepared-entities.ts';
+import { conditionsOf, pageOf, prepare, preparePremises, walk } from '../prepared-entities.ts';
 import type { EntityRow } from './entity-programs.ts';
 import type { Run } from './programs.ts';
 import { fromColumn, toColumn, toCursor } from './text.ts';
@@ -36,9 +36,11 @@ export function sqlEntities(run: Run): Entities {
     find,
     count: async (kind, where) => run('countEntities', { kind, where: conditionsOf(kind, where) }),
     all: (kind) => walk(find, kind),
-    async write(changes, entry) {
+    async write(changes, entry, premises = []) {
       const { prepared, sorted } = prepare(changes);
-      if (sorted.length > 0 || entry) await run('commit', sorted, entry);
+      if (sorted.length > 0 || entry || premises.length > 0) {
+        await run('commit', sorted, entry, preparePremises(premises, sorted));
+      }
       return prepared.map(({ row }) => row?.version);
     },
   };
