@@ -8,10 +8,11 @@ import express, {
   type Response,
 } from 'express';
 import type { Actor } from './auth/actor.ts';
-import { detailError, fieldErrors } from './errors.ts';
+import { detailError, fieldErrors, proxyError } from './errors.ts';
 import type { Route } from './http/route.ts';
 import { isWrongMethod, methodsAt } from './http/methods.ts';
 import { answer, type ControlPlanePorts } from './http/registry.ts';
+import { repeatedName } from './http/repeated-name.ts';
 
 const largestBody = '1mb';
 
@@ -166,18 +167,42 @@ async function serve(
   report(ports, request, { requestId, startedAt, endpoint: path, status }, actor);
 }
 
-/** Clients leave the content type out at times; what is sent is taken for JSON. */
-const parser = express.json({ limit: largestBody, type: () => true });
+/** Bytes of bodies that are being read. */
+const bytesOf = new WeakMap<IncomingMessage, Buffer>();
+
+/** Clients leave the content type out at times; what is sent is taken for JSON, and so for UTF-8. */
+const parser = express.json({
+  limit: largestBody,
+  type: () => true,
+  verify: (request, _response, bytes, encoding) => {
+    if (encoding !== 'utf-8') throw Object.assign(new Error(encoding), { status: 415 });
+    bytesOf.set(request, bytes);
+  },
+});
 
 function readJson(request: Request, response: Response): Promise<unknown> {
   // Asked for only now, so that a body which is refused before it is read is never sent.
   if (request.headers.expect !== undefined) response.writeContinue();
   return new Promise((resolve, reject) => {
     parser(request, response, (error?: unknown) => {
-      if (error === undefined) resolve(request.body);
-      else reject(bodyError(error as { status?: number }));
+      const name =
+        error === undefined ? repeatedName(bytesOf.get(request)?.toString() ?? '') : undefined;
+      bytesOf.delete(request);
+      if (error !== undefined) reject(bodyError(error as { status?: number }));
+      else if (name !== undefined) reject(repeated(name));
+      else resolve(request.body);
     });
   });
+}
+
+function repeated(name: string): Error {
+  const shown = JSON.stringify(name.slice(0, 40));
+  return proxyError(
+    400,
+    'bad_request_error',
+    `The key ${shown} stands twice in one object of the body: readers disagree about which one counts. Send it once.`,
+    name.slice(0, 40),
+  );
 }
 
 function bodyError({ status }: { status?: number }): Error {

@@ -12,7 +12,7 @@ What differs from LiteLLM and why: [from LiteLLM](../guides/from-litellm.md#mana
 
 - A key in \`Authorization: Bearer\`, or in one of the other headers that the [proxy](proxy-api.md) takes. Rights are those of the key's
   user, and never more than those of who made the key.
-- JSON in, JSON out. LiteLLM's routes ignore fields they do not know and name them, and those without effect, in the answer's
+- JSON in, JSON out. No object of a body has a key twice: 400, because readers disagree about which one counts. LiteLLM's routes ignore fields they do not know and name them, and those without effect, in the answer's
   \`x-aigateway-ignored\`; routes of our own refuse them with 422. A field that asks for a protection there is not here is refused with 400.
 - A field that the caller may not set is 403; what the caller may not see is answered as what does not exist.
 - Every route that writes leaves one record in the audit log. With the store away the answer is 503, \`no_db_connection\`; model traffic goes on.
