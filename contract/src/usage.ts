@@ -115,7 +115,7 @@ export interface UsageTransport {
    * Takes in events, or some of the first of them, or none: the standing tells. Giving the same again does nothing.
    *
    * @param events - in the order of their sequence, without a gap; none to ask for the standing
-   * @param floor - the producer has nothing to give up to this sequence: it is counted, or lost
+   * @param floor - the producer has nothing to give up to this sequence: it was counted, or is lost
    */
   append(producer: string, events: readonly LedgerEvent[], floor: number): Promise<UsageStanding>;
 }

@@ -3,7 +3,7 @@ import { createMemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
 import { AccessLog } from '@aigateway/proxy/telemetry/access-log';
 import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
 import { createRegistry } from '@aigateway/proxy/telemetry/registry';
-import { createLocalBus, createSharedBus } from './bus.ts';
+import { createLocalBus, createSharedBus, missingUsage } from './bus.ts';
 import { startDataPlane } from './data-plane.ts';
 import { startPlane } from './plane.ts';
 import type { RoleInput, Running } from './roles.ts';
@@ -44,9 +44,11 @@ export async function startBothPlanes(
       sealer,
       redis,
       source: bus.createSource(),
-      transport: createDirectTransport(ledger, ({ producer, sequence, error }) =>
-        logger.error({ error, producer, sequence }, 'usage was refused'),
-      ),
+      transport: createDirectTransport(ledger, {
+        onRefused: ({ producer, sequence, error }) =>
+          logger.error({ error, producer, sequence }, 'usage was refused'),
+        onMissing: (missing) => logger.error(missing, missingUsage),
+      }),
     },
     {
       registry,

@@ -48,6 +48,9 @@ export function createLocalBus(): Bus {
   };
 }
 
+/** The log line that tells of usage which is in no store and on no disk; from and to are sequences of its producer. */
+export const missingUsage = 'usage is missing';
+
 /** The bus of planes in several processes. Secrets are sealed before they leave this one. */
 export function createSharedBus(
   redis: SharedRedis,
@@ -75,6 +78,7 @@ export function createSharedBus(
         },
         onRefused: ({ producer, sequence, error }) =>
           logger.error({ error, producer, sequence }, 'usage was refused'),
+        onMissing: (missing) => logger.error(missing, missingUsage),
       });
       return { standing: () => consumer.standing(), close: () => consumer.close() };
     },

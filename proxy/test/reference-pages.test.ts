@@ -79,7 +79,7 @@ async function servedMetrics(): Promise<string[]> {
       () => 0,
     ),
     ...spoolReadings(() => ({ producer: 'own', last: 0, mark: 0, bytes: 0, isFull: false })),
-    ...usageReadings(() => ({ waiting: 0, producers: 0, taken: 0, refused: 0 })),
+    ...usageReadings(() => ({ waiting: 0, producers: 0, taken: 0, refused: 0, missing: 0 })),
   ]);
   const lines = (await metrics.registry.metrics()).split('\n');
   return lines

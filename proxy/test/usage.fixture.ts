@@ -62,14 +62,21 @@ export class CountingLedger {
     return this.#marks.get(producer) ?? 0;
   }
 
-  async append(producer: string, events: readonly LedgerEvent[]): Promise<number> {
+  /** As it would be after the restoration of an older store. */
+  putBack(producer: string, mark: number): void {
+    this.records.length = 0;
+    this.#marks.set(producer, mark);
+  }
+
+  async append(producer: string, events: readonly LedgerEvent[], floor = 0): Promise<number> {
     if (this.isAway) throw new Error('the ledger is away');
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure === 'fail before') throw new Error('nothing was written');
-    let mark = this.#marks.get(producer) ?? 0;
+    let mark = Math.max(this.#marks.get(producer) ?? 0, floor);
     for (const { sequence, record } of events) {
       if (sequence <= mark) continue;
+      if (sequence !== mark + 1) break;
       this.records.push(record);
       mark = sequence;
     }

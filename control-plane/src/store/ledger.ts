@@ -135,10 +135,11 @@ export interface Ledger {
    * A correction is no request: it adds its differences to the sums of the hour and day of what it corrects, and only if none with
    * the same `corrects` was counted before, by whichever producer.
    *
-   * @returns the producer's mark: every event up to it is counted
+   * @param floor - nothing is to come up to this sequence: a mark below it is raised to it first, and what lies between is never counted
+   * @returns the producer's mark: every event up to it is counted, or was given up by a floor
    * @throws {RangeError} for an amount or a time that is none; no event was taken
    */
-  append(producer: string, events: readonly LedgerEvent[]): Promise<number>;
+  append(producer: string, events: readonly LedgerEvent[], floor?: number): Promise<number>;
   /** 0 for a producer that is not known. */
   mark(producer: string): Promise<number>;
   /** Nano-USD by id; ids without spend are left out. */

@@ -23,6 +23,22 @@ export type LogPage = {
   failed: boolean | undefined;
 };
 
+/** The events that lead on from a mark without a gap, and the mark after them. */
+export function eventsAfter(
+  before: number,
+  events: readonly LedgerEvent[],
+): { fresh: readonly LedgerEvent[]; mark: number } {
+  const fresh: LedgerEvent[] = [];
+  let mark = before;
+  for (const event of events) {
+    if (event.sequence <= mark) continue;
+    if (event.sequence !== mark + 1) break;
+    fresh.push(event);
+    mark += 1;
+  }
+  return { fresh, mark };
+}
+
 /** @throws {RangeError} for a page that is none */
 export function logPageOf(asked: LogQuery): LogPage {
   return {

@@ -12,7 +12,12 @@ import type { UsageRecord } from '@aigateway/contract/usage';
 import { UsageSigner } from '@aigateway/contract/usage-signing';
 import type { Cluster, Redis } from 'ioredis';
 import type { Ledger } from '../store/ledger.ts';
-import { appendOrSetAside, type GivenEvent, type RefusedEvent } from './set-aside.ts';
+import {
+  appendOrSetAside,
+  type GivenEvent,
+  type MissingEvents,
+  type RefusedEvent,
+} from './set-aside.ts';
 
 export type UsageConsumerOptions = {
   /** Not closed with the consumer. */
@@ -24,6 +29,8 @@ export type UsageConsumerOptions = {
   readonly onTrouble?: (error: unknown, producer?: string) => void;
   /** What was set aside: it is kept in Redis, the last thousand of all producers. */
   readonly onRefused?: (refused: RefusedEvent) => void;
+  /** What will not be counted, because the store was put back to before it and its producer no longer has it. */
+  readonly onMissing?: (missing: MissingEvents) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** How often it is looked for events; 0 = only when {@link UsageConsumer.take} is called. Default 250 ms. */
@@ -40,6 +47,8 @@ export type UsageConsumerStanding = {
   readonly taken: number;
   /** Events that it set aside since it began: not signed by a proxy, unreadable, or refused by the ledger. */
   readonly refused: number;
+  /** Events that it went on without since it began: the store was put back, and no producer had them any more. */
+  readonly missing: number;
 };
 
 /** Takes usage events from Redis to the ledger. Several share the work, each producer's events being one's at a time. */
@@ -94,6 +103,9 @@ class Consumer implements UsageConsumer {
   #producers = 0;
   #taken = 0;
   #refused = 0;
+  #missing = 0;
+  /** Producers that were asked for what lies between the ledger's mark, which is kept here, and what they have sent. */
+  readonly #asked = new Map<string, number>();
 
   constructor(options: UsageConsumerOptions) {
     this.#options = options;
@@ -145,6 +157,7 @@ class Consumer implements UsageConsumer {
       producers: this.#producers,
       taken: this.#taken,
       refused: this.#refused,
+      missing: this.#missing,
     };
   }
 
@@ -205,10 +218,30 @@ class Consumer implements UsageConsumer {
       }
       events.push(parseEvent(sequence, text));
     }
-    if (events.length === 0) return 0;
-    const mark = await appendOrSetAside(this.#options.ledger, producer, events, (refused) =>
-      this.#setAside(refused),
-    );
+    const [first] = events;
+    if (first === undefined) return 0;
+    const append = (floor?: number): Promise<number> =>
+      appendOrSetAside(
+        this.#options.ledger,
+        producer,
+        events,
+        (refused) => this.#setAside(refused),
+        floor,
+      );
+    let mark = await append();
+    const to = first.sequence - 1;
+    if (mark < to) {
+      // The store was put back to before what left the stream as counted. The producer may still have that on its disk.
+      if (this.#asked.get(producer) !== mark) {
+        this.#asked.set(producer, mark);
+        await this.#redis.unlink(stream);
+        return 0;
+      }
+      this.#missing += to - mark;
+      this.#options.onMissing?.({ producer, from: mark + 1, to });
+      mark = await append(to);
+    }
+    this.#asked.delete(producer);
     this.#taken += events.length;
     // What leaves the stream is counted: by that its producer knows.
     await this.#redis.xtrim(stream, 'MINID', '=', `${mark + 1}-0`);
@@ -226,6 +259,7 @@ class Consumer implements UsageConsumer {
 
   async #forget(producer: string): Promise<void> {
     this.#troubled.delete(producer);
+    this.#asked.delete(producer);
     await this.#redis.zrem(usageProducersKey, producer);
     await this.#redis.unlink(usageStreamKey(producer));
   }

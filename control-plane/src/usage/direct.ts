@@ -1,25 +1,37 @@
 import type { UsageTransport } from '@aigateway/contract/usage';
 import type { Ledger } from '../store/ledger.ts';
-import { appendOrSetAside, type RefusedEvent } from './set-aside.ts';
+import { appendOrSetAside, type MissingEvents, type RefusedEvent } from './set-aside.ts';
 
-/**
- * Takes events straight to a ledger, for a proxy in the same process. What is taken in is counted.
- *
- * @param onRefused - told of what the ledger refused, which nobody else keeps
- */
+/** Who is told of what does not come to be counted. */
+export type DirectTransportOptions = {
+  /** What the ledger refused, which nobody else keeps. */
+  readonly onRefused?: (refused: RefusedEvent) => void;
+  readonly onMissing?: (missing: MissingEvents) => void;
+};
+
+/** Takes events straight to a ledger, for a proxy in the same process. What is taken in is counted. */
 export function createDirectTransport(
   ledger: Pick<Ledger, 'append' | 'mark'>,
-  onRefused: (refused: RefusedEvent) => void = () => undefined,
+  { onRefused, onMissing }: DirectTransportOptions = {},
 ): UsageTransport {
+  const setAside = (refused: RefusedEvent): Promise<void> => {
+    onRefused?.(refused);
+    return Promise.resolve();
+  };
   return {
-    append: async (producer, events) => {
-      const mark =
-        events.length === 0
-          ? await ledger.mark(producer)
-          : await appendOrSetAside(ledger, producer, events, (refused) => {
-              onRefused(refused);
-              return Promise.resolve();
-            });
+    append: async (producer, events, floor) => {
+      const [first] = events;
+      if (first === undefined) {
+        const mark = await ledger.mark(producer);
+        return { taken: mark, mark };
+      }
+      let mark = await appendOrSetAside(ledger, producer, events, setAside);
+      const to = first.sequence - 1;
+      // What the producer still has of it comes next; what it has not, nobody can wait for.
+      if (mark < to && to <= floor) {
+        onMissing?.({ producer, from: mark + 1, to });
+        mark = await appendOrSetAside(ledger, producer, events, setAside, to);
+      }
       return { taken: mark, mark };
     },
   };

@@ -15,10 +15,19 @@ export type GivenEvent =
   | LedgerEvent
   | { readonly sequence: number; readonly text: string; readonly error: Error };
 
+/** Events that were counted before and no longer are, and that their producer no longer has: the store was put back. */
+export type MissingEvents = {
+  readonly producer: string;
+  /** Sequences, both included. */
+  readonly from: number;
+  readonly to: number;
+};
+
 /**
  * Takes events to a ledger. One that the ledger refuses is set aside instead of stopping its producer: its place is taken by a
  * record without amounts, and whoever watches is told.
  *
+ * @param floor - see {@link Ledger.append}
  * @returns the producer's mark
  * @throws {StoreUnavailableError} as the ledger does
  */
@@ -27,17 +36,18 @@ export async function appendOrSetAside(
   producer: string,
   events: readonly GivenEvent[],
   setAside: (refused: RefusedEvent) => Promise<void>,
+  floor = 0,
 ): Promise<number> {
   const readable = events.filter((event) => 'record' in event);
   if (readable.length === events.length) {
     try {
-      return await ledger.append(producer, readable);
+      return await ledger.append(producer, readable, floor);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
   }
   // Which of them it is shows one by one.
-  let mark = 0;
+  let mark = await ledger.append(producer, [], floor);
   for (const event of events) mark = await appendOne(ledger, producer, event, setAside);
   return mark;
 }

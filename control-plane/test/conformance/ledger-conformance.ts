@@ -206,6 +206,32 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       expect(counted.length).toBe(requests);
     });
 
+    it('goes on after what nobody can give any more, and counts what follows once', async () => {
+      const at = (sequence: number): LedgerEvent => ({
+        sequence,
+        record: usageRecord({ keyId: 'floor', requestId: `floor-${sequence}`, costNanoUsd: 1 }),
+      });
+      const append = (floor: number, ...sequences: number[]) =>
+        ledger().append('floor', sequences.map(at), floor);
+      expect(await append(0, 1, 2)).toBe(2);
+      // A floor below the mark, or before a gap that it does not cover, changes nothing.
+      expect(await append(1, 3)).toBe(3);
+      expect(await append(2, 6, 7)).toBe(3);
+      expect(await append(5, 6, 7)).toBe(7);
+      expect(await append(5, 4, 5, 6, 7, 8)).toBe(8);
+      expect(await append(10)).toBe(10);
+      expect(await ledger().mark('floor')).toBe(10);
+      expect(await append(0, 9, 10, 11)).toBe(11);
+      expect(await append(2, 2, 3)).toBe(11);
+      const counted = await logsOf(ledger(), { keyId: 'floor' });
+      const ids = counted.map(({ requestId }) => requestId);
+      const kept = [1, 2, 3, 6, 7, 8, 11].map((sequence) => `floor-${sequence}`);
+      expect(ids.toSorted()).toEqual(kept.toSorted());
+      expect(await ledger().spend({ dimension: 'key', ids: ['floor'] })).toEqual(
+        new Map([['floor', 7]]),
+      );
+    });
+
     it('tells the spend since an hour to the hour', async () => {
       const at = [
         noon - 25 * hourMs,

@@ -86,6 +86,7 @@ export type UsageIntake = {
   readonly producers: number;
   readonly taken: number;
   readonly refused: number;
+  readonly missing: number;
 };
 
 export function usageReadings(standing: () => UsageIntake): Reading[] {
@@ -109,6 +110,11 @@ export function usageReadings(standing: () => UsageIntake): Reading[] {
       name: 'usage_refused_total',
       help: 'Usage events set aside: unsigned, unreadable or refused by the ledger; must stay 0',
       read: () => standing().refused,
+    },
+    {
+      name: 'usage_missing_total',
+      help: 'Usage events that are not counted because the store was put back to before them and no proxy has them any more',
+      read: () => standing().missing,
     },
   ];
 }

@@ -7,6 +7,7 @@ import { noTokens, type UsageRecord, type UsageTransport } from '@aigateway/cont
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectTransport } from '../../../control-plane/src/usage/direct.ts';
+import type { MissingEvents } from '../../../control-plane/src/usage/set-aside.ts';
 import { openUsageSpool, wasUsedSince, type UsageSpool } from '../../src/stores/file/spool.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { CountingLedger, openedCall, usageRecord } from '../usage.fixture.ts';
@@ -263,6 +264,38 @@ describe('the usage spool', () => {
     await second.ship();
     expect(second.standing().producer).not.toBe(first.standing().producer);
     expect(ledger.requestIds()).toEqual(['a', 'b0', 'b1', 'b2', 'b3', 'b4', 'c']);
+    await second.close();
+    // Not even to a store that was put back to before it was known.
+    ledger.putBack(second.standing().producer, 0);
+    const third = await open();
+    call(third, 'd');
+    await third.ship();
+    expect(ledger.requestIds()).toEqual(['c', 'd']);
+  });
+
+  it('gives again what the ledger no longer knows, and says what is on no disk any more', async () => {
+    const missing: MissingEvents[] = [];
+    const told = createDirectTransport(ledger, { onMissing: (events) => missing.push(events) });
+    const first = await open({ transport: told });
+    for (let index = 0; index < 5; index += 1) call(first, `a${index}`);
+    await first.close();
+    const { producer } = first.standing();
+    ledger.putBack(producer, 2);
+    const second = await open({ transport: told, segmentBytes: 1 });
+    call(second, 'b');
+    await second.ship();
+    expect(ledger.requestIds()).toEqual(['a2', 'a3', 'a4', 'b']);
+    expect(missing).toEqual([]);
+    await second.close();
+    // The files of the first are gone by now.
+    ledger.putBack(producer, 2);
+    const third = await open({ transport: told });
+    call(third, 'c');
+    await third.ship();
+    expect(ledger.requestIds().at(-1)).toBe('c');
+    const to = 7 - ledger.records.length;
+    expect(to).toBeGreaterThan(2);
+    expect(missing).toEqual([{ producer, from: 3, to }]);
   });
 
   it('tells of trouble once, and when it is over', async () => {

@@ -15,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Ledger } from '../../../control-plane/src/store/ledger.ts';
 import { createSqliteStore } from '../../../control-plane/src/store/sqlite/sqlite-store.ts';
 import { createUsageConsumer } from '../../../control-plane/src/usage/consumer.ts';
+import type { MissingEvents } from '../../../control-plane/src/usage/set-aside.ts';
 import { openUsageSpool, type UsageSpool } from '../../src/stores/file/spool.ts';
 import { createRedisTransport } from '../../src/stores/redis/usage-transport.ts';
 import { startCluster } from '../servers/redis-cluster.ts';
@@ -43,22 +44,30 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     ledger = new CountingLedger();
     closing = [];
     troubles = [];
+    missing = [];
   });
   afterEach(async () => {
     for (const close of closing.toReversed()) await close();
     await rm(directory, { recursive: true });
   });
 
-  async function produce(name = 'one', options: { mostWaiting?: number } = {}) {
+  async function produce(
+    name = 'one',
+    options: { mostWaiting?: number; segmentBytes?: number } = {},
+  ) {
+    const { segmentBytes, ...sending } = options;
     const spool = await openUsageSpool({
       directory: join(directory, name),
-      transport: createRedisTransport({ redis, secret: usageSecret, ...options }),
+      transport: createRedisTransport({ redis, secret: usageSecret, ...sending }),
       shipMs: 3_600_000,
+      ...(segmentBytes !== undefined && { segmentBytes }),
       onTrouble: (error) => error !== undefined && troubles.push(error),
     });
     closing.push(() => spool.close());
     return spool;
   }
+
+  let missing: MissingEvents[];
 
   function consume(into: Pick<Ledger, 'append'> = ledger, now?: () => number) {
     const consumer = createUsageConsumer({
@@ -67,6 +76,7 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
       secret: usageSecret,
       pollMs: 0,
       onTrouble: (error) => troubles.push(error),
+      onMissing: (events) => missing.push(events),
       ...(now !== undefined && { now }),
     });
     closing.push(() => consumer.close());
@@ -169,6 +179,67 @@ describe.skipIf(!hasRedisServer)('usage through Redis', () => {
     await redis.restore(stream, 0, before, 'REPLACE');
     await settle([spool]);
     expect(ledger.requestIds()).toEqual([...names(3, 'a'), ...names(3, 'b')]);
+  });
+
+  it('is sent again as far as its disk has it when the store was put back, and counted once', async () => {
+    const spool = await produce();
+    const { producer } = spool.standing();
+    for (const requestId of names(6, 'a')) call(spool, requestId);
+    await settle([spool]);
+    ledger.putBack(producer, 2);
+    for (const requestId of names(2, 'b')) call(spool, requestId);
+    // Two control planes, neither of which knows what the other has asked for.
+    const [one, two] = [consume(), consume()];
+    for (let round = 0; round < 10; round += 1) {
+      await spool.ship();
+      await one.take();
+      await two.take();
+    }
+    expect(ledger.requestIds()).toEqual([...names(6, 'a').slice(2), ...names(2, 'b')]);
+    expect(spool.standing()).toMatchObject({ producer, last: 8, mark: 8 });
+    expect([missing, one.standing().missing, troubles]).toEqual([[], 0, []]);
+  });
+
+  it('goes on without what no disk has any more when the store was put back, and says what is missing', async () => {
+    // A file holds one event: what is counted is dropped at once.
+    const spool = await produce('one', { segmentBytes: 1 });
+    const { producer } = spool.standing();
+    for (const requestId of names(6, 'a')) {
+      call(spool, requestId);
+      await settle([spool]);
+    }
+    ledger.putBack(producer, 2);
+    call(spool, 'b');
+    const consumer = consume();
+    await settle([spool], consumer);
+    // The newest file is kept until there is another.
+    const kept = ledger.requestIds();
+    expect(kept.at(-1)).toBe('b');
+    const to = 7 - kept.length;
+    expect(to).toBeGreaterThan(2);
+    expect(missing).toEqual([{ producer, from: 3, to }]);
+    expect(consumer.standing().missing).toBe(to - 2);
+    // Once: what comes now leads on.
+    call(spool, 'c');
+    await settle([spool], consumer);
+    expect(ledger.requestIds()).toEqual([...kept, 'c']);
+    expect([missing.length, troubles]).toEqual([1, []]);
+  });
+
+  it('goes on without what a proxy of the release before has dropped', async () => {
+    const transport = createRedisTransport({ redis, secret: usageSecret });
+    const event = (sequence: number) => ({ sequence, record: usageRecord(`r${sequence}`) });
+    const consumer = consume();
+    await transport.append('before', [1, 2, 3].map(event), 0);
+    await consumer.take();
+    ledger.putBack('before', 1);
+    // It gives nothing that was counted again.
+    for (let round = 0; round < 2; round += 1) {
+      await transport.append('before', [4, 5].map(event), 3);
+      await consumer.take();
+    }
+    expect(ledger.requestIds()).toEqual(['r4', 'r5']);
+    expect(missing).toEqual([{ producer: 'before', from: 2, to: 3 }]);
   });
 
   it('waits on the disk of its producer when nobody takes it in', async () => {

@@ -1,6 +1,13 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 import type { ActivityQuery, ActivityRow, Dimension, Ledger, LedgerEvent } from '../ledger.ts';
-import { checkActivity, checkDay, checkEvent, logPageOf, type LogPage } from '../prepared-usage.ts';
+import {
+  checkActivity,
+  checkDay,
+  checkEvent,
+  eventsAfter,
+  logPageOf,
+  type LogPage,
+} from '../prepared-usage.ts';
 import { fromColumn, toColumn, toCursor } from '../sql/text.ts';
 import { dayOf, hourMs } from '../usage-sums.ts';
 import {
@@ -45,18 +52,16 @@ export function cosmosLedger(items: Items): CosmosLedger {
   const sums = new SumWriter(items);
   const underWay = new Set<Promise<unknown>>();
 
-  async function append(producer: string, events: readonly LedgerEvent[]): Promise<number> {
+  async function append(
+    producer: string,
+    events: readonly LedgerEvent[],
+    floor: number,
+  ): Promise<number> {
     const id = nameOf(producer);
     const marked = await items.read<MarkItem>(markPartition, id);
-    let mark = marked?.item.sequence ?? 0;
-    const fresh: LedgerEvent[] = [];
-    for (const event of events) {
-      if (event.sequence <= mark) continue;
-      if (event.sequence !== mark + 1) break;
-      fresh.push(event);
-      mark += 1;
-    }
-    if (fresh.length === 0) return mark;
+    const before = marked?.item.sequence ?? 0;
+    const { fresh, mark } = eventsAfter(Math.max(before, floor), events);
+    if (mark === before) return mark;
     const counted = await withoutRepeatedCorrections(producer, fresh);
     const days = Map.groupBy(counted, ({ record }) => dayOf(record.startedAt));
     for (const [day, ofDay] of days) await keepRecords(day, producer, ofDay);
@@ -222,9 +227,9 @@ export function cosmosLedger(items: Items): CosmosLedger {
   }
 
   const port: Ledger = {
-    async append(producer, events) {
+    async append(producer, events, floor = 0) {
       events.forEach(checkEvent);
-      const appended = append(toColumn(producer), events);
+      const appended = append(toColumn(producer), events, floor);
       underWay.add(appended);
       return appended.finally(() => underWay.delete(appended));
     },

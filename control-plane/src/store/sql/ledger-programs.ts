@@ -4,6 +4,7 @@ import type { ActivityQuery, Dimension, LedgerEvent, LedgerSums } from '../ledge
 import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { toColumn } from './text.ts';
+import { eventsAfter } from '../prepared-usage.ts';
 import { dayOf, hourMs, sumUsage } from '../usage-sums.ts';
 
 const dayMs = 24 * hourMs;
@@ -114,21 +115,16 @@ export function ledgerPrograms(dialect: Dialect) {
     *appendUsage(
       producer: string,
       events: readonly LedgerEvent[],
+      floor: number,
     ): Program<{ mark: number } | { missingDays: readonly string[] }> {
       yield* query(sql`
         insert into usage_mark (producer, sequence) values (${producer}, 0)
         on conflict (producer) do nothing`);
       const [marked] = yield* query<{ sequence: number }>(sql`
         select sequence from usage_mark where producer = ${producer} ${dialect.forUpdate('usage_mark')}`);
-      let mark = marked?.sequence ?? 0;
-      const fresh: LedgerEvent[] = [];
-      for (const event of events) {
-        if (event.sequence <= mark) continue;
-        if (event.sequence !== mark + 1) break;
-        fresh.push(event);
-        mark += 1;
-      }
-      if (fresh.length === 0) return { mark };
+      const before = marked?.sequence ?? 0;
+      const { fresh, mark } = eventsAfter(Math.max(before, floor), events);
+      if (mark === before) return { mark };
 
       const days = Map.groupBy(fresh, ({ record }) => dayOf(record.startedAt));
       const given = [...days.keys()].toSorted().map((day) => ({ day }));
@@ -142,12 +138,14 @@ export function ledgerPrograms(dialect: Dialect) {
         return { missingDays: given.flatMap(({ day }) => (known.has(day) ? [] : [day])) };
       }
 
-      const counted = yield* withoutRepeatedCorrections(fresh);
-      for (const [day, ofDay] of Map.groupBy(counted, ({ record }) => dayOf(record.startedAt)))
-        yield* insertRecords(day, producer, ofDay);
-      const { hourly, daily } = sumUsage(counted.map(({ record }) => record));
-      yield* addSums('usage_hour', hourKey, hourly);
-      yield* addSums('usage_daily', dailyKey, daily);
+      if (fresh.length > 0) {
+        const counted = yield* withoutRepeatedCorrections(fresh);
+        for (const [day, ofDay] of Map.groupBy(counted, ({ record }) => dayOf(record.startedAt)))
+          yield* insertRecords(day, producer, ofDay);
+        const { hourly, daily } = sumUsage(counted.map(({ record }) => record));
+        yield* addSums('usage_hour', hourKey, hourly);
+        yield* addSums('usage_daily', dailyKey, daily);
+      }
       yield* query(sql`update usage_mark set sequence = ${mark} where producer = ${producer}`);
       return { mark };
     },

@@ -18,11 +18,11 @@ const recordColumns = {
 
 export function sqlLedger(run: Run): Ledger {
   return {
-    async append(producer, events) {
+    async append(producer, events, floor = 0) {
       events.forEach(checkEvent);
       const named = toColumn(producer);
       for (;;) {
-        const result = await run('appendUsage', named, events);
+        const result = await run('appendUsage', named, events, floor);
         if ('mark' in result) return result.mark;
         await run('addUsageDays', result.missingDays);
       }

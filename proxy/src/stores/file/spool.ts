@@ -308,13 +308,13 @@ class Spool implements UsageSpool {
     if (!this.#hasMet) await this.#meet();
     const before = this.#taken;
     const events = await this.#eventsAfter(before);
-    // Nobody can wait for what the disk has lost.
+    // Nobody can wait for what is not on the disk.
     const first = events[0]?.sequence ?? 0;
     this.#note(
       await this.#options.transport.append(
         this.#producer,
         events,
-        first > before + 1 ? first - 1 : this.#mark,
+        first > before + 1 ? first - 1 : this.#segments.floor,
       ),
     );
     return this.#taken !== before;
@@ -325,8 +325,10 @@ class Spool implements UsageSpool {
    * now would have their sequences and count as theirs, so it gets another producer.
    */
   async #meet(): Promise<void> {
-    const standing = await this.#options.transport.append(this.#producer, [], this.#mark);
+    const standing = await this.#options.transport.append(this.#producer, [], this.#segments.floor);
     if (Math.max(standing.mark, standing.taken) > this.#inherited) {
+      // The files of before are the other one's, who has given what is in them: it must never come again under this name.
+      this.#segments.cut(this.#inherited);
       this.#producer = randomUUID();
       writeFileSync(producerFile(this.#directory), this.#producer, { flush: true });
       this.#mark = this.#inherited;
