@@ -92,6 +92,11 @@ export const variables: readonly VariableDescription[] = [
     name: 'AIGATEWAY_CONFIG',
     description: 'Path of the configuration file; also `CONFIG_FILE_PATH`',
   },
+  {
+    name: 'AIGATEWAY_CONFIG_TEXT',
+    description:
+      'The configuration itself, YAML or JSON, in place of a file, where a variable is versioned with what runs and a file is not',
+  },
   { name: 'AIGATEWAY_SECRET', description: 'Root secret of at least 32 bytes' },
   {
     name: 'AIGATEWAY_SECRET_PREVIOUS',

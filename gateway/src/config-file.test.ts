@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigFileError, readConfigFile } from './config-file.ts';
+import { ConfigFileError, readConfigFile, readConfigText } from './config-file.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -114,5 +114,21 @@ describe('readConfigFile', () => {
     expect(() => readConfigFile(path)).toThrow(
       expect.not.objectContaining({ message: expect.stringContaining('canary') }),
     );
+  });
+});
+
+describe('readConfigText', () => {
+  it('reads YAML and JSON, and tells the line of a value', () => {
+    const config = readConfigText('general_settings:\n  a: 1\n', 'TEXT');
+    expect(config.raw).toEqual({ general_settings: { a: 1 } });
+    expect(config.positionOf(['general_settings', 'a'])).toEqual({ file: 'TEXT', line: 2 });
+    expect(config.files).toEqual([]);
+    expect(readConfigText('{"model_list": []}', 'TEXT').raw).toEqual({ model_list: [] });
+  });
+
+  it('refuses what is no configuration, without showing it, and includes', () => {
+    expect(() => readConfigText('a: "sk-secret', 'TEXT')).toThrow(/^TEXT:1:\d+ is not valid YAML/);
+    expect(() => readConfigText('a: "sk-secret', 'TEXT')).not.toThrow(/sk-secret/);
+    expect(() => readConfigText('include: [more.yaml]', 'TEXT')).toThrow(/include needs/);
   });
 });

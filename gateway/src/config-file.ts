@@ -51,11 +51,42 @@ export function readConfigFile(path: string): ConfigFile {
     digest: read.digests.join(),
     positionOf: (wanted) => {
       positions ??= readPositions(path);
-      for (let length = wanted.length; length > 0; length -= 1) {
-        const position = positions.get(formatPath(wanted.slice(0, length)));
-        if (position !== undefined) return position;
-      }
-      return undefined;
+      return nearestPosition(positions, wanted);
+    },
+  };
+}
+
+function nearestPosition(
+  positions: ReadonlyMap<string, Position>,
+  wanted: ConfigPath,
+): Position | undefined {
+  for (let length = wanted.length; length > 0; length -= 1) {
+    const position = positions.get(formatPath(wanted.slice(0, length)));
+    if (position !== undefined) return position;
+  }
+  return undefined;
+}
+
+/**
+ * Reads a configuration that is a text rather than a file, for platforms where a variable is versioned with what runs and a file is not.
+ *
+ * @param name - stands for the file in problems
+ * @throws {ConfigFileError} if it is too large, not YAML, or includes files: there is no folder that they could be relative to
+ */
+export function readConfigText(text: string, name: string): ConfigFile {
+  if (Buffer.byteLength(text) > largestFile)
+    throw new ConfigFileError(`${name} is larger than ${largestFile} bytes`);
+  const { raw } = parse(text, name, 'values');
+  if (raw['include'] !== undefined && raw['include'] !== null)
+    throw new ConfigFileError(`${name}: include needs a configuration that is a file`);
+  let positions: ReadonlyMap<string, Position> | undefined;
+  return {
+    raw,
+    files: [],
+    digest: '',
+    positionOf: (wanted) => {
+      positions ??= parse(text, name, 'values and positions').positions;
+      return nearestPosition(positions, wanted);
     },
   };
 }

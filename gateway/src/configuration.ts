@@ -9,7 +9,7 @@ import type { Environment } from '@aigateway/contract/environment-config';
 import type { JsonObject } from '@aigateway/contract/records';
 import { formatProblem } from '@aigateway/contract/config-problems';
 import type { Command } from './command-line.ts';
-import { readConfigFile, type ConfigFile } from './config-file.ts';
+import { ConfigFileError, readConfigFile, readConfigText, type ConfigFile } from './config-file.ts';
 import { keepSecret, newKey, newRootSecret, type KeptSecret } from './data-directory.ts';
 import type { ProcessEnvironment } from './environment.ts';
 
@@ -44,6 +44,7 @@ export type ConfigurationInput = {
   readonly simulatorUrl: (() => Promise<string>) | undefined;
 };
 
+const configTextName = 'AIGATEWAY_CONFIG_TEXT';
 const simulatedKeyVariable = 'SIMULATED_AZURE_KEY';
 
 /**
@@ -56,8 +57,7 @@ const simulatedKeyVariable = 'SIMULATED_AZURE_KEY';
  */
 export async function readConfiguration(input: ConfigurationInput): Promise<Configuration> {
   const { command, process } = input;
-  const path = command.configFile ?? process.configFile;
-  const { raw, ...file } = path === undefined ? noFile : readConfigFile(path);
+  const { raw, ...file } = configFileOf(command, process);
   const isDevelopment = process.profile === 'development';
   const given: Environment = {
     ...process.variables,
@@ -112,6 +112,17 @@ export async function readConfiguration(input: ConfigurationInput): Promise<Conf
     simulated: true,
     ...openTo(withSimulated, withKey),
   };
+}
+
+/** @throws {ConfigFileError} if it cannot be used, or there are two */
+function configFileOf(command: Command, process: ProcessEnvironment): ConfigFile {
+  const path = command.configFile ?? process.configFile;
+  const { configText } = process;
+  if (path === undefined)
+    return configText === undefined ? noFile : readConfigText(configText, configTextName);
+  if (configText !== undefined)
+    throw new ConfigFileError(`${path} and ${configTextName} are both a configuration: keep one`);
+  return readConfigFile(path);
 }
 
 function openTo(

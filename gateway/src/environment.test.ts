@@ -45,6 +45,12 @@ describe('readEnvironment', () => {
     ).toBe('a.yaml');
   });
 
+  it('takes a configuration as a text, unless it is empty', () => {
+    const read = (text: string) => readEnvironment(directory, { AIGATEWAY_CONFIG_TEXT: text });
+    expect(read('model_list: []').configText).toBe('model_list: []');
+    expect(read(' \n')).not.toHaveProperty('configText');
+  });
+
   it('refuses a .env that is no text, without showing it', () => {
     writeFileSync(join(directory, '.env'), Buffer.from([0x41, 0x3d, 0xff, 0xfe]));
     expect(() => readEnvironment(directory, {})).toThrow(/not UTF-8/);

@@ -11,6 +11,8 @@ export type ProcessEnvironment = {
   readonly profile: 'development' | 'production';
   /** Configuration file named by `AIGATEWAY_CONFIG` or LiteLLM's `CONFIG_FILE_PATH`. */
   readonly configFile?: string;
+  /** The configuration itself, from `AIGATEWAY_CONFIG_TEXT`. */
+  readonly configText?: string;
 };
 
 /** A `.env` of this size is none. */
@@ -34,12 +36,14 @@ export function readEnvironment(
   const configFile = [variables['AIGATEWAY_CONFIG'], variables['CONFIG_FILE_PATH']]
     .map((path) => path?.trim())
     .find((path) => path);
+  const configText = variables['AIGATEWAY_CONFIG_TEXT'];
   return {
     variables,
     file,
     profile:
       variables['AIGATEWAY_PROFILE']?.trim() === 'development' ? 'development' : 'production',
     ...(configFile === undefined ? {} : { configFile }),
+    ...(configText === undefined || configText.trim() === '' ? {} : { configText }),
   };
 }
 
