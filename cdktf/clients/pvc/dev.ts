@@ -1,0 +1,26 @@
+import { configuration } from '../../src/config.ts';
+
+export default configuration({
+  client: 'pvc',
+  environment: 'dev',
+  proxy: { minReplicas: 0 },
+  openai: [
+    {
+      region: 'swedencentral',
+      deployments: [
+        { name: 'gpt-5.3-codex', model: 'gpt-5.3-codex', version: '2026-02-24', capacity: 100 },
+        {
+          name: 'text-embedding-3-small',
+          model: 'text-embedding-3-small',
+          version: '1',
+          capacity: 100,
+        },
+      ],
+    },
+  ],
+  defaultModels: {
+    chat: 'gpt-5.3-codex',
+    responses: 'gpt-5.3-codex',
+    embeddings: 'text-embedding-3-small',
+  },
+});

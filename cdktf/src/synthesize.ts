@@ -1,0 +1,21 @@
+import { App } from './cdk.ts';
+import { allConfigurations } from './clients.ts';
+import type { Configuration } from './config.ts';
+import { addEnvironmentStack } from './stacks/environment-stack.ts';
+
+/**
+ * Writes the stacks of configurations, of all there are unless some are given.
+ *
+ * @returns their names; each is at `stacks/NAME/cdk.tf.json`
+ */
+export async function synthesize(
+  folder: string,
+  configurations?: readonly Configuration[],
+): Promise<string[]> {
+  const app = new App({ outdir: folder });
+  for (const configuration of configurations ?? (await allConfigurations())) {
+    addEnvironmentStack(app, configuration);
+  }
+  app.synth();
+  return app.node.children.map(({ node }) => node.id).toSorted();
+}

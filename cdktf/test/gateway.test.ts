@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configure } from '@aigateway/contract/compile';
+import { aigatewaySettings } from '@aigateway/contract/config';
+import { variables as knownVariables } from '@aigateway/contract/environment-config';
+import { describe, expect, it } from 'vitest';
+import { readCommand } from '../../gateway/src/command-line.ts';
+import { plainStacks, type Json } from '../src/snapshots.ts';
+import { resourcesOf } from '../src/replacements.ts';
+
+type Variable = { name: string; value?: string; secret_name?: string };
+type Probe = { path: string; port: number };
+type Container = {
+  args: string[];
+  env: Variable[];
+  startup_probe?: Probe[];
+  liveness_probe?: Probe[];
+  readiness_probe?: Probe[];
+};
+
+const stacks = await plainStacks();
+
+/** Every container of every stack, apps' and jobs'. */
+const containers = [...stacks].flatMap(([stack, json]) =>
+  [...resourcesOf(json)]
+    .filter(([address]) => /^azurerm_container_app(_job)?\./.test(address))
+    .map(([address, app]) => {
+      const { container } = app['template'] as { container: Container[] };
+      return { name: `${stack} ${address}`, app, container: container[0] as Container };
+    }),
+);
+
+const known = new Set([
+  ...knownVariables.map(({ name }) => name),
+  ...Object.keys(aigatewaySettings.shape).map((name) => `AIGATEWAY_${name.toUpperCase()}`),
+  'REDIS_HOST',
+  'REDIS_PORT',
+  'REDIS_SSL',
+  'REDIS_USERNAME',
+]);
+
+/** What a container's process would find, with some text for what is known only once it runs. */
+function environmentOf({ env }: Container): { [name: string]: string } {
+  const stand: { [name: string]: string } = {
+    AIGATEWAY_SECRET: 'test-secret-of-at-least-32-bytes-length',
+    PROXY_API_KEY: 'sk-caller-0123456789abcdef',
+    LITELLM_MASTER_KEY: 'sk-master-0123456789abcdef',
+    DATABASE_URL: 'postgres://a:b@c.postgres.database.azure.com/aigateway?sslmode=verify-full',
+  };
+  return Object.fromEntries(
+    env.map(({ name, value }) => [
+      name,
+      value === undefined || value.startsWith('${') ? (stand[name] ?? 'filled-in') : value,
+    ]),
+  );
+}
+
+describe.each(containers)('$name', ({ app, container }) => {
+  it('is told by variables that the gateway knows, and started with a command line that it takes', () => {
+    expect(container.env.map(({ name }) => name).filter((name) => !known.has(name))).toEqual([]);
+    expect(() => readCommand(container.args)).not.toThrow();
+  });
+
+  it('would start: the gateway finds no problem in its settings', () => {
+    const environment = environmentOf(container);
+    const text = environment['AIGATEWAY_CONFIG_TEXT'];
+    const raw = text === undefined ? {} : (JSON.parse(text) as Json);
+    const { problems, notices } = configure(raw, environment);
+    expect(problems).toEqual([]);
+    expect(notices.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  it('has every secret from the vault, none as a value', () => {
+    const secrets = (app['secret'] ?? []) as { name: string; key_vault_secret_id?: string }[];
+    for (const secret of secrets) {
+      expect(secret.key_vault_secret_id).toMatch(/secrets\/[a-z0-9-]+$/);
+      expect(secret).not.toHaveProperty('value');
+    }
+    const referred = container.env.flatMap(({ secret_name: name }) => name ?? []);
+    expect(secrets.map(({ name }) => name)).toEqual([...new Set(referred)].toSorted());
+  });
+});
+
+describe('apps', () => {
+  const apps = containers.filter(({ app }) => 'ingress' in app);
+
+  it('are asked on the ports and paths that the gateway answers on', () => {
+    const { server } = configure({}, {});
+    const operations = readFileSync(join(import.meta.dirname, '../../proxy/src/ops.ts'), 'utf8');
+    expect(apps.length).toBeGreaterThan(0);
+    for (const { app, container } of apps) {
+      expect((app['ingress'] as { target_port: number }).target_port).toBe(server.port);
+      const {
+        startup_probe: startup,
+        liveness_probe: liveness,
+        readiness_probe: ready,
+      } = container;
+      for (const probe of [startup, liveness, ready]) {
+        expect(probe?.[0]?.port).toBe(server.opsPort);
+        expect(operations).toContain(`'${probe?.[0]?.path}'`);
+      }
+    }
+  });
+
+  it('give streams the time that the gateway takes to end them', () => {
+    for (const { app, container } of apps) {
+      const { server } = configure({}, environmentOf(container));
+      const { termination_grace_period_seconds: seconds } = app['template'] as {
+        termination_grace_period_seconds: number;
+      };
+      expect(server.stopDelayMs + server.drainMs).toBeLessThan(seconds * 1000);
+    }
+  });
+});
