@@ -674,7 +674,10 @@ const generalSettings = z.object({
     'false',
   ),
   completion_model: effective(text(), 'Model for requests that name none'),
-  litellm_key_header_name: effective(text(), 'The only header that callers send their key in'),
+  litellm_key_header_name: effective(
+    text(),
+    'A header for keys: where it is sent, its key counts and no other header does; the usual ones serve without it',
+  ),
   user_header_name: effective(text(), 'Header that names the end user'),
   user_header_mappings: effective(
     z.array(z.looseObject({ header_name: text(), litellm_user_role: text() })).meta({

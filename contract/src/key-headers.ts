@@ -1,5 +1,5 @@
 /** Headers that carry a key, in LiteLLM's order of precedence where it has one. */
-export const keyHeaders: readonly string[] = [
+const keyHeaders: readonly string[] = [
   'x-litellm-api-key',
   'authorization',
   'api-key',
@@ -8,6 +8,19 @@ export const keyHeaders: readonly string[] = [
   'ocp-apim-subscription-key',
   'x-goog-api-key',
 ];
+
+/**
+ * The headers that a request's key is looked for in, as LiteLLM does it on every path: the one that `litellm_key_header_name` names,
+ * where it is sent, and no other beside it; without it, the usual ones.
+ *
+ * @param named - in lower case
+ */
+export function keyHeadersIn(
+  headers: { readonly [name: string]: string | string[] | undefined },
+  named: string | undefined,
+): readonly string[] {
+  return named === undefined || headers[named] === undefined ? keyHeaders : [named];
+}
 
 /** Longer than any key; what exceeds it is not hashed. */
 export const longestKey = 1024;

@@ -99,6 +99,20 @@ describe('who may call what', () => {
     expect(await status({ 'api-key': one.key, 'x-api-key': two.key })).toBe(400);
   });
 
+  it('takes the key from the header that is named for it, where it is sent, and from no other beside it', async () => {
+    await using api = await startManagement({ settings: { keyHeader: 'x-team-key' } });
+    const { body: one } = await api.post('/key/generate', {});
+    const status = async (headers: { [name: string]: string }) =>
+      (await api.call('GET', '/key/info', { key: null, headers })).status;
+    const authorization = `Bearer ${one.key}`;
+    expect(await status({ 'x-team-key': one.key })).toBe(200);
+    expect(await status({ 'X-Team-Key': authorization })).toBe(200);
+    expect(await status({ authorization })).toBe(200);
+    expect(await status({ 'x-team-key': 'sk-another', authorization })).toBe(401);
+    expect(await status({ 'x-team-key': '', authorization })).toBe(401);
+    expect(await status({ 'x-team-key': one.key, authorization: `Bearer ${masterKey}` })).toBe(200);
+  });
+
   it('keeps a key to its allowed routes, whatever its role', async () => {
     await using api = await startManagement();
     await makeUser(api, 'boss', 'proxy_admin');

@@ -128,6 +128,7 @@ function managementSettings(configuration: Configuration): ManagementSettings {
     const { keyDefaults, keyUpperBounds, customKeys } = configuration.compiled.management;
     const accessGroups = new Map(models.map((model) => [model.name, model.accessGroups]));
     known = {
+      keyHeader: settings.keyHeader,
       keyDefaults,
       keyUpperBounds,
       customKeys,

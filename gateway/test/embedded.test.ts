@@ -246,7 +246,11 @@ describe('a gateway with both planes in one process', () => {
             },
           ],
           litellm_settings: settings,
-          general_settings: { disable_custom_api_keys: true, max_parallel_requests: 0 },
+          general_settings: {
+            disable_custom_api_keys: true,
+            max_parallel_requests: 0,
+            litellm_key_header_name: 'X-Team-Key',
+          },
           aigateway_settings: { allow_insecure_upstream: true },
         }),
       );
@@ -273,6 +277,13 @@ describe('a gateway with both planes in one process', () => {
       budget_duration: '30d',
     });
     expect((await post(url, '/key/generate', master, { max_budget: 11 })).status).toBe(400);
+    for (const path of ['/key/list', '/v1/models']) {
+      const status = async (key: string) => {
+        const headers = { authorization: `Bearer ${master}`, 'x-team-key': key };
+        return (await fetch(url + path, { headers })).status;
+      };
+      expect([path, await status(master), await status('sk-nobodys')]).toEqual([path, 200, 401]);
+    }
     const chosen = await post(url, '/key/generate', master, { key: 'sk-chosen-by-somebody' });
     expect(chosen.status).not.toBe(200);
 

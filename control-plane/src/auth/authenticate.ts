@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { timingSafeEqual } from 'node:crypto';
 import { hashSecret } from '@aigateway/contract/key';
-import { keyHeaders, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
+import { keyHeadersIn, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import { proxyError, tooManyWrongKeys } from '../errors.ts';
 import type { View } from '../http/view.ts';
@@ -12,6 +12,8 @@ import { type Actor, commonRole, masterActor, masterUserId, type Role } from './
 export type LoginContext = {
   /** Undefined = there is none. */
   readonly masterKeyHash: string | undefined;
+  /** `litellm_key_header_name`, in lower case. */
+  readonly keyHeader: string | undefined;
   readonly view: View;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -30,10 +32,10 @@ export type LoginContext = {
  */
 export async function authenticate(
   headers: IncomingHttpHeaders,
-  { masterKeyHash, view, now, client, logins }: LoginContext,
+  { masterKeyHash, keyHeader, view, now, client, logins }: LoginContext,
 ): Promise<Actor> {
   const values = new Set<string>();
-  for (const name of keyHeaders) {
+  for (const name of keyHeadersIn(headers, keyHeader)) {
     const value = keyInHeader(name, headers[name]);
     if (value !== undefined && value.length <= longestKey) values.add(value);
   }

@@ -20,6 +20,8 @@ export type TellSpend = (dimension: Dimension, id: string, toNanoUsd: number) =>
 
 /** What LiteLLM's configuration says about keys, and on which calendar budgets run. */
 export type ManagementSettings = {
+  /** `litellm_key_header_name`, in lower case: the header that keys come in, where it is sent. */
+  readonly keyHeader?: string | undefined;
   /** `default_key_generate_params`: fills what the caller left out. */
   readonly keyDefaults: { readonly [field: string]: unknown };
   /** `upperbound_key_generate_params`: caps, and fills unset limits with the cap. */

@@ -141,12 +141,13 @@ function idHeaders(requestId: string) {
 async function identify(
   route: Route,
   { headers, client }: ApiRequest,
-  { clock, masterKeyHash, logins }: ControlPlanePorts,
+  { clock, masterKeyHash, settings, logins }: ControlPlanePorts,
   view: View,
 ): Promise<Actor> {
   if (route.policy.isPublic) return anonymousActor;
   return authenticate(headers, {
     masterKeyHash: masterKeyHash(),
+    keyHeader: settings().keyHeader,
     view,
     now: clock.now(),
     client,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { keyHeaders, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
+import { keyHeadersIn, keyInHeader, longestKey } from '@aigateway/contract/key-headers';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { GatewayError } from '../errors.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -24,7 +24,7 @@ export function authenticate(
 ): Caller {
   let seen: string | undefined;
   let key: KeyRecord | undefined;
-  for (const name of keyHeadersOf(snapshot)) {
+  for (const name of keyHeadersOf(headers, snapshot)) {
     const value = keyInHeader(name, headers[name]);
     if (value === undefined || value === seen) continue;
     seen = value;
@@ -73,13 +73,13 @@ export function isUnknownKey(refusal: unknown): refusal is GatewayError {
 
 /** Everything that a request brings as a key, each value once. */
 export function keysIn(headers: IncomingHttpHeaders, snapshot: Snapshot): Set<string> {
-  const values = keyHeadersOf(snapshot).map((name) => keyInHeader(name, headers[name]) ?? '');
+  const names = keyHeadersOf(headers, snapshot);
+  const values = names.map((name) => keyInHeader(name, headers[name]) ?? '');
   return new Set(values.filter((value) => value !== '' && value.length <= longestKey));
 }
 
-function keyHeadersOf(snapshot: Snapshot): readonly string[] {
-  const only = snapshot.records.settings.keyHeader;
-  return only === undefined ? keyHeaders : [only];
+function keyHeadersOf(headers: IncomingHttpHeaders, snapshot: Snapshot): readonly string[] {
+  return keyHeadersIn(headers, snapshot.records.settings.keyHeader);
 }
 
 function lookUp(value: string, snapshot: Snapshot, now: number): KeyRecord | undefined {

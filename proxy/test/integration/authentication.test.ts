@@ -18,19 +18,20 @@ const routedKey = 'sk-routed-0123456789abcdef';
 const nothingKey = 'sk-nothing-0123456789abcdef';
 const plainSecret = 'one shared word';
 
+const simulator = {
+  resources: [
+    {
+      name: 'east',
+      keys: ['east-key'],
+      deployments: ['gpt-4o', 'gpt-5.3-codex'].map((name) => ({ name, model: name })),
+    },
+  ],
+};
+
 let gateway: GatewayUnderTest;
 beforeAll(async () => {
-  const codex = { name: 'gpt-5.3-codex', model: 'gpt-5.3-codex' };
   gateway = await startGatewayUnderTest({
-    simulator: {
-      resources: [
-        {
-          name: 'east',
-          keys: ['east-key'],
-          deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }, codex],
-        },
-      ],
-    },
+    simulator,
     deployments: [
       { resourceName: 'east', deployment: 'gpt-4o' },
       { resourceName: 'east', deployment: 'gpt-5.3-codex' },
@@ -331,6 +332,35 @@ describe('without a key', () => {
       expect(text).not.toMatch(secrets);
       expect(response.headers.get('x-powered-by')).toBeNull();
       expect(response.headers.get('server')).toBeNull();
+    }
+  });
+});
+
+describe('a key where a header is named for it', () => {
+  it('is taken from that header, where it is sent, and from no other beside it', async () => {
+    const named = await startGatewayUnderTest({
+      simulator,
+      deployments: [{ resourceName: 'east', deployment: 'gpt-4o' }],
+      keys: [keyRecord(), keyRecord({ keyId: 'second', secret: secondKey })],
+      settings: { keyHeader: 'x-team-key' },
+    });
+    try {
+      const keyOf = async (headers: Record<string, string>) => {
+        const { status } = await fetch(`${named.url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...headers },
+          body: JSON.stringify(chatBody('gpt-4o', 'hi')),
+        });
+        return status === 200 ? named.usage.at(-1)?.keyId : status;
+      };
+      const authorization = `Bearer ${callerKey}`;
+      expect(await keyOf({ 'x-team-key': secondKey })).toBe('second');
+      expect(await keyOf({ 'x-team-key': `Bearer ${secondKey}`, authorization })).toBe('second');
+      expect(await keyOf({ authorization })).toBe('caller');
+      expect(await keyOf({ 'x-team-key': 'sk-unknown', authorization })).toBe(401);
+      expect(await keyOf({ 'x-team-key': '', authorization })).toBe(401);
+    } finally {
+      await named.close();
     }
   });
 });
