@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { withWritten } from './written.ts';
 
 /** Routes of LiteLLM of one subject, `METHOD /path`: where each is served here, or why it is not. */
 export type LitellmArea = {
@@ -14,16 +15,9 @@ export function litellmAreas(): readonly LitellmArea[] {
   return (JSON.parse(readFileSync(file, 'utf8')) as { areas: readonly LitellmArea[] }).areas;
 }
 
-const begin =
-  '<!-- Written by scripts/reference.ts from scripts/litellm-routes.json; a test fails when it is behind. -->';
-const end = '<!-- End of what is written by scripts/reference.ts. -->';
-
 /** The guide with its table of routes made anew. @throws {Error} for one that has no place for it */
 export function withRouteTable(guide: string, areas: readonly LitellmArea[]): string {
-  const from = guide.indexOf(begin);
-  const to = guide.indexOf(end);
-  if (from === -1 || to < from) throw new Error('there is no place for the table of routes');
-  return `${guide.slice(0, from + begin.length)}\n\n${routeTable(areas)}\n\n${guide.slice(to)}`;
+  return withWritten(guide, 'scripts/litellm-routes.json', routeTable(areas));
 }
 
 function routeTable(areas: readonly LitellmArea[]): string {

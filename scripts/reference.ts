@@ -1,5 +1,6 @@
 /**
- * Writes the reference pages of the configuration and of the management API from their schemas, and the table of LiteLLM's routes:
+ * Writes the reference pages of the configuration and of the management API from their schemas, and the tables of LiteLLM's routes
+ * and of the tables of its data base:
  *
  *   node scripts/reference.ts
  *
@@ -10,10 +11,12 @@ import { configurationPage } from '../contract/src/reference-page.ts';
 import { adminApiPage } from '../control-plane/src/http/reference-page.ts';
 import { routes } from '../control-plane/src/routes.ts';
 import { litellmAreas, withRouteTable } from './litellm-routes.ts';
+import { withLitellmTables } from './litellm-tables.ts';
 
 const pages = new URL('../docs/reference/', import.meta.url);
 writeFileSync(new URL('configuration.md', pages), configurationPage());
 writeFileSync(new URL('admin-api.md', pages), adminApiPage(routes));
 
 const guide = new URL('../docs/guides/from-litellm.md', import.meta.url);
-writeFileSync(guide, withRouteTable(readFileSync(guide, 'utf8'), litellmAreas()));
+const written = withRouteTable(readFileSync(guide, 'utf8'), litellmAreas());
+writeFileSync(guide, withLitellmTables(written));

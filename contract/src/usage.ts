@@ -92,6 +92,17 @@ export type UsageRecord = {
    * are the differences to it, below zero too, all else is that record's. However many have the same id here, the first counts.
    */
   corrects?: string | undefined;
+  /** Set on a sum: this is no request, but what several were of which no more is known. It is not kept among single records. */
+  sum?: SumOfRequests | undefined;
+};
+
+/** Requests that stand together as one record. */
+export type SumOfRequests = {
+  /** Names of the dimensions of the ledger that they count in; of others they were counted, or are not known. */
+  readonly countsIn: readonly string[];
+  readonly requests: number;
+  /** Of those, what did not end as `completed`. */
+  readonly failed: number;
 };
 
 /** One usage record with the place that makes it countable once. */

@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { driverOptions, portError } from '../store/postgres/connection.ts';
 
 /** Tables of LiteLLM's published schema that are read, and the order of their rows. */
-const tables = {
+export const litellmTables = {
   LiteLLM_BudgetTable: 'budget_id',
   LiteLLM_UserTable: 'user_id',
   LiteLLM_OrganizationTable: 'organization_id',
@@ -13,15 +13,22 @@ const tables = {
   LiteLLM_TeamMembership: 'team_id, user_id',
   LiteLLM_EndUserTable: 'user_id',
   LiteLLM_TagTable: 'tag_name',
+  LiteLLM_AccessGroupTable: 'access_group_id',
+  LiteLLM_ObjectPermissionTable: 'object_permission_id',
   LiteLLM_CredentialsTable: 'credential_name',
   LiteLLM_ProxyModelTable: 'model_id',
   LiteLLM_VerificationToken: 'token',
   LiteLLM_DeprecatedVerificationToken: 'token',
   LiteLLM_Config: 'param_name',
   LiteLLM_SpendLogs: '"startTime", request_id',
+  LiteLLM_DailyUserSpend: 'date, id',
+  LiteLLM_DailyTeamSpend: 'date, id',
+  LiteLLM_DailyOrganizationSpend: 'date, id',
+  LiteLLM_DailyEndUserSpend: 'date, id',
+  LiteLLM_DailyTagSpend: 'date, id',
 } as const;
 
-export type LitellmTable = keyof typeof tables;
+export type LitellmTable = keyof typeof litellmTables;
 
 /** LiteLLM's data base as it stood at one moment. */
 export interface LitellmDatabase {
@@ -30,6 +37,8 @@ export interface LitellmDatabase {
    * not have yet is empty.
    */
   rows(table: LitellmTable): AsyncIterable<JsonObject>;
+  /** How many rows each table has, whether it is known here or not, but for those that are named. */
+  counts(but: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>;
   close(): Promise<void>;
 }
 
@@ -64,7 +73,7 @@ export async function openLitellmDatabase(connectionString: string): Promise<Lit
       cursors += 1;
       const cursor = `litellm_${cursors}`;
       await client.query(
-        `declare ${cursor} no scroll cursor for select row_to_json(t) as row from "${table}" t order by ${tables[table]}`,
+        `declare ${cursor} no scroll cursor for select row_to_json(t) as row from "${table}" t order by ${litellmTables[table]}`,
       );
       for (;;) {
         const { rows } = await client.query<{ row: JsonObject }>(
@@ -74,6 +83,21 @@ export async function openLitellmDatabase(connectionString: string): Promise<Lit
         if (rows.length < pageRows) break;
       }
       await client.query(`close ${cursor}`);
+    },
+    async counts(but) {
+      const { rows: tables } = await client.query<{ name: string }>(
+        String.raw`select relname as name from pg_class
+          where relkind in ('r', 'p') and not relispartition and pg_table_is_visible(oid) and relname like 'LiteLLM\_%' order by relname`,
+      );
+      const counts = new Map<string, number>();
+      for (const { name } of tables) {
+        if (but.has(name)) continue;
+        const { rows } = await client.query<{ count: string }>(
+          `select count(*) as count from ${client.escapeIdentifier(name)}`,
+        );
+        counts.set(name, Number(rows[0]?.count));
+      }
+      return counts;
     },
     close: () => client.end(),
   };

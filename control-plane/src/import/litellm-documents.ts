@@ -2,6 +2,7 @@ import { parseDuration } from '@aigateway/contract/duration';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { noLimits } from '../http/limits.ts';
 import type {
+  AccessGroupDocument,
   BudgetDocument,
   CustomerDocument,
   KeyDocument,
@@ -43,7 +44,8 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
   const role = optionalText(row['user_role']);
   if (role !== null && !userRoles.has(role)) note(`the role ${role} is not known here: none`);
   if (optionalText(row['password']) !== null) note('passwords of the UI are not taken over');
-  noteUnused(row, ['object_permission_id', 'policies'], note);
+  noteUnused(row, ['policies'], note);
+  notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   return {
     ...tracked(row),
@@ -60,7 +62,7 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
 }
 
 export function organizationOf(row: JsonObject, note: Note): OrganizationDocument {
-  noteUnused(row, ['object_permission_id'], note);
+  notePermission(row, note);
   return {
     ...tracked(row),
     organization_id: textOf(row['organization_id']),
@@ -98,11 +100,10 @@ export function organizationMembershipOf(
 
 /** @param aliases - of the team's row in `LiteLLM_ModelTable` */
 export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: Note): TeamDocument {
-  noteUnused(row, ['object_permission_id', 'policies', 'router_settings'], note);
+  noteUnused(row, ['policies', 'router_settings', 'default_team_member_models'], note);
+  notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   noteUnused(metadata, ['guardrails'], note);
-  const groups = textsOf(row['access_group_ids']);
-  if (groups.length > 0) note('access groups as objects are not taken over: give them again');
   return {
     ...tracked(row),
     ...limitsOf(row, metadata, note),
@@ -111,12 +112,52 @@ export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: No
     organization_id: optionalText(row['organization_id']),
     members_with_roles: membersOf(row),
     team_member_permissions: textsOf(row['team_member_permissions']),
-    models: textsOf(row['models']),
+    ...modelsOf(row, note),
     model_aliases: namesOf(typeof aliases === 'string' ? parsed(aliases) : aliases),
     metadata,
     blocked: row['blocked'] === true,
     credential: null,
     inert: {},
+  };
+}
+
+/**
+ * The models of a key or a team. There an empty list is every model, whatever its groups have; here groups alone would be all it has,
+ * so the list says what it was.
+ */
+function modelsOf(row: JsonObject, note: Note): Pick<KeyDocument, 'models' | 'access_group_ids'> {
+  const models = textsOf(row['models']);
+  const groups = textsOf(row['access_group_ids']);
+  if (groups.length === 0) return { models };
+  if (models.length > 0) return { models, access_group_ids: groups };
+  note(
+    'has access groups and, there as here, every model: take all-proxy-models from its models to hold it to its groups',
+  );
+  return { models: ['all-proxy-models'], access_group_ids: groups };
+}
+
+const ofOtherObjects = [
+  'access_mcp_server_ids',
+  'access_agent_ids',
+  'access_skill_names',
+  'mcp_tool_permissions',
+];
+
+/** Who has the group stands with keys and teams: LiteLLM's lists of them in the group do not decide. */
+export function accessGroupOf(row: JsonObject, note: Note): AccessGroupDocument {
+  noteUnused(row, ofOtherObjects, note);
+  return {
+    ...tracked(row),
+    access_group_id: textOf(row['access_group_id']),
+    access_group_name: textOf(row['access_group_name']),
+    description: optionalText(row['description']),
+    access_model_names: textsOf(row['access_model_names']),
+    inert: Object.fromEntries(
+      ofOtherObjects.flatMap((name) => {
+        const value = row[name];
+        return value === undefined || value === null ? [] : [[name, value]];
+      }),
+    ),
   };
 }
 
@@ -142,10 +183,7 @@ function membersOf(row: JsonObject): TeamMember[] {
 export function teamMembershipOf(
   row: JsonObject,
   budget: JsonObject | undefined,
-  note: Note,
 ): TeamMembershipDocument {
-  if (numberOf(row['spend']) > 0)
-    note('what a member spent is not taken over: it is what the keys spend that the member has');
   return {
     ...tracked(row),
     ...noLimits,
@@ -157,7 +195,7 @@ export function teamMembershipOf(
 }
 
 export function customerOf(row: JsonObject, note: Note): CustomerDocument {
-  noteUnused(row, ['object_permission_id'], note);
+  notePermission(row, note);
   return {
     ...tracked(row),
     user_id: textOf(row['user_id']),
@@ -166,7 +204,7 @@ export function customerOf(row: JsonObject, note: Note): CustomerDocument {
     budget_id: optionalText(row['budget_id']),
     default_model: optionalText(row['default_model']),
     allowed_model_region: optionalText(row['allowed_model_region']),
-    models: [],
+    models: textsOf(row['models']),
     inert: {},
   };
 }
@@ -187,8 +225,8 @@ export function keyIdOf(token: string): string {
 }
 
 const unusedOfKeys = [
-  'object_permission_id',
   'policies',
+  'budget_fallbacks',
   'router_settings',
   'config',
   'project_id',
@@ -197,14 +235,15 @@ const unusedOfKeys = [
 
 const unusedMetadata = ['guardrails', 'policies', 'enforced_params', 'prompts', 'logging'];
 
+const keyTypes = ['llm_api', 'management', 'read_only', 'default'] as const;
+
 /** @param overlapping - secrets that go on for a while beside the key's own */
 export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: Note): KeyDocument {
   const metadata = objectOf(row['metadata']);
   noteUnused(row, unusedOfKeys, note);
+  notePermission(row, note);
   noteUnused(metadata, unusedMetadata, note);
   if (row['auto_rotate'] === true) note('is not rotated by itself here');
-  if (textsOf(row['access_group_ids']).length > 0)
-    note('access groups as objects are not taken over: give them again');
   const token = textOf(row['token']);
   return {
     ...tracked(row),
@@ -219,10 +258,10 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
     team_id: optionalText(row['team_id']),
     organization_id: optionalText(row['organization_id']),
     budget_id: optionalText(row['budget_id']),
-    models: textsOf(row['models']),
+    ...modelsOf(row, note),
     aliases: namesOf(row['aliases']),
     allowed_routes: textsOf(row['allowed_routes']),
-    key_type: 'default',
+    key_type: keyTypes.find((type) => type === row['key_type']) ?? 'default',
     metadata,
     permissions: objectOf(row['permissions']),
     tags: textsOf(metadata['tags']),
@@ -236,6 +275,7 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
 }
 
 function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
+  noteUnused(row, ['tpd_limit', 'temp_budget_increase'], note);
   const window = optionalText(row['budget_duration']);
   const isKnown = window !== null && parseDuration(window) !== undefined;
   if (window !== null && !isKnown)
@@ -259,6 +299,12 @@ function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitField
     model_tpm_limit: numbersOf(metadata['model_tpm_limit']),
     model_max_budget: objectOf(row['model_max_budget']),
   };
+}
+
+/** What a row may do with objects that are not here: the row of its permission stands in it as `object_permission`. */
+function notePermission(row: JsonObject, note: Note): void {
+  const permission = objectOf(row['object_permission']);
+  noteUnused(permission, Object.keys(permission), (what) => note(`object_permission: ${what}`));
 }
 
 /** Members that ask for something. */

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { pairId } from '@aigateway/contract/limits';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { jobEntry } from '../audit/job-entry.ts';
 import type { Sealer } from '../http/call.ts';
 import { put } from '../http/view.ts';
+import { memberBudgetId } from '../publish/compile-key.ts';
 import { hasForeignReference, sealParams } from '../models/secrets.ts';
 import type { CredentialDocument, KeySecret, ModelDocument } from '../store/documents.ts';
 import { absent, ConflictError, UniqueError, type Change } from '../store/entities.ts';
 import type { Store } from '../store/store.ts';
 import type { LitellmDatabase } from './litellm-database.ts';
 import {
+  accessGroupOf,
   budgetOf,
   customerOf,
   instantOf,
@@ -27,7 +30,9 @@ import {
   userOf,
 } from './litellm-documents.ts';
 import type { Opened } from './litellm-secret.ts';
-import { importRequests, missingSpend, type Calendar, type Holder } from './litellm-spend.ts';
+import { missingSpend, type Calendar, type Holder } from './litellm-holders.ts';
+import { importUsage } from './litellm-usage.ts';
+import { litellmSubjects } from './litellm-tables.ts';
 
 /** `plan` says what `apply` would do, and writes nothing. */
 export type ImportAction = 'plan' | 'apply';
@@ -77,18 +82,21 @@ export async function importLitellm(
     dimension: Holder['dimension'],
     id: string,
     row: JsonObject,
-    window?: string | null,
-  ) =>
-    holders.push({
-      dimension,
-      id,
-      usd: numberOf(row['spend']),
-      window: window ?? optionalText(row['budget_duration']),
-    });
+    window = optionalText(row['budget_duration']),
+  ) => holders.push({ dimension, id, usd: numberOf(row['spend']), window });
 
   const budgets = new Map<string, JsonObject>();
   const windowOf = (row: JsonObject): string | null =>
     optionalText(budgets.get(textOf(row['budget_id']))?.['budget_duration']);
+  const permissions = new Map<JsonValue, JsonObject>();
+  for await (const { object_permission_id: id, ...row } of from.rows(
+    'LiteLLM_ObjectPermissionTable',
+  ))
+    permissions.set(id ?? null, row);
+  const withPermission = (row: JsonObject): JsonObject => ({
+    ...row,
+    object_permission: permissions.get(row['object_permission_id'] ?? null) ?? null,
+  });
   for await (const row of from.rows('LiteLLM_BudgetTable')) {
     const id = textOf(row['budget_id']);
     budgets.set(id, row);
@@ -96,37 +104,64 @@ export async function importLitellm(
   }
   for await (const row of from.rows('LiteLLM_UserTable')) {
     const id = textOf(row['user_id']);
-    await add(put('user', id, userOf(row, note('user', id))));
+    await add(put('user', id, userOf(withPermission(row), note('user', id))));
     holds('user', id, row);
   }
   for await (const row of from.rows('LiteLLM_OrganizationTable')) {
     const id = textOf(row['organization_id']);
-    await add(put('organization', id, organizationOf(row, note('organization', id))));
+    await add(
+      put('organization', id, organizationOf(withPermission(row), note('organization', id))),
+    );
     holds('organization', id, row, windowOf(row));
   }
+  let spentAsMember = 0;
   for await (const row of from.rows('LiteLLM_OrganizationMembership')) {
     const id = `${textOf(row['organization_id'])}:${textOf(row['user_id'])}`;
     const member = organizationMembershipOf(row, note('organization_membership', id));
     await add(put('organization_membership', id, member));
+    if (numberOf(row['spend']) > 0) spentAsMember += 1;
+  }
+  if (spentAsMember > 0) {
+    writer.say(
+      `organization_membership: what ${spentAsMember} members spent within their organization is not counted by itself here`,
+    );
+  }
+  for await (const row of from.rows('LiteLLM_AccessGroupTable')) {
+    const id = textOf(row['access_group_id']);
+    const label = `${id} (${textOf(row['access_group_name'])})`;
+    await add(put('access_group', id, accessGroupOf(row, note('access_group', label))), label);
   }
   const aliases = new Map<JsonValue, JsonValue | undefined>();
   for await (const row of from.rows('LiteLLM_ModelTable'))
     aliases.set(row['id'] ?? null, row['aliases']);
+  const memberBudgets = new Map<string, string>();
   for await (const row of from.rows('LiteLLM_TeamTable')) {
     const id = textOf(row['team_id']);
     const ofTeam = aliases.get(row['model_id'] ?? null);
-    await add(put('team', id, teamOf(row, ofTeam, note('team', id))));
+    const team = teamOf(withPermission(row), ofTeam, note('team', id));
+    await add(put('team', id, team));
     holds('team', id, row);
+    memberBudgets.set(id, memberBudgetId(team) ?? '');
   }
   for await (const row of from.rows('LiteLLM_TeamMembership')) {
-    const id = `${textOf(row['team_id'])}:${textOf(row['user_id'])}`;
-    const budget = budgets.get(textOf(row['budget_id']));
-    const member = teamMembershipOf(row, budget, note('team_membership', id));
-    await add(put('team_membership', id, member));
+    const teamId = textOf(row['team_id']);
+    const id = pairId(teamId, textOf(row['user_id']));
+    const own = budgets.get(textOf(row['budget_id']));
+    await add(put('team_membership', id, teamMembershipOf(row, own)));
+    // The budget of all members holds where a member's own has no bound.
+    const bound =
+      typeof own?.['max_budget'] === 'number' ? own : budgets.get(memberBudgets.get(teamId) ?? '');
+    holders.push({
+      dimension: 'member',
+      id,
+      named: { teamId, userId: textOf(row['user_id']) },
+      usd: numberOf(row['spend']),
+      window: optionalText(bound?.['budget_duration']),
+    });
   }
   for await (const row of from.rows('LiteLLM_EndUserTable')) {
     const id = textOf(row['user_id']);
-    await add(put('customer', id, customerOf(row, note('customer', id))));
+    await add(put('customer', id, customerOf(withPermission(row), note('customer', id))));
     holds('customer', id, row, windowOf(row));
   }
   for await (const row of from.rows('LiteLLM_TagTable')) {
@@ -149,7 +184,8 @@ export async function importLitellm(
       continue;
     }
     const id = keyIdOf(token);
-    await add(put('key', id, keyOf(row, overlapping.get(token) ?? [], note('key', label))), label);
+    const secrets = overlapping.get(token) ?? [];
+    await add(put('key', id, keyOf(withPermission(row), secrets, note('key', label))), label);
     holds('key', id, row, optionalText(row['budget_duration']) ?? windowOf(row));
   }
   await writer.flush();
@@ -158,11 +194,11 @@ export async function importLitellm(
       `settings ${textOf(row['param_name'])}: are taken from the configuration file, not from the data base; write there ${Object.keys(objectOf(row['param_value'])).join(', ')}`,
     );
   }
-  writer.counts['requests'] = {
-    ...(await importRequests(from.rows('LiteLLM_SpendLogs'), to.ledger, action === 'apply')),
-    left: 0,
-  };
+  const used = await importUsage(from, to.ledger, action === 'apply');
+  writer.counts['requests'] = { ...used.requests, left: 0 };
+  writer.counts['sums by day'] = { ...used.sums, left: 0 };
   await carryOver(input, holders, writer, action);
+  await sayWhatIsLeft(from, writer);
   if (action === 'apply') {
     const entry = jobEntry({
       action: 'imported',
@@ -173,6 +209,19 @@ export async function importLitellm(
     await to.entities.write([], entry);
   }
   return { counts: writer.counts, notes: writer.notes };
+}
+
+/** Tables that are not taken over, if they have rows, with the reason. */
+async function sayWhatIsLeft(from: LitellmDatabase, { say }: Writer): Promise<void> {
+  const tablesOf = (fate: string) =>
+    litellmSubjects.filter((subject) => subject.fate === fate).flatMap(({ tables }) => tables);
+  const reasons = new Map(
+    litellmSubjects.flatMap(({ tables, how }) => tables.map((table) => [table, how] as const)),
+  );
+  for (const [table, rows] of await from.counts(new Set(tablesOf('carried')))) {
+    const why = reasons.get(table) ?? 'this table is not known here';
+    if (rows > 0) say(`${table}: ${rows} row${rows === 1 ? '' : 's'} not taken over, ${why}`);
+  }
 }
 
 /** The rest of what was spent; a plan knows it only once the single requests are counted. */

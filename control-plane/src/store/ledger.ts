@@ -132,6 +132,8 @@ export interface Ledger {
    * and are passed over; records, sums and mark change together or not at all. One that does not follow the mark is not taken, nor is
    * any after it: what lies between would never be counted. The mark that comes back is then below the last sequence given.
    *
+   * A sum counts in the dimensions that it names, and is no single record.
+   *
    * A correction is no request: it adds its differences to the sums of the hour and day of what it corrects, and only if none with
    * the same `corrects` was counted before, by whichever producer.
    *

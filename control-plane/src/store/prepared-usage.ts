@@ -81,9 +81,10 @@ function placeOf(after: string): LogPage['after'] {
  * @throws {RangeError}
  */
 export function checkEvent({ sequence, record }: LedgerEvent): void {
-  const { startedAt, tokens, costNanoUsd, corrects } = record;
+  const { startedAt, tokens, costNanoUsd, corrects, sum } = record;
   const used = { costNanoUsd, ...tokens };
-  for (const [name, amount] of Object.entries({ sequence, startedAt, ...used })) {
+  const counted = sum === undefined ? {} : { requests: sum.requests, failed: sum.failed };
+  for (const [name, amount] of Object.entries({ sequence, startedAt, ...used, ...counted })) {
     const least = corrects !== undefined && name in used ? -Infinity : 0;
     if (!Number.isSafeInteger(amount) || amount < least) {
       throw new RangeError(`${name} of usage record ${sequence} is no whole number`);

@@ -1,5 +1,5 @@
 import { pairId } from '@aigateway/contract/limits';
-import type { UsageRecord } from '@aigateway/contract/usage';
+import type { LedgerEvent, UsageRecord } from '@aigateway/contract/usage';
 import type { Dimension, LedgerSums } from './ledger.ts';
 import { toColumn } from './sql/text.ts';
 
@@ -77,6 +77,7 @@ export function sumUsage(records: readonly UsageRecord[]): {
     const ids = idsOf(record);
     const sums = sumsOf(record);
     for (const { dimension, id } of ids) {
+      if (!countsIn(record, dimension)) continue;
       add(hourly, `${dimension}\0${id}\0${hour}`, { dimension, id, hour }, sums);
       const whole = { dimension, id, day, by_dimension: '' as const, by_id: '' };
       add(daily, `${dimension}\0\0${id}\0${day}`, whole, sums);
@@ -90,7 +91,17 @@ export function sumUsage(records: readonly UsageRecord[]): {
   return { hourly: inOrder(hourly), daily: inOrder(daily) };
 }
 
-/** The dimensions that a record counts in, each id once. Texts in the form of columns. */
+/** Whether a record counts in a dimension; in others it only says what that is broken down by. */
+export function countsIn({ sum }: UsageRecord, dimension: Dimension): boolean {
+  return sum === undefined || sum.countsIn.includes(dimension);
+}
+
+/** Whether an event is kept among single records. */
+export function isSingle({ record }: LedgerEvent): boolean {
+  return record.sum === undefined;
+}
+
+/** Everything that a record names, each id once. Texts in the form of columns. */
 export function idsOf(record: UsageRecord): { dimension: Dimension; id: string }[] {
   const ids: readonly [Dimension, string | undefined][] = [
     ['key', record.keyId],
@@ -126,11 +137,11 @@ function add<Row extends object>(
 }
 
 /** What one record adds to sums. */
-export function sumsOf({ corrects, outcome, tokens, costNanoUsd }: UsageRecord): LedgerSums {
+export function sumsOf({ corrects, sum, outcome, tokens, costNanoUsd }: UsageRecord): LedgerSums {
   const requests = corrects === undefined ? 1 : 0;
   return {
-    requests,
-    failed: outcome === 'completed' ? 0 : requests,
+    requests: sum?.requests ?? requests,
+    failed: sum?.failed ?? (outcome === 'completed' ? 0 : requests),
     inputTokens: tokens.input,
     cachedInputTokens: tokens.cachedInput,
     cacheWriteTokens: tokens.cacheWrite,

@@ -64,21 +64,27 @@ export async function membershipRows(
   if (memberships.length === 0) return [];
   const sharedId = team.metadata['team_member_budget_id'];
   const shared = typeof sharedId === 'string' ? await call.view.get('budget', sharedId) : undefined;
+  const budgets = await call.view.getMany(
+    'budget',
+    memberships.flatMap(({ budget_id: id }) => id ?? []),
+  );
   const idOf = ({ user_id }: TeamMembershipDocument) => pairId(team.team_id, user_id);
+  /** A member's own limits, its own budget, the budget of all members: the first that bounds what it spends. */
+  const limitsOf = (membership: TeamMembershipDocument) =>
+    [membership, budgets.get(membership.budget_id ?? '')].find(
+      (own) => typeof own?.max_budget === 'number',
+    ) ?? shared;
   const spent = await spentBy(
     call,
     'member',
     memberships.map((membership) => ({
       id: idOf(membership),
-      window:
-        membership.max_budget === null
-          ? (shared?.budget_duration ?? null)
-          : membership.budget_duration,
+      window: limitsOf(membership)?.budget_duration ?? null,
     })),
   );
   return memberships.map((membership): JsonObject => {
-    const hasOwn = membership.max_budget !== null;
-    const limits = hasOwn ? membership : shared;
+    const limits = limitsOf(membership);
+    const hasOwn = limits !== shared;
     return {
       user_id: membership.user_id,
       team_id: membership.team_id,

@@ -314,6 +314,49 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       expect(await logsOf(ledger(), { requestId: 'b-1' })).toHaveLength(3);
     });
 
+    it('counts a sum of requests where it says, and shows it among no single records', async () => {
+      const record: UsageRecord = {
+        ...usageRecord({ keyId: 'carried-key', teamId: 'carried-team', model: 'carried-model' }),
+        startedAt: Date.UTC(2024, 1, 3),
+        requestId: 'carried',
+        costNanoUsd: 700,
+        sum: { countsIn: ['team', 'key'], requests: 12, failed: 5 },
+      };
+      const events = [
+        { sequence: 1, record },
+        { sequence: 2, record: { ...record, sum: { countsIn: ['key'], requests: 1, failed: 0 } } },
+      ];
+      expect(await ledger().append('carries', events)).toBe(2);
+      expect(await ledger().append('carries', events)).toBe(2);
+      const days = { fromDay: '2024-02-03', toDay: '2024-02-03' };
+      const sumsIn = async (dimension: Dimension, id: string, by?: Dimension) =>
+        (await ledger().activity({ dimension, ids: [id], ...days, ...(by && { by }) })).map(
+          ({ byId, sums: { requests, failed, costNanoUsd } }) => [
+            byId ?? '',
+            requests,
+            failed,
+            costNanoUsd,
+          ],
+        );
+      expect(await sumsIn('team', 'carried-team')).toEqual([['', 12, 5, 700]]);
+      expect(await sumsIn('team', 'carried-team', 'key')).toEqual([['carried-key', 12, 5, 700]]);
+      expect(await sumsIn('team', 'carried-team', 'model')).toEqual([
+        ['carried-model', 12, 5, 700],
+      ]);
+      expect(await sumsIn('key', 'carried-key')).toEqual([['', 13, 5, 1_400]]);
+      expect(await sumsIn('model', 'carried-model')).toEqual([]);
+      expect(await sumsIn('all', 'all')).toEqual([]);
+      const spent = { dimension: 'team' as const, ids: ['carried-team'] };
+      const all = new Map([['carried-team', 700]]);
+      expect(await ledger().spend(spent)).toEqual(all);
+      expect(await ledger().spend({ ...spent, fromMs: record.startedAt })).toEqual(all);
+      expect(await logsOf(ledger(), { requestId: 'carried' })).toEqual([]);
+      const broken = { ...record, sum: { countsIn: ['key'], requests: 0.5, failed: 0 } };
+      await expect(ledger().append('carries', [{ sequence: 3, record: broken }])).rejects.toThrow(
+        RangeError,
+      );
+    });
+
     it('takes any text that a caller put into a request', async () => {
       const texts = [
         '\0',

@@ -233,7 +233,7 @@ export const whole: readonly SingleRecord[] = [fullKey, plainKey, customer];
 export const changed: readonly SingleRecord[] = [{ ...plainKey, blocked: false }, tag];
 
 /** Every member that a usage record may have. */
-export const fullUsage: Required<UsageRecord> = {
+export const fullUsage: Required<Omit<UsageRecord, 'sum'>> = {
   version: 1,
   requestId: 'request-1',
   startedAt: writtenAt,

@@ -9,7 +9,7 @@ import {
   type LogPage,
 } from '../prepared-usage.ts';
 import { fromColumn, toColumn, toCursor } from '../sql/text.ts';
-import { dayOf, hourMs } from '../usage-sums.ts';
+import { dayOf, hourMs, isSingle } from '../usage-sums.ts';
 import {
   additionsOf,
   overallPartition,
@@ -63,7 +63,8 @@ export function cosmosLedger(items: Items): CosmosLedger {
     const { fresh, mark } = eventsAfter(Math.max(before, floor), events);
     if (mark === before) return mark;
     const counted = await withoutRepeatedCorrections(producer, fresh);
-    const days = Map.groupBy(counted, ({ record }) => dayOf(record.startedAt));
+    const single = counted.filter(isSingle);
+    const days = Map.groupBy(single, ({ record }) => dayOf(record.startedAt));
     for (const [day, ofDay] of days) await keepRecords(day, producer, ofDay);
     await forEach(additionsOf(counted), (additions) => sums.add(id, additions));
     return raiseMark(producer, mark);

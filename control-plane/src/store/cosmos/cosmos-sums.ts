@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Dimension, LedgerEvent, LedgerSums } from '../ledger.ts';
-import { dayOf, hourMs, idsOf, isBrokenDown, noSums, sumNames, sumsOf } from '../usage-sums.ts';
+import {
+  countsIn,
+  dayOf,
+  hourMs,
+  idsOf,
+  isBrokenDown,
+  noSums,
+  sumNames,
+  sumsOf,
+} from '../usage-sums.ts';
 import { nameOf, pause, type Item, type Items } from './items.ts';
 
 /** Sums as they are kept: members of `LedgerSums` in the order of `sumNames`. */
@@ -75,6 +84,7 @@ export function additionsOf(events: readonly LedgerEvent[]): readonly Additions[
     };
     const ids = idsOf(record);
     for (const one of ids) {
+      if (!countsIn(record, one.dimension)) continue;
       add(sumPlace(one, day), undefined);
       // Of all there is one id.
       if (one.dimension !== 'all') add(overallPlace(one, day), one);

@@ -5,7 +5,7 @@ import type { Columns, Dialect } from './dialect.ts';
 import { query, type Program } from './program.ts';
 import { toColumn } from './text.ts';
 import { eventsAfter } from '../prepared-usage.ts';
-import { dayOf, hourMs, sumUsage } from '../usage-sums.ts';
+import { dayOf, hourMs, isSingle, sumUsage } from '../usage-sums.ts';
 
 const dayMs = 24 * hourMs;
 
@@ -126,8 +126,8 @@ export function ledgerPrograms(dialect: Dialect) {
       const { fresh, mark } = eventsAfter(Math.max(before, floor), events);
       if (mark === before) return { mark };
 
-      const days = Map.groupBy(fresh, ({ record }) => dayOf(record.startedAt));
-      const given = [...days.keys()].toSorted().map((day) => ({ day }));
+      const days = new Set(fresh.filter(isSingle).map(({ record }) => dayOf(record.startedAt)));
+      const given = [...days].toSorted().map((day) => ({ day }));
       const there = yield* query<{ day: string }>(sql`
         select usage_day.day from ${dialect.rows(given, { day: 'text' })}
         join usage_day on usage_day.day = given.day
@@ -140,7 +140,8 @@ export function ledgerPrograms(dialect: Dialect) {
 
       if (fresh.length > 0) {
         const counted = yield* withoutRepeatedCorrections(fresh);
-        for (const [day, ofDay] of Map.groupBy(counted, ({ record }) => dayOf(record.startedAt)))
+        const single = counted.filter(isSingle);
+        for (const [day, ofDay] of Map.groupBy(single, ({ record }) => dayOf(record.startedAt)))
           yield* insertRecords(day, producer, ofDay);
         const { hourly, daily } = sumUsage(counted.map(({ record }) => record));
         yield* addSums('usage_hour', hourKey, hourly);
