@@ -54,9 +54,9 @@ describe('rows that reports take from the ledger', () => {
     [`/global/spend/provider?${range}`, models],
     [`/global/spend/report?${range}&group_by=api_key`, keys],
     [`/global/activity?${range}`, days],
-    // Each day, and what is shown of it: keys, teams and models.
-    [`/user/daily/activity?${range}&page_size=2`, days + 2 * (keys + models)],
-    [`/team/daily/activity?${range}&page_size=2`, days + 2 * (teams + keys + models)],
+    // Each day, and what is shown of it: keys, teams, models, and as many deployments.
+    [`/user/daily/activity?${range}&page_size=2`, days + 2 * (keys + 2 * models)],
+    [`/team/daily/activity?${range}&page_size=2`, days + 2 * (teams + keys + 2 * models)],
     [`/team/daily/activity?${range}&page_size=2&model=model-1`, days + 2 * teams],
     [`/team/daily/activity?${range}&page_size=20&page=2`, days],
     [`/user/daily/activity?${range}&page_size=2&model=model-1`, days + 2 * (keys / models)],

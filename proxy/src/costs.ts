@@ -2,7 +2,7 @@ import { isObject } from '@aigateway/contract/json';
 import { lookUp } from '@aigateway/contract/prices';
 import type { JsonObject, JsonValue, KeyRecord, PriceRecord } from '@aigateway/contract/records';
 import { noTokens, type TokenCounts } from '@aigateway/contract/usage';
-import { costNanoUsd } from './accounting/cost.ts';
+import { costNanoUsd, tokenRates } from './accounting/cost.ts';
 import { readUsage } from './accounting/usage-reader.ts';
 import { estimateTokens } from './admission/estimate.ts';
 import { measureContent } from './admission/content-size.ts';
@@ -11,6 +11,7 @@ import { visibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const nanoPerUsd = 1e9;
+const picoPerUsd = 1e12;
 
 /** No call has more tokens, and no day more calls. */
 const mostCounted = 1e12;
@@ -19,52 +20,67 @@ const mostCounted = 1e12;
  * What calls of a model would cost: LiteLLM's `/cost/estimate`. Amounts are in US dollars; `daily_…` and `monthly_…` are null where the
  * caller names no number of requests.
  *
- * @throws GatewayError `invalid_parameter` for a number that is none, `model_not_found` for a model that has no price
+ * @throws GatewayError `invalid_parameter` for a number that is none, or a part that is more than its whole, `model_not_found` for a model that has no price
  */
 export function estimatedCost(snapshot: Snapshot, key: KeyRecord, body: JsonObject): JsonObject {
   const model = requiredText(body, 'model');
   const input = requiredCount(body, 'input_tokens');
   const output = requiredCount(body, 'output_tokens');
-  const price = requiredPrice(snapshot, key, model);
-  const tokens = {
-    ...noTokens,
-    input,
-    output,
-    cachedInput: count(body, 'cache_read_input_tokens') ?? 0,
-    cacheWrite: count(body, 'cache_creation_input_tokens') ?? 0,
-    reasoning: count(body, 'reasoning_tokens') ?? 0,
-  };
-  const nanoUsd = costNanoUsd(tokens, price);
-  // The price of input may hang on its length: it is told apart by leaving the other part out, not the other way round.
-  const inputNanoUsd = costNanoUsd({ ...tokens, output: 0, reasoning: 0 }, price);
-  const [cost, inputCost, outputCost] = [
-    usdOf(nanoUsd),
-    usdOf(inputNanoUsd),
-    usdOf(nanoUsd - inputNanoUsd),
-  ];
+  const cachedInput = count(body, 'cache_read_input_tokens') ?? 0;
+  const cacheWrite = count(body, 'cache_creation_input_tokens') ?? 0;
+  const reasoning = count(body, 'reasoning_tokens') ?? 0;
+  if (cachedInput + cacheWrite > input)
+    throw invalidParameter('input_tokens', '"input_tokens" must have the cached ones in it');
+  if (reasoning > output)
+    throw invalidParameter('output_tokens', '"output_tokens" must have those of reasoning in it');
   const perDay = count(body, 'num_requests_per_day');
   const perMonth = count(body, 'num_requests_per_month');
-  const times = (name: string, requests: number | undefined): JsonObject => ({
-    [`${name}_cost`]: requests === undefined ? null : cost * requests,
-    [`${name}_input_cost`]: requests === undefined ? null : inputCost * requests,
-    [`${name}_output_cost`]: requests === undefined ? null : outputCost * requests,
-    [`${name}_margin_cost`]: requests === undefined ? null : 0,
-  });
+  const { price, provider } = requiredPrice(snapshot, key, model);
+  const rates = tokenRates(input, price);
+  const of = (tokens: Partial<TokenCounts>) => costNanoUsd({ ...noTokens, ...tokens }, price);
+  const all = of({ input, output, cachedInput, cacheWrite, reasoning });
+  // The price of input may hang on its length: it is told apart by leaving the other part out, not the other way round.
+  const allInput = of({ input, cachedInput, cacheWrite });
+  const lines = {
+    cost: all,
+    input_cost: allInput,
+    output_cost: all - allInput,
+    margin_cost: 0,
+    cache_read_cost: nanoUsdOf(cachedInput, rates.cachedInput),
+    cache_creation_cost: nanoUsdOf(cacheWrite, rates.cacheWrite),
+    reasoning_cost: nanoUsdOf(reasoning, rates.reasoning),
+  };
+  const each = (name: (line: string) => string, requests: number | undefined): JsonObject =>
+    Object.fromEntries(
+      Object.entries(lines).map(([line, nanoUsd]) => [
+        name(line),
+        requests === undefined ? null : usdOf(nanoUsd) * requests,
+      ]),
+    );
   return {
     model,
     input_tokens: input,
     output_tokens: output,
+    cache_read_input_tokens: cachedInput,
+    cache_creation_input_tokens: cacheWrite,
+    reasoning_tokens: reasoning,
     num_requests_per_day: perDay ?? null,
     num_requests_per_month: perMonth ?? null,
-    cost_per_request: cost,
-    input_cost_per_request: inputCost,
-    output_cost_per_request: outputCost,
-    margin_cost_per_request: 0,
-    ...times('daily', perDay),
-    ...times('monthly', perMonth),
-    input_cost_per_token: price.input / 1e12,
-    output_cost_per_token: price.output / 1e12,
+    ...each((line) => `${line}_per_request`, 1),
+    ...each((line) => `daily_${line}`, perDay),
+    ...each((line) => `monthly_${line}`, perMonth),
+    input_cost_per_token: rates.input / picoPerUsd,
+    output_cost_per_token: rates.output / picoPerUsd,
+    cache_read_input_token_cost: rates.cachedInput / picoPerUsd,
+    cache_creation_input_token_cost: rates.cacheWrite / picoPerUsd,
+    output_cost_per_reasoning_token: rates.reasoning / picoPerUsd,
+    provider,
   };
+}
+
+/** What some tokens cost by themselves; parts are rounded each, so they may miss their whole by a nano-USD. */
+function nanoUsdOf(tokens: number, rate: number): number {
+  return Math.round((tokens * rate) / 1000);
 }
 
 /**
@@ -103,19 +119,25 @@ function costOf(
   tokens: TokenCounts,
   tier?: string,
 ): JsonObject {
-  return { cost: usdOf(costNanoUsd(tokens, requiredPrice(snapshot, key, model), tier)) };
+  return { cost: usdOf(costNanoUsd(tokens, requiredPrice(snapshot, key, model).price, tier)) };
 }
 
 /**
  * The price of a model by its public name, as the key's calls are charged, else that of the price file. A model that the key may not use
  * is one of the price file, or none.
  */
-function requiredPrice(snapshot: Snapshot, key: KeyRecord, model: string): PriceRecord {
+function requiredPrice(
+  snapshot: Snapshot,
+  key: KeyRecord,
+  model: string,
+): { price: PriceRecord; provider: 'azure' | 'openai' } {
   const visible = visibleModel(snapshot.models, key, model);
   const group = visible === undefined ? [] : snapshot.models.deployments(visible.group);
-  const price = group.find(({ prices }) => prices !== undefined)?.prices ?? lookUp(model)?.prices;
+  const priced = group.find(({ prices }) => prices !== undefined);
+  const price = priced?.prices ?? lookUp(model)?.prices;
   if (price === undefined) throw modelNotFound(model);
-  return price;
+  const isAzure = priced === undefined ? model.startsWith('azure/') : priced.dialect !== 'openai';
+  return { price, provider: isAzure ? 'azure' : 'openai' };
 }
 
 function usdOf(nanoUsd: number): number {

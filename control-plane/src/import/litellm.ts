@@ -123,7 +123,7 @@ export async function importLitellm(
   }
   if (spentAsMember > 0) {
     writer.say(
-      `organization_membership: what ${spentAsMember} members spent within their organization is not counted by itself here`,
+      `organization_membership: what members spent within their organization (${spentAsMember} of them) is not counted by itself here`,
     );
   }
   for await (const row of from.rows('LiteLLM_AccessGroupTable')) {

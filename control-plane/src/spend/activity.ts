@@ -4,12 +4,14 @@ import { isAdmin, seesAll } from '../auth/actor.ts';
 import { isOrganizationAdmin, teamAccess } from '../auth/rights.ts';
 import { detailError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
+import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
+import type { TeamDocument } from '../store/documents.ts';
 import type { ActivityQuery, ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
 import { noSums, sumNames } from '../store/usage-sums.ts';
 import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
-import { keyTokens } from './logs.ts';
-import { modelActivity } from './model-activity.ts';
+import { deploymentActivity, modelActivity } from './breakdowns.ts';
+import { providersById } from './providers.ts';
 import { usdOf } from './sums.ts';
 
 type WholeQuery = z.output<typeof wholeActivityQuery>;
@@ -53,7 +55,7 @@ export async function exportedActivity(
   const range = await rangeOf(call, entity, query);
   const { model } = query;
   const found = await call.ledger.activity({ ...range, ...ofModel(model) });
-  const rows = found.map(({ day, id, sums }) => ({ date: day, id, ...metricsOf(sums) }));
+  const rows = found.map(({ day, id, sums }) => ({ date: day, id, ...usedOf(sums) }));
   return format === 'json' ? { answer: rows } : { answer: asTable(rows), contentType: 'text/csv' };
 }
 
@@ -113,28 +115,47 @@ async function activity(
   const shown = days.slice((page - 1) * size, page * size);
   const pages = Math.ceil(days.length / size);
   const total = sumOf(days);
-  const { rowsOf, modelsOf, keysOf } = await partsOf(call, range, model, shown);
+  const { rowsOf, modelsOf, keysOf, deploymentsOf } = await partsOf(call, range, model, shown);
+  const rows = [...rowsOf.values()].flat();
   const keyIdOf = ({ id, byId }: ActivityRow) => (isByKey ? id : (byId ?? ''));
-  const tokens = await keyTokens(call, [...keysOf.values()].flat().map(keyIdOf));
+  const keys = await keyNames(call, [...keysOf.values()].flat().map(keyIdOf));
+  const names = await namesOf(call, range.dimension, rows);
+  const providers = deploymentsOf.size === 0 ? undefined : await providersById(call);
+  const byKeys = (of: readonly ActivityRow[]) =>
+    grouped(of, (row) => keys(keyIdOf(row)).token, {
+      metadata: ([row]) => (row === undefined ? {} : keys(keyIdOf(row)).metadata),
+    });
+  // Sums of three at once are not kept: of one key or one owner alone they are those of two.
+  const isOfOne = range.ids?.length === 1;
   return {
     answer: {
       results: shown.map(({ day, sums }) => {
         const ofDay = rowsOf.get(day) ?? [];
-        const models = grouped(modelsOf.get(day) ?? [], ({ byId }) => byId ?? '');
+        const ofKeys = byKeys(keysOf.get(day) ?? []);
+        const models = grouped(modelsOf.get(day) ?? [], ({ byId }) => byId ?? '', {
+          keys: (own) => (isByKey && isOfOne ? byKeys(own) : {}),
+        });
         return {
           date: day,
           metrics: metricsOf(sums),
           breakdown: {
             models,
             model_groups: models,
-            providers: {},
+            providers: grouped(
+              deploymentsOf.get(day) ?? [],
+              ({ byId }) => providers?.get(byId ?? '') ?? 'unknown',
+              { keys: () => ({}) },
+            ),
             endpoints: {},
-            api_keys: grouped(keysOf.get(day) ?? [], (row) => {
-              const keyId = keyIdOf(row);
-              return tokens.get(keyId)?.token ?? keyId;
-            }),
-            entities: isByKey ? {} : grouped(ofDay, ({ id }) => id),
+            api_keys: ofKeys,
+            entities: isByKey
+              ? {}
+              : grouped(ofDay, ({ id }) => id, {
+                  metadata: ([row]) => names(row?.id ?? ''),
+                  keys: () => (isOfOne ? ofKeys : {}),
+                }),
             mcp_servers: {},
+            guardrails: {},
           },
         };
       }),
@@ -146,6 +167,16 @@ async function activity(
         total_api_requests: total.requests,
         total_successful_requests: total.requests - total.failed,
         total_failed_requests: total.failed,
+        total_cache_read_input_tokens: total.cachedInputTokens,
+        total_cache_creation_input_tokens: total.cacheWriteTokens,
+        total_flat_cost: 0,
+        total_ptu_hours: 0,
+        total_compression_saved_tokens: 0,
+        total_compression_savings_spend: 0,
+        total_gateway_injected_caching_savings_spend: 0,
+        total_autorouter_savings_spend: 0,
+        total_response_time_ms: 0,
+        total_timed_requests: 0,
         page,
         total_pages: pages,
         has_more: page < pages,
@@ -157,23 +188,28 @@ async function activity(
 
 type ByDay = ReadonlyMap<string, readonly ActivityRow[]>;
 
-/** What the days of a page are made of: ids, models of all ids together, keys of all ids together. */
+/** What the days of a page are made of: ids, and of all ids together models, keys and deployments. */
 async function partsOf(
   call: Call,
   range: Scope & Days,
   model: string | undefined,
   shown: readonly ActivityRow[],
-): Promise<{ rowsOf: ByDay; modelsOf: ByDay; keysOf: ByDay }> {
+): Promise<{ rowsOf: ByDay; modelsOf: ByDay; keysOf: ByDay; deploymentsOf: ByDay }> {
   const [newest, oldest] = [shown[0], shown.at(-1)];
-  if (!newest || !oldest) return { rowsOf: new Map(), modelsOf: new Map(), keysOf: new Map() };
+  if (!newest || !oldest) {
+    const none: ByDay = new Map();
+    return { rowsOf: none, modelsOf: none, keysOf: none, deploymentsOf: none };
+  }
   // Days without use lie between those of a page at most.
   const page = { ...range, fromDay: oldest.day, toDay: newest.day };
   const isByKey = range.dimension === 'key';
-  const [rows, models, keys] = await Promise.all([
+  const [rows, models, keys, deployments] = await Promise.all([
     call.ledger.activity({ ...page, ...ofModel(model) }),
     model === undefined ? modelActivity(call, page) : undefined,
     // Of one model there are no sums by key but for keys themselves.
     isByKey || model !== undefined ? [] : call.ledger.activity({ ...page, by: 'key', over: 'ids' }),
+    // Nor by deployment.
+    model === undefined ? deploymentActivity(call, page) : [],
   ]);
   const dayOf = ({ day }: ActivityRow) => day;
   const rowsOf = Map.groupBy(rows, dayOf);
@@ -181,7 +217,69 @@ async function partsOf(
     rowsOf,
     modelsOf: models === undefined ? rowsOf : Map.groupBy(models, dayOf),
     keysOf: isByKey ? rowsOf : Map.groupBy(keys, dayOf),
+    deploymentsOf: Map.groupBy(deployments, dayOf),
   };
+}
+
+/** How LiteLLM shows the key of an id. */
+async function keyNames(
+  call: Call,
+  ids: readonly string[],
+): Promise<(id: string) => { token: string; metadata: JsonObject }> {
+  const keys = await call.view.getMany('key', ids);
+  const users = await call.view.getMany(
+    'user',
+    [...keys.values()].flatMap(({ user_id }) => user_id ?? []),
+  );
+  // Once for each key: it stands in every day.
+  const shown = new Map(
+    [...new Set(ids)].map((id) => {
+      const key = keys.get(id);
+      const metadata = {
+        key_alias: key?.key_alias ?? null,
+        team_id: key?.team_id ?? null,
+        user_id: key?.user_id ?? null,
+        user_email: users.get(key?.user_id ?? '')?.user_email ?? null,
+        key_exists: key !== undefined,
+      };
+      return [id, { token: key === undefined ? id : currentSecret(key).hash, metadata }];
+    }),
+  );
+  return (id) => shown.get(id) ?? { token: id, metadata: {} };
+}
+
+/** What LiteLLM tells of whom a report is about. */
+async function namesOf(
+  call: Call,
+  dimension: Dimension,
+  rows: readonly ActivityRow[],
+): Promise<(id: string) => JsonObject> {
+  const ids = [...new Set(rows.map(({ id }) => id))];
+  switch (dimension) {
+    case 'team': {
+      const teams = await call.view.getMany('team', ids);
+      return (id) => ({ team_alias: teams.get(id)?.team_alias ?? null });
+    }
+    case 'organization': {
+      const found = await call.view.getMany('organization', ids);
+      return (id) => ({ organization_alias: found.get(id)?.organization_alias ?? null });
+    }
+    case 'customer': {
+      const customers = await call.view.getMany('customer', ids);
+      return (id) => ({ alias: customers.get(id)?.alias ?? null });
+    }
+    default:
+      return () => ({});
+  }
+}
+
+/** Whether the caller sees what all of a team used: whoever administers it, and members where the team permits it. */
+export async function seesTeamActivity(call: Call, team: TeamDocument): Promise<boolean> {
+  const access = await teamAccess(call, team);
+  return (
+    access === 'write' ||
+    (access !== undefined && team.team_member_permissions.includes('/team/daily/activity'))
+  );
 }
 
 function ofModel(model: string | undefined): Pick<ActivityQuery, 'by' | 'byId'> {
@@ -221,10 +319,7 @@ async function scopeOf(call: Call, entity: Entity, query: WholeQuery): Promise<S
       const own = await call.view.findAll('team', { member: actor.userId ?? '' });
       const visible: string[] = [];
       for (const team of own) {
-        const mayKnow =
-          (await teamAccess(call, team)) === 'write' ||
-          team.team_member_permissions.includes('/team/daily/activity');
-        if (mayKnow) visible.push(team.team_id);
+        if (await seesTeamActivity(call, team)) visible.push(team.team_id);
       }
       return {
         dimension: 'team',
@@ -257,11 +352,28 @@ function onlyAdmins(call: Call, scope: Scope): Scope {
   return scope;
 }
 
+type Details = {
+  readonly metadata?: (rows: readonly ActivityRow[]) => JsonObject;
+  /** Absent: keys themselves have no keys. */
+  readonly keys?: (rows: readonly ActivityRow[]) => JsonObject;
+};
+
 /** @param rows - of one day */
-function grouped(rows: readonly ActivityRow[], nameOf: (row: ActivityRow) => string): JsonObject {
+function grouped(
+  rows: readonly ActivityRow[],
+  nameOf: (row: ActivityRow) => string,
+  { metadata, keys }: Details,
+): JsonObject {
   const groups = Map.groupBy(rows, nameOf);
   return Object.fromEntries(
-    [...groups].map(([name, group]) => [name, { metrics: metricsOf(sumOf(group)), metadata: {} }]),
+    [...groups].map(([name, group]) => [
+      name,
+      {
+        metrics: metricsOf(sumOf(group)),
+        metadata: metadata?.(group) ?? {},
+        ...(keys !== undefined && { api_key_breakdown: keys(group) }),
+      },
+    ]),
   );
 }
 
@@ -274,7 +386,26 @@ export function sumOf(rows: readonly ActivityRow[]): LedgerSums {
   return sum;
 }
 
+/**
+ * What LiteLLM sums besides, of which there is none here: reserved throughput has no price of its own, nothing is compressed, no request
+ * is timed by day.
+ */
+const notHere = Object.freeze({
+  flat_cost: 0,
+  ptu_hours: 0,
+  compression_saved_tokens: 0,
+  compression_savings_spend: 0,
+  gateway_injected_caching_savings_spend: 0,
+  autorouter_savings_spend: 0,
+  total_response_time_ms: 0,
+  timed_requests: 0,
+});
+
 function metricsOf(sums: LedgerSums): JsonObject {
+  return { ...usedOf(sums), ...notHere };
+}
+
+function usedOf(sums: LedgerSums): JsonObject {
   return {
     spend: usdOf(sums.costNanoUsd),
     prompt_tokens: sums.inputTokens,

@@ -9,7 +9,7 @@ import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import type { LogQuery } from '../store/ledger.ts';
 import type { logsQuery, pagedLogsQuery } from './schema.ts';
-import { modelActivity } from './model-activity.ts';
+import { modelActivity } from './breakdowns.ts';
 import { usdOf } from './sums.ts';
 
 const dayMs = 86_400_000;

@@ -1,18 +1,29 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
-import { teamAccess } from '../auth/rights.ts';
-import { detailError } from '../errors.ts';
+import { isOrganizationAdmin } from '../auth/rights.ts';
+import { type ApiError, detailError, proxyError } from '../errors.ts';
 import type { Call, Outcome } from '../http/call.ts';
 import { budgetResetAt, windowStartMs } from '../http/limits.ts';
+import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import { currentSettings } from '../settings/service.ts';
 import type { ActivityRow } from '../store/ledger.ts';
-import { sumOf } from './activity.ts';
+import { seesTeamActivity, sumOf } from './activity.ts';
 import { currentSpend } from './current.ts';
-import { keyTokens } from './logs.ts';
-import type { daysQuery, reportQuery, tagDaysQuery, usersBody } from './schema.ts';
-import { dayOf, shortDate, sumsOf } from './service.ts';
+import { providersById } from './providers.ts';
+import type {
+  daysQuery,
+  keyDaysQuery,
+  organizationDaysQuery,
+  reportQuery,
+  tagDaysQuery,
+  teamDaysQuery,
+  userDaysQuery,
+  usersBody,
+} from './schema.ts';
+import { beyond, nobody } from './beyond.ts';
+import { dayOf, ownActivity, recentDay, shortDate, sumsOf } from './service.ts';
 import { usdOf } from './sums.ts';
 
 type Days = { readonly fromDay: string; readonly toDay: string };
@@ -38,19 +49,6 @@ export async function spendByProvider(
     sums.set(provider, (sums.get(provider) ?? 0) + cost);
   }
   return { answer: [...sums].map(([provider, spend]) => ({ provider, spend })) };
-}
-
-/** `azure` or `openai` by deployment. */
-async function providersById(call: Call): Promise<ReadonlyMap<string, string>> {
-  const providers = new Map(
-    [...call.settings.fileModels].map(([id, { provider }]) => [id, provider]),
-  );
-  for await (const { model_id, litellm_params } of call.view.all('model')) {
-    const { model } = litellm_params;
-    const isOpenAi = typeof model === 'string' && model.startsWith('openai/');
-    providers.set(model_id, isOpenAi ? 'openai' : 'azure');
-  }
-  return providers;
 }
 
 /** Budgets of providers, with what is spent of them: LiteLLM's `/provider/budgets`. */
@@ -87,9 +85,11 @@ export async function globalSpendByTag(
   call: Call,
   query: z.output<typeof tagDaysQuery>,
 ): Promise<Outcome> {
-  const { fromDay, toDay } = requiredDays(query);
-  const sums = await sumsOf(call, 'tag', { fromDay, toDay });
-  const wanted = sums.filter(({ id }) => query.tags?.includes(id) ?? true);
+  if (query.start_date === undefined || query.end_date === undefined)
+    throw proxyError(400, 'bad_request', 'Please provide start_date and end_date');
+  const sums = await sumsOf(call, 'tag', { fromDay: query.start_date, toDay: query.end_date });
+  const isWanted = query.tags?.includes('all-tags') !== false;
+  const wanted = sums.filter(({ id }) => isWanted || query.tags?.includes(id));
   return {
     answer: {
       spend_per_tag: wanted.map(({ id, cost, requests }) => ({
@@ -107,7 +107,10 @@ export async function seenTagNames(call: Call): Promise<Outcome> {
   return { answer: { tag_names: sums.map(({ id }) => id).sort() } };
 }
 
-/** Customers by what they spent, all in all or with one key. */
+const mostCustomers = 100;
+const mostModels = 10;
+
+/** Customers by what they spent in the last 30 days or a time that is named, all in all or with one key. */
 export async function spendByCustomer(
   call: Call,
   { api_key, startTime, endTime }: z.output<typeof usersBody>,
@@ -116,7 +119,7 @@ export async function spendByCustomer(
   if (api_key && !key) return { answer: [] };
   const rows = await call.ledger.activity({
     dimension: 'customer',
-    fromDay: dayOf(startTime ?? 0),
+    fromDay: startTime == null ? recentDay(call) : dayOf(startTime),
     toDay: dayOf(endTime ?? call.now),
     over: 'days',
     ...(key && { by: 'key', byId: key.key_id }),
@@ -126,15 +129,24 @@ export async function spendByCustomer(
     total_count: requests,
     total_spend: usdOf(costNanoUsd),
   }));
-  return { answer: customers.sort((one, other) => other.total_spend - one.total_spend) };
+  const dearest = customers.sort((one, other) => other.total_spend - one.total_spend);
+  return { answer: dearest.slice(0, mostCustomers) };
 }
 
-/** Requests and tokens of each day, by model; the most used first. */
+/** Requests and tokens of each day, by model; the most used first. Whoever is no administrator has its own. */
 export async function globalActivityByModel(
   call: Call,
   query: z.output<typeof daysQuery>,
 ): Promise<Outcome> {
-  const rows = await call.ledger.activity({ dimension: 'model', ...requiredDays(query) });
+  const days = requiredDays(query);
+  const own = ownActivity(call);
+  const rows =
+    own === undefined
+      ? await call.ledger.activity({ dimension: 'model', ...days })
+      : (await call.ledger.activity({ ...own, by: 'model', ...days })).map((row) => ({
+          ...row,
+          id: row.byId ?? '',
+        }));
   const models = [...Map.groupBy(rows, ({ id }) => id)].map(([model, own]) => {
     const total = sumOf(own);
     return {
@@ -142,6 +154,7 @@ export async function globalActivityByModel(
       daily_data: own
         .toSorted((one, other) => (one.day < other.day ? -1 : 1))
         .map(({ day, sums }) => ({
+          model_group: model,
           date: shortDate(day),
           api_requests: sums.requests,
           total_tokens: sums.inputTokens + sums.outputTokens,
@@ -150,7 +163,8 @@ export async function globalActivityByModel(
       sum_total_tokens: total.inputTokens + total.outputTokens,
     };
   });
-  return { answer: models.sort((a, b) => b.sum_api_requests - a.sum_api_requests) };
+  const busiest = models.sort((a, b) => b.sum_api_requests - a.sum_api_requests);
+  return { answer: busiest.slice(0, mostModels) };
 }
 
 /** LiteLLM's report on spend: by day and team or customer, or by key, each with its models. */
@@ -159,42 +173,96 @@ export async function spendReport(
   query: z.output<typeof reportQuery>,
 ): Promise<Outcome> {
   const days = requiredDays(query);
+  if (query.customer_id !== undefined && query.team_id !== undefined) {
+    throw detailError(400, {
+      error: 'No sums are kept of a customer within a team: ask for one of them.',
+    });
+  }
+  if (query.api_key !== undefined) {
+    const keyId = (await findKey(call, query.api_key))?.key_id;
+    return { answer: await reportByKey(call, days, keyId === undefined ? [] : [keyId]) };
+  }
+  if (query.internal_user_id !== undefined)
+    return { answer: await reportOn(call, days, 'user', query.internal_user_id) };
   if (query.group_by === 'api_key') return { answer: await reportByKey(call, days, undefined) };
-  return { answer: await reportByHolder(call, days, query.group_by, undefined) };
+  return { answer: await reportByHolder(call, days, query.group_by, query.team_id) };
 }
 
-/** The same of one key, or of all that the caller sees. */
+/** What keys cost, with their models: the caller's own key, one that it sees, or for an administrator every one. */
 export async function keySpendReport(
   call: Call,
-  { api_key, ...query }: z.output<typeof daysQuery> & { api_key?: string | undefined },
+  { api_key, ...query }: z.output<typeof keyDaysQuery>,
 ): Promise<Outcome> {
-  const days = requiredDays(query);
-  const visible = seesAll(call.actor)
-    ? undefined
-    : (await call.view.findAll('key', { user_id: call.actor.userId ?? '' })).map(
-        ({ key_id }) => key_id,
-      );
-  if (api_key === undefined) return { answer: await reportByKey(call, days, visible) };
-  const keyId = (await findKey(call, api_key))?.key_id;
-  const mayKnow = keyId !== undefined && (visible?.includes(keyId) ?? true);
-  return { answer: await reportByKey(call, days, mayKnow ? [keyId] : []) };
+  const days = reportedDays(query);
+  const { actor } = call;
+  if (api_key === undefined) {
+    const own = actor.key === undefined ? [] : [actor.key.key_id];
+    return { answer: await reportByKey(call, days, seesAll(actor) ? undefined : own) };
+  }
+  const key = await findKey(call, api_key);
+  const mayKnow =
+    seesAll(actor) ||
+    key?.key_id === actor.key?.key_id ||
+    (key?.user_id !== null && key?.user_id === actor.userId);
+  return {
+    answer: await reportByKey(call, days, key !== undefined && mayKnow ? [key.key_id] : []),
+  };
 }
 
-/** The same of one team, or of all that the caller administers. */
+/** What a user's keys cost, with their models: the caller itself, or for an administrator anybody. */
+export async function userSpendReport(
+  call: Call,
+  { internal_user_id: asked, ...query }: z.output<typeof userDaysQuery>,
+): Promise<Outcome> {
+  const days = reportedDays(query);
+  const id = reportedId(asked, call.actor.userId, 'internal_user_id');
+  if (id !== call.actor.userId && !seesAll(call.actor)) throw notYours('internal_user_id');
+  return { answer: await reportOn(call, days, 'user', id) };
+}
+
+/** What a team's keys cost, with their models, for those who see its activity; the team of the caller's key where none is named. */
 export async function teamSpendReport(
   call: Call,
-  { team_id, ...query }: z.output<typeof daysQuery> & { team_id?: string | undefined },
+  { team_id: asked, ...query }: z.output<typeof teamDaysQuery>,
 ): Promise<Outcome> {
-  const days = requiredDays(query);
-  let teams = team_id === undefined ? undefined : [team_id];
+  const days = reportedDays(query);
+  const id = reportedId(asked, call.actor.key?.team_id ?? undefined, 'team_id');
   if (!seesAll(call.actor)) {
-    const own = await call.view.findAll('team', { member: call.actor.userId ?? '' });
-    const access = await Promise.all(own.map((team) => teamAccess(call, team)));
-    const administered = own.filter((_team, index) => access[index] === 'write');
-    const ids = administered.map((team) => team.team_id);
-    teams = teams === undefined ? ids : teams.filter((id) => ids.includes(id));
+    const team = await call.view.get('team', id);
+    if (team === undefined || !(await seesTeamActivity(call, team))) throw notYours('team_id');
   }
-  return { answer: await reportByHolder(call, days, 'team', teams) };
+  return { answer: await reportOn(call, days, 'team', id) };
+}
+
+/** What an organization's keys cost, with their models, for those who administer it. */
+export async function organizationSpendReport(
+  call: Call,
+  { organization_id: asked, ...query }: z.output<typeof organizationDaysQuery>,
+): Promise<Outcome> {
+  const days = reportedDays(query);
+  const own = call.actor.key?.organization_id ?? undefined;
+  const id = reportedId(asked, own, 'organization_id');
+  if (!seesAll(call.actor) && !(await isOrganizationAdmin(call, id)))
+    throw notYours('organization_id');
+  return { answer: await reportOn(call, days, 'organization', id) };
+}
+
+/** @throws ApiError 400 without dates or with days that end before they begin, as LiteLLM answers */
+function reportedDays({ start_date, end_date }: z.output<typeof daysQuery>): Days {
+  if (start_date === undefined || end_date === undefined)
+    throw detailError(400, 'Please provide start_date and end_date');
+  if (end_date < start_date) throw detailError(400, 'start_date must be on or before end_date');
+  return { fromDay: start_date, toDay: end_date };
+}
+
+function reportedId(asked: string | undefined, own: string | undefined, name: string): string {
+  const id = asked ?? own;
+  if (id !== undefined) return id;
+  throw detailError(400, `No ${name} associated with this API key; pass a ${name} query param`);
+}
+
+function notYours(name: string): ApiError {
+  return detailError(403, `Not authorized to view spend for a ${name} other than your own`);
 }
 
 async function reportByKey(
@@ -209,16 +277,68 @@ async function reportByKey(
     ...days,
     ...(ids !== undefined && { ids }),
   });
-  const keys = [...Map.groupBy(rows, ({ id }) => id)];
-  const tokens = await keyTokens(
+  return keyRows(
     call,
-    keys.map(([id]) => id),
+    Map.groupBy(rows, ({ id }) => id),
+    rows,
   );
-  return keys.map(([id, own]) => ({
-    api_key: tokens.get(id)?.token ?? id,
-    ...costOf(own),
-    model_details: byModel(own).map(([model, rest]) => ({ model, ...costOf(rest) })),
-  }));
+}
+
+/**
+ * What each key cost within one of its owners, the dearest first. Of owner, key and model together no sums are kept: the models are those
+ * of the key, which as a rule has one owner.
+ */
+async function reportOn(
+  call: Call,
+  days: Days,
+  dimension: 'user' | 'team' | 'organization',
+  id: string,
+): Promise<JsonObject[]> {
+  const rows = await call.ledger.activity({
+    dimension,
+    ids: [id],
+    by: 'key',
+    over: 'days',
+    ...days,
+  });
+  const keys = Map.groupBy(rows, ({ byId }) => byId ?? '');
+  const models =
+    keys.size === 0
+      ? []
+      : await call.ledger.activity({
+          dimension: 'key',
+          ids: [...keys.keys()],
+          by: 'model',
+          over: 'days',
+          ...days,
+        });
+  return keyRows(call, keys, models, dimension === 'organization');
+}
+
+/** @param models - of these keys, by id */
+async function keyRows(
+  call: Call,
+  keys: ReadonlyMap<string, readonly ActivityRow[]>,
+  models: readonly ActivityRow[],
+  withTeams = false,
+): Promise<JsonObject[]> {
+  const documents = await call.view.getMany('key', [...keys.keys()]);
+  const modelsOf = Map.groupBy(models, ({ id }) => id);
+  const nanoUsd = (rows: readonly ActivityRow[]) => sumOf(rows).costNanoUsd;
+  return [...keys]
+    .toSorted(([, one], [, other]) => nanoUsd(other) - nanoUsd(one))
+    .map(([id, own]) => {
+      const key = documents.get(id);
+      return {
+        api_key: key === undefined ? id : currentSecret(key).hash,
+        ...costOf(own),
+        model_details: byModel(modelsOf.get(id) ?? []).map(([model, rest]) => ({
+          ...(withTeams && { team_id: key?.team_id ?? null }),
+          model,
+          ...costOf(rest),
+        })),
+      };
+    });
 }
 
 function costOf(rows: readonly ActivityRow[]): JsonObject {
@@ -234,38 +354,45 @@ async function reportByHolder(
   call: Call,
   days: Days,
   dimension: 'team' | 'customer',
-  ids: readonly string[] | undefined,
+  id: string | undefined,
 ): Promise<JsonObject[]> {
-  const rows = await call.ledger.activity({
+  const held = await call.ledger.activity({
     dimension,
     by: 'model',
     ...days,
-    ...(ids !== undefined && { ids }),
+    ...(id !== undefined && { ids: [id] }),
   });
+  const every = id === undefined ? await call.ledger.activity({ dimension: 'model', ...days }) : [];
+  const rows = [...held, ...beyond(every, held, ({ id: model, byId }) => byId ?? model)];
   const teams =
     dimension === 'team'
       ? await call.view.getMany(
           'team',
-          rows.map(({ id }) => id),
+          held.map((row) => row.id),
         )
       : undefined;
+  const named = (holder: string): JsonObject => {
+    if (dimension === 'customer') return { customer: holder };
+    if (holder === nobody) return { team_id: null, team_name: 'Unassigned Team' };
+    return { team_id: holder, team_name: teams?.get(holder)?.team_alias ?? holder };
+  };
   const byDay = [...Map.groupBy(rows, ({ day }) => day)].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return byDay.map(([day, ofDay]): JsonObject => ({
     group_by_day: `${day}T00:00:00+00:00`,
-    [`${dimension}s`]: [...Map.groupBy(ofDay, ({ id }) => id)].map(([id, own]): JsonObject => ({
-      ...(dimension === 'team'
-        ? { team_id: id, team_name: teams?.get(id)?.team_alias ?? id }
-        : { customer: id }),
-      total_spend: usdOf(sumOf(own).costNanoUsd),
-      metadata: byModel(own).map(([model, rest]): JsonObject => {
-        const sums = sumOf(rest);
-        return {
-          model,
-          spend: usdOf(sums.costNanoUsd),
-          total_tokens: sums.inputTokens + sums.outputTokens,
-        };
+    [`${dimension}s`]: [...Map.groupBy(ofDay, (row) => row.id)].map(
+      ([holder, own]): JsonObject => ({
+        ...named(holder),
+        total_spend: usdOf(sumOf(own).costNanoUsd),
+        metadata: byModel(own).map(([model, rest]): JsonObject => {
+          const sums = sumOf(rest);
+          return {
+            model,
+            spend: usdOf(sums.costNanoUsd),
+            total_tokens: sums.inputTokens + sums.outputTokens,
+          };
+        }),
       }),
-    })),
+    ),
   }));
 }
 

@@ -33,6 +33,11 @@ export const pagedLogsQuery = z.object({
   page_size: queryCount(1, 100).default(50),
 });
 
+export const usersQuery = z.object({
+  user_id: text.optional(),
+  limit: queryCount(1, 1000).default(100),
+});
+export const modelsQuery = z.object({ limit: queryCount(1, 1000).default(10) });
 export const limitQuery = z.object({ limit: queryCount(1, 1000).default(100) });
 export const daysQuery = z.object({
   start_date: calendarDay.optional(),
@@ -41,8 +46,14 @@ export const daysQuery = z.object({
 export const keyDaysQuery = daysQuery.extend({ api_key: text.optional() });
 export const teamDaysQuery = daysQuery.extend({ team_id: text.optional() });
 export const tagDaysQuery = daysQuery.extend({ tags: queryList.optional() });
+export const userDaysQuery = daysQuery.extend({ internal_user_id: text.optional() });
+export const organizationDaysQuery = daysQuery.extend({ organization_id: text.optional() });
 export const reportQuery = daysQuery.extend({
   group_by: z.enum(['team', 'customer', 'api_key']).default('team'),
+  api_key: text.optional(),
+  internal_user_id: text.optional(),
+  team_id: text.optional(),
+  customer_id: text.optional(),
 });
 export const usersBody = z.object({
   api_key: text.nullish(),
@@ -119,7 +130,7 @@ const ofModels = {
 const group_by_day = z.string();
 const teamDay = z.object({
   group_by_day,
-  teams: z.array(z.object({ team_id: z.string(), team_name: z.string(), ...ofModels })),
+  teams: z.array(z.object({ team_id: z.string().nullable(), team_name: z.string(), ...ofModels })),
 });
 const customerDay = z.object({
   group_by_day,
@@ -131,10 +142,15 @@ export const keyReport = z.array(
     model_details: z.array(money.extend({ model: z.string() })),
   }),
 );
-export const teamReport = z.array(teamDay);
-export const spendReport = z.union([teamReport, z.array(customerDay), keyReport]);
+export const organizationReport = z.array(
+  money.extend({
+    api_key: z.string(),
+    model_details: z.array(money.extend({ team_id: z.string().nullable(), model: z.string() })),
+  }),
+);
+export const spendReport = z.union([z.array(teamDay), z.array(customerDay), keyReport]);
 
-const metrics = z.object({
+const used = z.object({
   spend: z.number(),
   prompt_tokens: z.number(),
   completion_tokens: z.number(),
@@ -145,7 +161,33 @@ const metrics = z.object({
   failed_requests: z.number(),
   api_requests: z.number(),
 });
-const broken = z.record(z.string(), z.object({ metrics, metadata: jsonObject }));
+const metrics = used.extend({
+  flat_cost: z.number(),
+  ptu_hours: z.number(),
+  compression_saved_tokens: z.number(),
+  compression_savings_spend: z.number(),
+  gateway_injected_caching_savings_spend: z.number(),
+  autorouter_savings_spend: z.number(),
+  total_response_time_ms: z.number(),
+  timed_requests: z.number(),
+});
+const ofKeys = z.record(
+  z.string(),
+  z.object({
+    metrics,
+    metadata: z.object({
+      key_alias: z.string().nullable(),
+      team_id: z.string().nullable(),
+      user_id: z.string().nullable(),
+      user_email: z.string().nullable(),
+      key_exists: z.boolean(),
+    }),
+  }),
+);
+const broken = z.record(
+  z.string(),
+  z.object({ metrics, metadata: jsonObject, api_key_breakdown: ofKeys }),
+);
 
 export const activityAnswer = z.object({
   results: z.array(
@@ -157,9 +199,10 @@ export const activityAnswer = z.object({
         model_groups: broken,
         providers: broken,
         endpoints: broken,
-        api_keys: broken,
+        api_keys: ofKeys,
         entities: broken,
         mcp_servers: broken,
+        guardrails: broken,
       }),
     }),
   ),
@@ -171,6 +214,16 @@ export const activityAnswer = z.object({
     total_api_requests: z.number(),
     total_successful_requests: z.number(),
     total_failed_requests: z.number(),
+    total_cache_read_input_tokens: z.number(),
+    total_cache_creation_input_tokens: z.number(),
+    total_flat_cost: z.number(),
+    total_ptu_hours: z.number(),
+    total_compression_saved_tokens: z.number(),
+    total_compression_savings_spend: z.number(),
+    total_gateway_injected_caching_savings_spend: z.number(),
+    total_autorouter_savings_spend: z.number(),
+    total_response_time_ms: z.number(),
+    total_timed_requests: z.number(),
     page: z.number(),
     total_pages: z.number(),
     has_more: z.boolean(),
@@ -178,7 +231,7 @@ export const activityAnswer = z.object({
 });
 
 /** One row of an export: what one id used on one day. */
-export const exportRows = z.array(metrics.extend({ date: z.string(), id: z.string() }));
+export const exportRows = z.array(used.extend({ date: z.string(), id: z.string() }));
 
 export const globalActivity = z.object({
   daily_data: z.array(
@@ -187,7 +240,21 @@ export const globalActivity = z.object({
   sum_api_requests: z.number(),
   sum_total_tokens: z.number(),
 });
-export const modelActivity = z.array(globalActivity.extend({ model: z.string() }));
+export const modelActivity = z.array(
+  z.object({
+    model: z.string(),
+    daily_data: z.array(
+      z.object({
+        model_group: z.string(),
+        date: z.string(),
+        api_requests: z.number(),
+        total_tokens: z.number(),
+      }),
+    ),
+    sum_api_requests: z.number(),
+    sum_total_tokens: z.number(),
+  }),
+);
 export const providerBudgets = z.object({
   providers: z.record(
     z.string(),

@@ -1,17 +1,21 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import { seesAll } from '../auth/actor.ts';
 import type { Call, Outcome } from '../http/call.ts';
-import { keyRows } from '../keys/row.ts';
+import { detailError } from '../errors.ts';
+import { currentSecret, keyRows } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import type { ActivityRow, Dimension } from '../store/ledger.ts';
 import { userRows } from '../users/row.ts';
 import { sumOf } from './activity.ts';
+import { beyond, nobody } from './beyond.ts';
 import { keyTokens } from './logs.ts';
 import { usdOf } from './sums.ts';
 
 const dayMs = 86_400_000;
 const reportedDays = 30;
 const firstDay = '1970-01-01';
+/** Teams in a ranking, as in LiteLLM. */
+const mostTeams = 10;
 
 /** Keys by what they spent, those that the caller sees. */
 export async function spendByKey(call: Call, limit: number): Promise<Outcome> {
@@ -22,10 +26,18 @@ export async function spendByKey(call: Call, limit: number): Promise<Outcome> {
   return { answer: highest(await keyRows(call, keys), limit) };
 }
 
-export async function spendByUser(call: Call, limit: number): Promise<Outcome> {
+/** @throws ApiError 403 for somebody else, for who is no administrator */
+export async function spendByUser(
+  call: Call,
+  { user_id: id, limit }: { user_id?: string | undefined; limit: number },
+): Promise<Outcome> {
   const { actor } = call;
+  if (!seesAll(actor) && id !== undefined && id !== actor.userId)
+    throw detailError(403, { error: 'Not authorized to view spend for another user.' });
   const users = seesAll(actor)
-    ? await call.view.findAll('user', {})
+    ? id === undefined
+      ? await call.view.findAll('user', {})
+      : [...(await call.view.getMany('user', [id])).values()]
     : actor.user === undefined
       ? []
       : [actor.user];
@@ -49,12 +61,12 @@ export async function spendByTag(call: Call, { start_date, end_date }: Days): Pr
   };
 }
 
-/** What the whole gateway spent. */
+/** What the whole gateway spent in the last 30 days, as LiteLLM counts it here. */
 export async function globalSpend(call: Call): Promise<Outcome> {
   const { costNanoUsd } = sumOf(
     await call.ledger.activity({
       dimension: 'all',
-      fromDay: firstDay,
+      fromDay: recentDay(call),
       toDay: dayOf(call.now),
       over: 'days',
     }),
@@ -75,6 +87,7 @@ export async function globalSpendByDay(call: Call, named: string | undefined): P
     answer: byDay(rows).map(([date, own]) => ({
       date,
       spend: usdOf(sumOf(own).costNanoUsd),
+      ...(key !== undefined && { api_key: currentSecret(key).hash }),
     })),
   };
 }
@@ -104,38 +117,55 @@ export async function globalSpendByModel(call: Call, limit: number): Promise<Out
   return { answer: sums.map(({ id, cost }) => ({ model: id, total_spend: cost })) };
 }
 
+/** Teams in the last 30 days, by their names; requests without a team are `Unassigned`, as in LiteLLM. */
 export async function globalSpendByTeam(call: Call): Promise<Outcome> {
-  const rows = await activity(call, 'team', recentDay(call));
+  const held = await activity(call, 'team', recentDay(call));
+  const every = await activity(call, 'all', recentDay(call));
+  const rows = [...held, ...beyond(every, held, () => '')];
   const teams = await call.view.getMany(
     'team',
-    rows.map(({ id }) => id),
+    held.map(({ id }) => id),
   );
-  const nameOf = (id: string) => teams.get(id)?.team_alias ?? id;
-  const sums = await sumsOf(call, 'team', { fromDay: recentDay(call) });
+  const nameOf = (id: string) => (id === nobody ? 'Unassigned' : (teams.get(id)?.team_alias ?? id));
+  const total = [...Map.groupBy(rows, ({ id }) => nameOf(id))]
+    .map(([name, own]) => ({ team_id: name, total_spend: usdOf(sumOf(own).costNanoUsd) }))
+    .sort((one, other) => other.total_spend - one.total_spend);
   return {
     answer: {
-      daily_spend: byDay(rows).map(([date, own]): JsonObject => ({
+      daily_spend: byDay(rows).map(([date, ofDay]): JsonObject => ({
         ...Object.fromEntries(
-          own.map(({ id, sums: used }) => [nameOf(id), usdOf(used.costNanoUsd)]),
+          [...Map.groupBy(ofDay, ({ id }) => nameOf(id))].map(([name, own]) => [
+            name,
+            usdOf(sumOf(own).costNanoUsd),
+          ]),
         ),
         date,
       })),
-      teams: [...new Set(sums.map(({ id }) => nameOf(id)))],
-      total_spend_per_team: sums.map(({ id, cost }) => ({
-        team_id: nameOf(id),
-        total_spend: cost,
-      })),
+      teams: total.map(({ team_id: name }) => name),
+      total_spend_per_team: total.slice(0, mostTeams),
     },
   };
 }
 
+/** What a caller who is no administrator may see of the gateway's activity: its own. */
+export function ownActivity({
+  actor,
+}: Call): { readonly dimension: 'user' | 'key'; readonly ids: readonly string[] } | undefined {
+  if (seesAll(actor)) return undefined;
+  if (actor.userId !== undefined) return { dimension: 'user', ids: [actor.userId] };
+  return { dimension: 'key', ids: actor.key === undefined ? [] : [actor.key.key_id] };
+}
+
 export async function globalActivity(call: Call, { start_date, end_date }: Days): Promise<Outcome> {
-  const rows = await activity(call, 'all', start_date ?? recentDay(call), end_date);
-  const days = byDay(rows);
+  const rows = await call.ledger.activity({
+    ...(ownActivity(call) ?? { dimension: 'all' }),
+    fromDay: start_date ?? recentDay(call),
+    toDay: end_date ?? dayOf(call.now),
+  });
   const total = sumOf(rows);
   return {
     answer: {
-      daily_data: days.map(([day, own]) => {
+      daily_data: byDay(rows).map(([day, own]) => {
         const sums = sumOf(own);
         return {
           date: shortDate(day),
@@ -197,7 +227,8 @@ function activity(
   return call.ledger.activity({ dimension, fromDay, toDay });
 }
 
-function recentDay(call: Call): string {
+/** The first of the days that reports are over where nobody names them. */
+export function recentDay(call: Call): string {
   return dayOf(call.now - reportedDays * dayMs);
 }
 

@@ -181,6 +181,27 @@ describe('models and credentials', () => {
   });
 });
 
+/** Of what each day used: the members of LiteLLM's `SpendMetrics`, but for what caching of prompts saved, which is not known here. */
+const litellmMetrics = [
+  'spend',
+  'flat_cost',
+  'ptu_hours',
+  'prompt_tokens',
+  'completion_tokens',
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+  'compression_saved_tokens',
+  'compression_savings_spend',
+  'gateway_injected_caching_savings_spend',
+  'autorouter_savings_spend',
+  'total_tokens',
+  'successful_requests',
+  'failed_requests',
+  'api_requests',
+  'total_response_time_ms',
+  'timed_requests',
+];
+
 describe('spend and activity', () => {
   let key: { key: string; token: string; key_id: string };
   let other: string;
@@ -190,6 +211,7 @@ describe('spend and activity', () => {
     await makeUser(api, 'spender', 'internal_user');
     await api.post('/team/new', {
       team_id: 'spending',
+      team_alias: 'the spenders',
       members_with_roles: [{ role: 'user', user_id: 'spender' }],
     });
     ({ body: key } = await api.post('/key/generate', {
@@ -271,18 +293,44 @@ describe('spend and activity', () => {
       api_requests: 1,
       failed_requests: 0,
     });
-    expect(body.results[0].breakdown.models['gpt-5'].metrics.spend).toBe(4);
-    expect(body.results[0].breakdown.api_keys[key.token].metrics.spend).toBe(4);
+    const [{ breakdown }] = body.results;
+    expect(breakdown.models['gpt-5']).toMatchObject({ metrics: { spend: 4 }, metadata: {} });
+    expect(breakdown.model_groups).toEqual(breakdown.models);
+    expect(breakdown.providers.openai).toMatchObject({ metrics: { spend: 4 } });
+    const ofKey = {
+      metrics: { ...body.results[0].metrics },
+      metadata: {
+        key_alias: null,
+        team_id: 'spending',
+        user_id: 'spender',
+        user_email: null,
+        key_exists: true,
+      },
+    };
+    expect(breakdown.api_keys).toEqual({ [key.token]: ofKey });
+    expect(Object.keys(ofKey.metrics).toSorted()).toEqual(litellmMetrics.toSorted());
+    const oneKey = await api.get(
+      `/user/daily/activity?start_date=2026-11-21&end_date=2026-11-21&api_key=${key.token}`,
+    );
+    expect(oneKey.body.results[0].breakdown.models['gpt-5'].api_key_breakdown).toEqual({
+      [key.token]: ofKey,
+    });
     expect(body.metadata).toMatchObject({
       total_spend: 7,
       total_failed_requests: 1,
+      total_cache_read_input_tokens: 30,
       total_pages: 2,
       has_more: true,
     });
     const team = await api.get(
       '/team/daily/activity?start_date=2026-11-01&end_date=2026-11-30&team_ids=spending',
     );
-    expect(team.body.results[0].breakdown.entities.spending.metrics.spend).toBe(4);
+    expect(team.body.results[0].breakdown.entities.spending).toMatchObject({
+      metrics: { spend: 4 },
+      metadata: { team_alias: 'the spenders' },
+      api_key_breakdown: { [key.token]: ofKey },
+    });
+    expect(team.body.results[0].breakdown.providers.openai.metrics.spend).toBe(4);
     const tags = await api.get(
       '/tag/daily/activity?start_date=2026-11-01&end_date=2026-11-30&tags=blue',
     );
@@ -365,7 +413,13 @@ describe('spend and activity', () => {
 
   it('reports over the whole gateway to administrators alone', async () => {
     expect((await api.get('/global/spend')).body).toEqual({ spend: 7, max_budget: null });
-    expect((await api.get('/global/spend/logs')).body).toHaveLength(3);
+    expect((await api.get('/global/spend/logs')).body).toEqual([
+      { date: '2026-11-19', spend: 1 },
+      { date: '2026-11-20', spend: 2 },
+      { date: '2026-11-21', spend: 4 },
+    ]);
+    const ofKey = await api.get(`/global/spend/logs?api_key=${key.key}`);
+    expect(ofKey.body[2]).toEqual({ date: '2026-11-21', spend: 4, api_key: key.token });
     expect((await api.get('/global/spend/keys')).body[0]).toMatchObject({
       api_key: key.token,
       total_spend: 7,
@@ -373,9 +427,15 @@ describe('spend and activity', () => {
     expect((await api.get('/global/spend/models')).body).toEqual([
       { model: 'gpt-5', total_spend: 7 },
     ]);
-    expect((await api.get('/global/spend/teams')).body.total_spend_per_team).toEqual([
-      { team_id: 'spending', total_spend: 7 },
-    ]);
+    expect((await api.get('/global/spend/teams')).body).toEqual({
+      daily_spend: [
+        { date: '2026-11-19', 'the spenders': 1 },
+        { date: '2026-11-20', 'the spenders': 2 },
+        { date: '2026-11-21', 'the spenders': 4 },
+      ],
+      teams: ['the spenders'],
+      total_spend_per_team: [{ team_id: 'the spenders', total_spend: 7 }],
+    });
     expect((await api.get('/global/activity')).body).toMatchObject({
       sum_api_requests: 3,
       sum_total_tokens: 360,
@@ -385,6 +445,8 @@ describe('spend and activity', () => {
       { individual_request_tag: 'blue', log_count: 3, total_spend: 7 },
     ]);
     expect((await api.get('/spend/keys?limit=1')).body[0].total_spend).toBe(7);
+    const users = await api.get('/spend/users?user_id=spender');
+    expect(users.body).toMatchObject([{ user_id: 'spender', spend: 7 }]);
     expect((await api.get('/global/spend', other)).status).toBe(401);
   });
 
@@ -395,6 +457,15 @@ describe('spend and activity', () => {
     );
     expect(logs.body.total).toBe(0);
     expect((await api.get('/spend/logs', other)).body).toEqual([]);
+    expect((await api.get('/spend/users?user_id=spender', other)).status).toBe(403);
+    expect((await api.get('/spend/users', other)).body).toMatchObject([{ user_id: 'other' }]);
+    const nothing = { daily_data: [], sum_api_requests: 0, sum_total_tokens: 0 };
+    expect((await api.get('/global/activity', other)).body).toEqual(nothing);
+    const days = 'start_date=2026-11-01&end_date=2026-11-30';
+    expect((await api.get(`/global/activity/model?${days}`, other)).body).toEqual([]);
+    expect((await api.get(`/global/activity/model?${days}`, key.key)).body).toMatchObject([
+      { model: 'gpt-5', sum_api_requests: 3 },
+    ]);
     expect((await api.get('/spend/logs?user_id=spender', other)).status).toBe(403);
     const activity = await api.get(
       '/user/daily/activity?start_date=2026-11-01&end_date=2026-11-30',
@@ -422,9 +493,10 @@ describe('spend and activity', () => {
       '2026-11-21T00:00:00+00:00',
     ]);
     expect(byTeam[2].teams).toEqual([
-      { team_id: 'spending', team_name: 'spending', total_spend: 4, metadata: models },
+      { team_id: 'spending', team_name: 'the spenders', total_spend: 4, metadata: models },
     ]);
-    expect((await api.get(`/team/spend/report?${days}&team_id=spending`)).body).toEqual(byTeam);
+    const ofTeam = await api.get(`/global/spend/report?${days}&team_id=spending`);
+    expect(ofTeam.body).toEqual(byTeam);
     const byKey = [
       {
         api_key: key.token,
@@ -437,7 +509,39 @@ describe('spend and activity', () => {
       },
     ];
     expect((await api.get(`/global/spend/report?${days}&group_by=api_key`)).body).toEqual(byKey);
-    expect((await api.get(`/key/spend/report?${days}&api_key=${key.token}`)).body).toEqual(byKey);
+    for (const path of [
+      `/global/spend/report?${days}&api_key=${key.token}`,
+      `/global/spend/report?${days}&internal_user_id=spender`,
+      `/key/spend/report?${days}&api_key=${key.token}`,
+      `/user/spend/report?${days}&internal_user_id=spender`,
+      `/team/spend/report?${days}&team_id=spending`,
+    ])
+      expect([path, (await api.get(path)).body]).toEqual([path, byKey]);
+    for (const entity of ['key', 'user'])
+      expect((await api.get(`/${entity}/spend/report?${days}`, key.key)).body).toEqual(byKey);
+    const both = `/global/spend/report?${days}&team_id=spending&customer_id=buyer`;
+    expect((await api.get(both)).status).toBe(400);
+    const refused: [string, string | undefined, number][] = [
+      [`/key/spend/report?${days}&api_key=${key.token}`, other, 200],
+      [`/user/spend/report?${days}&internal_user_id=spender`, other, 403],
+      [`/user/spend/report?${days}`, undefined, 200],
+      [`/team/spend/report?${days}&team_id=spending`, other, 403],
+      [`/team/spend/report?${days}&team_id=none`, other, 403],
+      [`/team/spend/report?${days}`, undefined, 400],
+      [`/team/spend/report?${days}`, other, 400],
+      [`/organization/spend/report?${days}&organization_id=none`, other, 403],
+      ['/team/spend/report?team_id=spending', undefined, 400],
+      [
+        '/team/spend/report?team_id=spending&start_date=2026-11-02&end_date=2026-11-01',
+        undefined,
+        400,
+      ],
+    ];
+    for (const [path, as, status] of refused) {
+      const answer = await (as === undefined ? api.get(path) : api.get(path, as));
+      expect([path, answer.status]).toEqual([path, status]);
+      if (status === 200) expect(answer.body).toEqual([]);
+    }
     expect((await api.get(`/global/spend/report?${days}&group_by=customer`)).body[0]).toEqual({
       group_by_day: '2026-11-19T00:00:00+00:00',
       customers: [
@@ -451,7 +555,11 @@ describe('spend and activity', () => {
     expect((await api.get(`/global/spend/tags?${days}&tags=blue,none`)).body).toEqual({
       spend_per_tag: [{ name: 'blue', spend: 7, log_count: 3 }],
     });
+    const everyTag = await api.get(`/global/spend/tags?${days}&tags=all-tags`);
+    expect(everyTag.body.spend_per_tag).toHaveLength(1);
     expect((await api.get('/global/spend/all_tag_names')).body).toEqual({ tag_names: ['blue'] });
+    const longAgo = { startTime: '2020-01-01', endTime: '2020-01-02' };
+    expect((await api.post('/global/spend/end_users', longAgo)).body).toEqual([]);
     expect((await api.post('/global/spend/end_users')).body).toEqual([
       { end_user: 'buyer', total_count: 1, total_spend: 1 },
     ]);
@@ -460,8 +568,19 @@ describe('spend and activity', () => {
     expect((await api.get(`/global/spend/provider?${days}`)).body).toEqual([
       { provider: 'openai', spend: 7 },
     ]);
-    expect((await api.get(`/global/activity/model?${days}`)).body).toMatchObject([
-      { model: 'gpt-5', sum_api_requests: 3, sum_total_tokens: 360 },
+    const day = (date: string) => ({
+      model_group: 'gpt-5',
+      date,
+      api_requests: 1,
+      total_tokens: 120,
+    });
+    expect((await api.get(`/global/activity/model?${days}`)).body).toEqual([
+      {
+        model: 'gpt-5',
+        daily_data: ['Nov 19', 'Nov 20', 'Nov 21'].map(day),
+        sum_api_requests: 3,
+        sum_total_tokens: 360,
+      },
     ]);
     for (const path of ['report', 'tags', 'provider']) {
       expect((await api.get(`/global/spend/${path}`)).status).toBe(400);
@@ -506,6 +625,38 @@ describe('spend and activity', () => {
     expect((await api.get(`/customer/daily/activity/export?${days}`, other)).status).toBe(403);
   });
 
+  it('shows what nobody holds beside the others, and what an organization spent with its teams', async () => {
+    const record = usageRecord({
+      keyId: key.key_id,
+      organizationId: 'org',
+      teamId: undefined,
+      customerId: undefined,
+      model: 'gpt-5',
+      costNanoUsd: 3e9,
+      startedAt: Date.parse('2026-11-18T10:00:00Z'),
+    });
+    await api.store.ledger.append('of-nobody', [{ sequence: 1, record }]);
+    const days = 'start_date=2026-11-18&end_date=2026-11-18';
+    const [byTeam] = (await api.get(`/global/spend/report?${days}`)).body;
+    expect(byTeam.teams).toMatchObject([
+      { team_id: null, team_name: 'Unassigned Team', total_spend: 3 },
+    ]);
+    const [byCustomer] = (await api.get(`/global/spend/report?${days}&group_by=customer`)).body;
+    expect(byCustomer.customers).toMatchObject([{ customer: '', total_spend: 3 }]);
+    expect((await api.get('/global/spend/teams')).body).toMatchObject({
+      daily_spend: [{ date: '2026-11-18', Unassigned: 3 }, {}, {}, {}],
+      total_spend_per_team: [{}, { team_id: 'Unassigned', total_spend: 3 }],
+    });
+    const report = await api.get(`/organization/spend/report?${days}&organization_id=org`);
+    expect(report.body).toMatchObject([
+      {
+        api_key: key.token,
+        total_cost: 3,
+        model_details: [{ team_id: 'spending', model: 'gpt-5', total_cost: 3 }],
+      },
+    ]);
+  });
+
   it('resets a member of a team for those who administer it', async () => {
     const path = '/team/spending/member/spender/reset_spend';
     expect((await api.post(path, { reset_to: 1 }, other)).status).toBe(404);
@@ -531,9 +682,13 @@ describe('spend and activity', () => {
     const foreign = `/key/spend/report?${days}&api_key=${key.token}`;
     expect((await api.get(foreign, other)).body).toEqual([]);
     expect((await api.get(`/key/spend/report?${days}`, key.key)).body).toHaveLength(1);
-    expect((await api.get(`/team/spend/report?${days}`, other)).body).toEqual([]);
-    // A member who does not administer the team.
-    expect((await api.get(`/team/spend/report?${days}`, key.key)).body).toEqual([]);
+    // A member who does not administer the team, and then one whom the team lets see it.
+    expect((await api.get(`/team/spend/report?${days}`, key.key)).status).toBe(403);
+    await api.post('/team/permissions_update', {
+      team_id: 'spending',
+      team_member_permissions: ['/team/daily/activity'],
+    });
+    expect((await api.get(`/team/spend/report?${days}`, key.key)).body).toHaveLength(1);
     expect((await api.get(`/global/spend/report?${days}`, other)).status).toBe(401);
   });
 

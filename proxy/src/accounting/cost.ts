@@ -19,7 +19,7 @@ const picoPerNano = 1000;
  */
 export function costNanoUsd(tokens: TokenCounts, price: PriceRecord, tier?: string): number {
   const rates = ratesFor(tokens.input, price, tier);
-  const cachedInputRate = rates.cachedInput ?? price.cachedInput ?? rates.input;
+  const cachedInputRate = cachedInputRateOf(rates, price);
   const cacheWriteRate = price.cacheWrite ?? rates.input;
   const audioInputRate = price.audioInput ?? rates.input;
   const reasoningRate = price.reasoning ?? rates.output;
@@ -85,11 +85,28 @@ export function costEstimate(
   return Math.min(dearest, Number.MAX_SAFE_INTEGER);
 }
 
-function ratesFor(
+type Rates = Pick<PriceRecord, 'input' | 'output' | 'cachedInput'>;
+
+/** The prices of a call's tokens by kind, in pico-USD. @param input - tokens of its input, which long prices hang on */
+export function tokenRates(
   input: number,
   price: PriceRecord,
-  tier: string | undefined,
-): Pick<PriceRecord, 'input' | 'output' | 'cachedInput'> {
+): Required<Pick<PriceRecord, 'input' | 'output' | 'cachedInput' | 'cacheWrite' | 'reasoning'>> {
+  const rates = ratesFor(input, price, undefined);
+  return {
+    input: rates.input,
+    output: rates.output,
+    cachedInput: cachedInputRateOf(rates, price),
+    cacheWrite: price.cacheWrite ?? rates.input,
+    reasoning: price.reasoning ?? rates.output,
+  };
+}
+
+function cachedInputRateOf(rates: Rates, price: PriceRecord): number {
+  return rates.cachedInput ?? price.cachedInput ?? rates.input;
+}
+
+function ratesFor(input: number, price: PriceRecord, tier: string | undefined): Rates {
   if (price.long !== undefined && input > price.long.aboveInputTokens) return price.long;
   if (tier !== undefined && price.tiers !== undefined && Object.hasOwn(price.tiers, tier)) {
     return price.tiers[tier] ?? price;

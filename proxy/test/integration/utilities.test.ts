@@ -180,13 +180,42 @@ describe('what calls cost', () => {
       num_requests_per_day: 10,
     });
     // 600 at 2.5, 400 at 1.25 and 100 at 10 dollars a million.
-    expect(body).toMatchObject({
+    expect(body).toEqual({
+      model: 'priced',
+      input_tokens: 1000,
+      output_tokens: 100,
+      cache_read_input_tokens: 400,
+      cache_creation_input_tokens: 0,
+      reasoning_tokens: 0,
+      num_requests_per_day: 10,
+      num_requests_per_month: null,
       cost_per_request: 0.003,
       input_cost_per_request: 0.002,
       output_cost_per_request: 0.001,
+      margin_cost_per_request: 0,
+      cache_read_cost_per_request: 0.0005,
+      cache_creation_cost_per_request: 0,
+      reasoning_cost_per_request: 0,
       daily_cost: 0.03,
+      daily_input_cost: 0.02,
+      daily_output_cost: 0.01,
+      daily_margin_cost: 0,
+      daily_cache_read_cost: 0.005,
+      daily_cache_creation_cost: 0,
+      daily_reasoning_cost: 0,
       monthly_cost: null,
+      monthly_input_cost: null,
+      monthly_output_cost: null,
+      monthly_margin_cost: null,
+      monthly_cache_read_cost: null,
+      monthly_cache_creation_cost: null,
+      monthly_reasoning_cost: null,
       input_cost_per_token: 0.0000025,
+      output_cost_per_token: 0.00001,
+      cache_read_input_token_cost: 0.00000125,
+      cache_creation_input_token_cost: 0.0000025,
+      output_cost_per_reasoning_token: 0.00001,
+      provider: 'azure',
     });
     const even = await post('/cost/estimate', {
       model: 'priced',
@@ -221,6 +250,16 @@ describe('what calls cost', () => {
   it('is refused for what is no number, no answer and no model', async () => {
     const wrong: [string, object, number][] = [
       ['/cost/estimate', { model: 'priced', input_tokens: -1, output_tokens: 1 }, 400],
+      [
+        '/cost/estimate',
+        { model: 'priced', input_tokens: 1, output_tokens: 1, cache_read_input_tokens: 2 },
+        400,
+      ],
+      [
+        '/cost/estimate',
+        { model: 'priced', input_tokens: 1, output_tokens: 1, reasoning_tokens: 2 },
+        400,
+      ],
       ['/cost/estimate', { model: 'priced', input_tokens: 1.5, output_tokens: 1 }, 400],
       ['/cost/estimate', { model: 'priced', input_tokens: 1 }, 400],
       ['/cost/estimate', { input_tokens: 1, output_tokens: 1 }, 400],
