@@ -67,6 +67,10 @@ class Delivery {
   #fallbacks = 0;
   #repairs = 0;
   #lookedAgain = false;
+  /** Models that were tried, the one asked for among them. */
+  readonly #visited = new Set<string>();
+  /** A group that rests was left for a fallback model where it could have been waited for. */
+  #leftResting = false;
   /** Nothing else is left: deployments that rest for failures are asked all the same. */
   #asksResting = false;
   /** Milliseconds that the request has waited for deployments to come back. */
@@ -88,13 +92,13 @@ class Delivery {
 
   async run(): Promise<RequestEnd> {
     const { model } = this.#grant;
+    this.#visited.add(model.name);
     const outcome = await this.#group(model);
     return outcome.kind === 'delivered' ? outcome.end : this.#fallBack(model, outcome);
   }
 
   /** The model asked for could not answer: others may, by the reason of each failure. */
   async #fallBack(model: ResolvedModel, problem: Problem): Promise<RequestEnd> {
-    const visited = new Set([model.name]);
     let last = problem;
     let failed = model;
     let chain: readonly string[] | undefined;
@@ -108,10 +112,10 @@ class Delivery {
       const reason = this.#fallbackReason(last);
       if (reason === undefined) break;
       if (chain === undefined || reason !== chainReason) {
-        chain = this.#chain(failed, reason, visited);
+        chain = this.#chain(failed, reason);
       }
       chainReason = reason;
-      const next = this.#firstUnvisited(chain, visited);
+      const next = this.#firstUnvisited(chain);
       if (next === undefined) break;
       this.#fallbacks += 1;
       const outcome = await this.#group(next);
@@ -120,7 +124,8 @@ class Delivery {
       failed = next;
     }
     // What went wrong with the model that was asked for is what the caller can make something of.
-    if (problem.kind !== 'cooling' || this.#gone) return this.#refuse(problem);
+    const rests = problem.kind === 'cooling' || this.#leftResting;
+    if (!rests || this.#gone) return this.#refuse(problem);
     this.#asksResting = true;
     const outcome = await this.#group(model);
     if (outcome.kind === 'delivered') return outcome.end;
@@ -128,13 +133,13 @@ class Delivery {
     return this.#refuse(outcome.kind === 'failure' ? outcome : problem);
   }
 
-  #firstUnvisited(chain: readonly string[], visited: Set<string>): ResolvedModel | undefined {
+  #firstUnvisited(chain: readonly string[]): ResolvedModel | undefined {
     for (const name of chain) {
-      if (visited.has(name)) continue;
-      visited.add(name);
+      if (this.#visited.has(name)) continue;
+      this.#visited.add(name);
       const model = this.#grant.snapshot.models.resolve(name);
       if (model === undefined) continue;
-      visited.add(model.name);
+      this.#visited.add(model.name);
       return model;
     }
     return undefined;
@@ -199,10 +204,10 @@ class Delivery {
         const wait = isAgain
           ? this.#wait(model, order, last, again, busyMs, now)
           : this.#wait(model, untried, undefined, again, busyMs, now);
-        if (wait === undefined) {
-          const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
-          if (hasHome && isLost(order, last, now) && this.#strip()) continue;
-          return last === undefined
+        const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
+        if (wait === undefined && hasHome && isLost(order, last, now) && this.#strip()) continue;
+        const problem: Problem =
+          last === undefined
             ? {
                 kind: 'cooling',
                 model: model.name,
@@ -212,6 +217,11 @@ class Delivery {
                 ),
               }
             : { kind: 'failure', ...last };
+        if (wait === undefined) return problem;
+        const rests = soonest(isAgain ? order : untried, now) > 0;
+        if (rests && this.#hasFallback(model, problem, now)) {
+          this.#leftResting = true;
+          return problem;
         }
         this.#waited += wait;
         busyMs = undefined;
@@ -421,11 +431,21 @@ class Delivery {
     }
   }
 
-  #chain(
-    model: ResolvedModel,
-    reason: FallbackReason,
-    visited: ReadonlySet<string>,
-  ): readonly string[] {
+  /**
+   * Whether a fallback model can take the call now. Only callers who have nothing else wait for a group that rests: LiteLLM does
+   * not retry a 429 either once no healthy deployment is left and there are fallbacks.
+   */
+  #hasFallback(model: ResolvedModel, problem: Problem, now: number): boolean {
+    const reason = this.#asksResting ? undefined : this.#fallbackReason(problem);
+    if (reason === undefined) return false;
+    return this.#chain(model, reason).some((name) => {
+      const next = this.#grant.snapshot.models.resolve(name);
+      if (next === undefined || this.#visited.has(next.name)) return false;
+      return this.#filterAt(next, now).candidates.some((state) => isUsable(state, now));
+    });
+  }
+
+  #chain(model: ResolvedModel, reason: FallbackReason): readonly string[] {
     const { call, snapshot, key, customer } = this.#grant;
     const asked = call.extras.fallbacks.filter((name) => {
       const fallback = snapshot.models.resolve(name, key);
@@ -434,7 +454,7 @@ class Delivery {
     });
     return asked.length > 0
       ? asked
-      : fallbackChain(snapshot.records.router, model.name, reason, visited);
+      : fallbackChain(snapshot.records.router, model.name, reason, this.#visited);
   }
 
   async #sleep(milliseconds: number): Promise<void> {
