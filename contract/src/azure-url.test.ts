@@ -324,6 +324,20 @@ it('says what it repaired, and describes what it understood in one line', () => 
   );
 });
 
+it.each([
+  [
+    'http://127.0.0.1:9100/east',
+    "server with Azure's paths at http://127.0.0.1:9100/east; /openai/v1 path",
+  ],
+  [
+    'https://llm.corp.example/v1',
+    'OpenAI-compatible server at https://llm.corp.example/v1; paths as OpenAI has them',
+  ],
+])('tells a server with paths as Azure has them from one with those of OpenAI: %s', (url, text) => {
+  const parsed = parseAzureUrl(url);
+  expect(parsed.ok && describeAzureUrl(parsed)).toBe(text);
+});
+
 it('knows the names and addresses of this machine', () => {
   expect(['localhost', '127.0.0.1', '127.8.8.8', '[::1]', 'sim.localhost'].every(isLoopback)).toBe(
     true,

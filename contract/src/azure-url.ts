@@ -151,8 +151,9 @@ export function describeAzureUrl(url: AzureUrl): string {
     apim: 'Azure API Management or Front Door',
     other: 'OpenAI-compatible server',
   };
+  const isAzureBehind = url.kind === 'other' && url.dialect !== 'openai';
   const parts = [
-    `${kinds[url.kind]} at ${url.origin}${url.basePath}`,
+    `${isAzureBehind ? "server with Azure's paths" : kinds[url.kind]} at ${url.origin}${url.basePath}`,
     url.dialect === 'classic'
       ? `deployments path, api-version ${url.apiVersion ?? 'not given'}`
       : url.dialect === 'v1'

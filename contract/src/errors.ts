@@ -97,7 +97,7 @@ export const errorDefinitions = {
     status: 400,
     type: 'invalid_request_error',
     layer: 'read',
-    message: 'The request body is not a usable JSON object: {reason}.',
+    message: 'The request cannot be read: {reason}.',
   },
   invalid_parameter: {
     status: 400,

@@ -244,6 +244,7 @@ describe('unknown, inert and refused keys', () => {
     [{ general_settings: { enforced_params: ['user'] } }],
     [{ general_settings: { token_rate_limit_type: 'output' } }],
     [{ guardrails: [{ guardrail_name: 'g', litellm_params: { default_on: true } }] }],
+    [{ litellm_settings: { callbacks: ['langfuse', 'hide_secrets'] } }],
     [model({ mock_response: 'hi' })],
     [model({}, { team_id: 't' })],
   ])('refuses what would weaken safety or money: %j', (file) => {

@@ -93,6 +93,7 @@ export function parseConfig(raw: unknown, environment: Environment = {}): Parsed
   const variables = { own, all: merged, vaulted, unset, sources };
   const resolved = resolveReferences(overlaid, [], variables) as Raw;
   refuseDefaultGuardrails(resolved['guardrails'], report);
+  refuseProtectingCallbacks(resolved['litellm_settings'], report);
   walk(configSchema, resolved, [], report);
 
   const { config, positions } = validate(resolved, { unset, sources, report });
@@ -221,6 +222,34 @@ function refuseDefaultGuardrails(value: unknown, report: Report): void {
         'is refused: requests would pass without this guardrail, guardrails are not in this release',
       );
     }
+  });
+}
+
+/** Those of LiteLLM's callbacks that look at, change or refuse every request, as guardrails that are on for everyone do. */
+const protectingCallbacks: ReadonlySet<unknown> = new Set([
+  'aporia_prompt_injection',
+  'azure_content_safety',
+  'banned_keywords',
+  'blocked_user_check',
+  'detect_prompt_injection',
+  'google_text_moderation',
+  'hide_secrets',
+  'lakera_prompt_injection',
+  'llamaguard_moderations',
+  'llmguard_moderations',
+  'openai_moderations',
+  'presidio',
+]);
+
+function refuseProtectingCallbacks(settings: unknown, report: Report): void {
+  const callbacks = isMap(settings) ? settings['callbacks'] : undefined;
+  if (!Array.isArray(callbacks)) return;
+  callbacks.forEach((name: unknown, index) => {
+    if (!protectingCallbacks.has(name)) return;
+    report.problem(
+      ['litellm_settings', 'callbacks', index],
+      `is refused: requests would pass without ${String(name)}, guardrails are not in this release`,
+    );
   });
 }
 

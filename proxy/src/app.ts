@@ -288,7 +288,7 @@ async function receiveObject(
   checkBodyHeaders(request, options);
   const body: unknown = parseBody(await receiveBody(request, response, options));
   if (isObject(body)) return body;
-  throw new GatewayError('invalid_body', { values: { reason: 'it is not a JSON object' } });
+  throw new GatewayError('invalid_body', { values: { reason: 'its body is no JSON object' } });
 }
 
 function answerWrongMethod(

@@ -112,7 +112,7 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     });
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return endWith(socket, invalid('its headers are too large', 431));
+      return endWith(socket, invalid('its headers are larger than this gateway takes', 431));
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return endWith(socket, new GatewayError('request_timeout'));
     default:

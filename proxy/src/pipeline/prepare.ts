@@ -230,7 +230,9 @@ function asksForUsage(operation: OperationFacts, call: Call, repairs: readonly R
 export function parseCallBody(call: { body: Buffer; scan: Scan }): JsonObject {
   const body = parseBody(call.body);
   if (body === undefined) {
-    throw new GatewayError('invalid_body', { values: { reason: 'it is not valid JSON inside' } });
+    throw new GatewayError('invalid_body', {
+      values: { reason: 'its body is not valid JSON inside' },
+    });
   }
   return body;
 }

@@ -289,7 +289,8 @@ function scanBody(body: Buffer): Scan {
     return body.length > longestKeptBytes ? { ...scan, text: undefined } : scan;
   } catch (cause) {
     if (!(cause instanceof ScanError)) throw cause;
-    throw new GatewayError('invalid_body', { values: { reason: cause.message } });
+    const reason = `its body is no usable JSON object, ${cause.message}`;
+    throw new GatewayError('invalid_body', { values: { reason } });
   }
 }
 

@@ -14,11 +14,11 @@ export function checkBodyHeaders(request: IncomingMessage, limits: ReceiveLimits
   const length = Number(headers['content-length'] ?? 0);
   if (length > limits.maxBodyBytes) throw tooLarge(limits);
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
+  if (encoding !== undefined && !/^identity$/i.test(encoding))
     throw new GatewayError('unsupported_encoding');
   const type = headers['content-type'];
   // A missing type is taken for JSON: some programs leave it out.
-  if (type !== undefined && !type.includes('json') && !type.startsWith('text/plain')) {
+  if (type !== undefined && !/json|^text\/plain/i.test(type)) {
     throw new GatewayError('unsupported_media_type', { values: { expected: 'application/json' } });
   }
 }

@@ -191,13 +191,15 @@ describe('a body', () => {
     expect(await response.json()).toMatchObject({ error: { code } });
   });
 
-  it.each(['application/json; charset=utf-8', 'application/vnd.api+json', 'text/plain'])(
-    'is JSON under any name that clients give it: %s',
-    async (type) => {
-      const headers = { 'content-type': type };
-      expect((await gateway.call('/v1/chat/completions', valid, { headers })).status).toBe(200);
-    },
-  );
+  it.each([
+    ['application/json; charset=utf-8', 'identity'],
+    ['application/vnd.api+json', 'identity'],
+    ['text/plain', 'identity'],
+    ['Application/JSON', 'Identity'],
+  ])('is JSON under any name that clients give it: %s, %s', async (type, encoding) => {
+    const headers = { 'content-type': type, 'content-encoding': encoding };
+    expect((await gateway.call('/v1/chat/completions', valid, { headers })).status).toBe(200);
+  });
 
   it('is asked for where the caller waits to be asked', async () => {
     const socket = await connect();
@@ -288,7 +290,9 @@ describe('what is not clean HTTP/1.1', () => {
   it('is refused where its headers are too large', async () => {
     const socket = await connect();
     socket.write(head(authorization, `x-large: ${'x'.repeat(9000)}`));
-    expect(answerIn(await socket.closed())).toMatchObject({ status: 431 });
+    const answer = await socket.closed();
+    expect(answerIn(answer)).toMatchObject({ status: 431, code: 'invalid_body' });
+    expect(answer).toContain('The request cannot be read: its headers are larger than');
   });
 
   it('is ended when nothing ever comes', async () => {
