@@ -2,18 +2,24 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { wholeNumber } from './models-list.ts';
 import type { Gateway } from './pipeline/gateway.ts';
+import { learnedReport } from './routing/capability.ts';
 import { litellmModelOf } from './routing/deployments.ts';
 import { healthReport } from './routing/health.ts';
 import { mayUse } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. */
+/**
+ * LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. Administrators
+ * see besides what each deployment's refusals have taught.
+ */
 export function healthOf(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {
   const now = gateway.clock.now();
   const rows = visibleStates(snapshot, key, gateway).map((state) => ({
     model: litellmModelOf(state),
     model_id: state.record.id,
     ...healthReport(state, now),
+    // The names of parameters are words of whoever called.
+    learned: key.role === 'admin' ? learnedReport(state, now) : undefined,
   }));
   const healthy = rows.filter(({ standing }) => standing !== 'cooling');
   const unhealthy = rows.filter(({ standing }) => standing === 'cooling');

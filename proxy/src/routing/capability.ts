@@ -3,7 +3,7 @@ import { isPart, operationOf, suffixOf, type Capability } from '../operations/ca
 import { supports } from '../upstream/dialect.ts';
 import type { RefusedParameter } from '../upstream/refused-parameter.ts';
 import { outputLimitNames, reasoningRepairs } from './known-repairs.ts';
-import { normalisePath, type Repair } from './repair.ts';
+import { nameOfChange, normalisePath, type Repair } from './repair.ts';
 
 /** How long a learned fact is believed: models change sides over time, and a snapshot may not tell. */
 const learnedForMs = 86_400_000;
@@ -116,6 +116,32 @@ export function repairsFor(
   const found = findRepairs(state, capability, now);
   learned.known.set(capability, { record, ...found });
   return found.repairs;
+}
+
+/** What was learned and is still believed, for people. */
+export type LearnedReport = {
+  /** Operations, and parts of them, that the deployment does not answer. */
+  readonly unsupported: readonly Capability[];
+  /** By operation, the changes that requests need, named as in `x-aigateway-changes`. */
+  readonly changes: { readonly [capability in Capability]?: readonly string[] };
+};
+
+/** @returns undefined where nothing was learned */
+export function learnedReport(
+  { learned }: Pick<WithCapability, 'learned'>,
+  now: number,
+): LearnedReport | undefined {
+  const unsupported = [...learned.unsupported]
+    .filter(([, since]) => now - since < learnedForMs)
+    .map(([capability]) => capability);
+  const changes: { [capability in Capability]?: readonly string[] } = {};
+  for (const [capability, facts] of learned.repairs) {
+    const believed = [...facts.values()].filter(({ until }) => now < until);
+    if (believed.length > 0)
+      changes[capability] = believed.map(({ repair }) => nameOfChange(repair));
+  }
+  const isEmpty = unsupported.length === 0 && Object.keys(changes).length === 0;
+  return isEmpty ? undefined : { unsupported, changes };
 }
 
 /**

@@ -132,7 +132,8 @@ function isReasoningOff(body: JsonObject): boolean {
   return isObject(reasoning) && reasoning['effort'] === 'none';
 }
 
-function nameOfChange(repair: Repair): string {
+/** Short ASCII name of a change, as `applyRepairs` gives it. */
+export function nameOfChange(repair: Repair): string {
   if (repair.action === 'rename') return `${repair.param}>${repair.to}`;
   if (repair.action === 'replace' && repair.to !== undefined) return `~${repair.param}`;
   return `-${repair.param}`;

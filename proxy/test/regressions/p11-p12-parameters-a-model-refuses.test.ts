@@ -1,6 +1,7 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  adminKey,
   chatBody,
   readEvents,
   responsesBody,
@@ -239,5 +240,33 @@ describe('a field that Azure does not know', () => {
     expect(response.status).toBe(400);
     expect(gateway.usage[0]?.attempts.length).toBeLessThanOrEqual(12);
     expect((await gateway.call(chat, chatBody('gpt-4o', 'x'))).status).toBe(200);
+  });
+});
+
+describe('what was learned', () => {
+  const learnedOf = async (deployment: string, key?: string) => {
+    const answer = await gateway.call('/health', undefined, key === undefined ? {} : { key });
+    const { healthy_endpoints: rows } = (await answer.json()) as {
+      healthy_endpoints: { model: string; learned?: unknown }[];
+    };
+    return rows.find(({ model }) => model === `azure/${deployment}`)?.learned;
+  };
+
+  it('is shown to administrators, and to nobody else', async () => {
+    expect(await learnedOf('picky', adminKey)).toBeUndefined();
+    await gateway.call(chat, chatBody('picky', 'x', { seed: 7 }));
+    await gateway.call(chat, chatBody('codex', 'x', { max_tokens: 50 }));
+    await gateway.call(responses, responsesBody('chat-only', 'x'));
+    expect(await learnedOf('picky', adminKey)).toEqual({
+      unsupported: [],
+      changes: { chat: ['-seed'] },
+    });
+    expect(await learnedOf('codex', adminKey)).toEqual({ unsupported: ['chat'], changes: {} });
+    expect(await learnedOf('chat-only', adminKey)).toEqual({
+      unsupported: ['responses'],
+      changes: {},
+    });
+    expect(await learnedOf('gpt-4o', adminKey)).toBeUndefined();
+    expect(await learnedOf('picky')).toBeUndefined();
   });
 });
