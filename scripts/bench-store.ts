@@ -61,6 +61,7 @@ const server =
     ? await startPostgres([
         'shared_buffers=512MB',
         'max_wal_size=4GB',
+        'maintenance_work_mem=256MB',
         // What is filled in goes without a log then.
         'wal_level=minimal',
         'max_wal_senders=0',

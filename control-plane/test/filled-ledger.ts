@@ -98,7 +98,9 @@ const sumColumns: Columns = {
 function* prepareFilling(dialect: Dialect, { kinds }: Filling): Program<void> {
   yield* keep(dialect, 'filled_kind', kindColumns, kinds.map(kindRow));
   const sums = kinds.flatMap((record, kind) =>
-    sumUsage([record]).daily.map((row) => ({ kind, ...row })),
+    sumUsage([record])
+      .daily.flat()
+      .map((row) => ({ kind, ...row })),
   );
   yield* keep(dialect, 'filled_sum', sumColumns, sums);
 }
@@ -137,18 +139,30 @@ function* fillDay(dialect: Dialect, filling: Filling, day: number): Program<void
   const first = day * requestsADay;
   const start = from + day * dayMs;
   const name = dayOf(start);
-  yield* ledgerPrograms(dialect).addUsageDays([name]);
+  const table = sql.table(tableOf(name));
+  if (dialect.partitioned) {
+    // Without its indexes, which are made at once when it becomes a part of the whole.
+    yield* query(sql`insert into usage_day (day) values (${name})`);
+    yield* query(sql`create table ${table} (like usage_record)`);
+  } else {
+    yield* ledgerPrograms(dialect).addUsageDays([name]);
+  }
   const at = sql`(n + ${sql.lit(first)})`;
   const startedAt = sql`(${sql.lit(start)} + n * ${sql.lit(dayMs)} / ${sql.lit(requestsADay)})`;
   const requests = sql`
     (select n, ${at} % ${sql.lit(kinds.length)} as kind, ${startedAt} as started_at
      from ${numbers(dialect, requestsADay)}) as request`;
   yield* query(sql`
-    insert into ${sql.table(tableOf(name))}
+    insert into ${table}
       (started_at, producer, sequence, request_id, key_id, user_id, team_id, customer_id, model, failed, record)
     select started_at, ${sql.lit(producer)}, ${at} + 1, ${sql.lit(`${producer}-`)} || ${at}, key_id, user_id, team_id, customer_id,
       model, failed, before_id || ${sql.lit(`${producer}-`)} || ${at} || before_time || started_at || after_time
     from ${requests} join filled_kind on filled_kind.kind = request.kind`);
+  if (dialect.partitioned) {
+    yield* query(sql`
+      alter table usage_record attach partition ${table}
+      for values from (${sql.lit(start)}) to (${sql.lit(start + dayMs)})`);
+  }
 
   yield* query(sql`drop table if exists filled_count`);
   yield* query(sql`

@@ -61,6 +61,8 @@ export const postgres: Dialect = {
   partitioned: true,
 };
 
+const quoted = /["\\]/;
+
 type Value = string | number | null | undefined;
 
 /** A column of rows as PostgreSQL writes arrays. */
@@ -76,5 +78,5 @@ function arrayOf(rows: readonly object[], name: string): string {
 function elementOf(value: Value): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value === 'number') return String(value);
-  return `"${value.replaceAll(/["\\]/g, '\\$&')}"`;
+  return `"${quoted.test(value) ? value.replaceAll(/["\\]/g, '\\$&') : value}"`;
 }

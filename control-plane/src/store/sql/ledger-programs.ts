@@ -9,6 +9,10 @@ import { dayOf, hourMs, isSingle, sumUsage } from '../usage-sums.ts';
 
 const dayMs = 24 * hourMs;
 
+/** Rows of one statement that takes usage in: whoever waits for its answer lets others have their turn of the event loop. */
+const recordsAtOnce = 250;
+const sumsAtOnce = 1000;
+
 /** What is looked up among single records; texts in the form of columns. */
 export type RecordPage = {
   limit: number;
@@ -141,11 +145,13 @@ export function ledgerPrograms(dialect: Dialect) {
       if (fresh.length > 0) {
         const counted = yield* withoutRepeatedCorrections(fresh);
         const single = counted.filter(isSingle);
-        for (const [day, ofDay] of Map.groupBy(single, ({ record }) => dayOf(record.startedAt)))
-          yield* insertRecords(day, producer, ofDay);
+        for (const [day, ofDay] of Map.groupBy(single, ({ record }) => dayOf(record.startedAt))) {
+          for (let at = 0; at < ofDay.length; at += recordsAtOnce)
+            yield* insertRecords(day, producer, ofDay.slice(at, at + recordsAtOnce));
+        }
         const { hourly, daily } = sumUsage(counted.map(({ record }) => record));
-        yield* addSums('usage_hour', hourKey, hourly);
-        yield* addSums('usage_daily', dailyKey, daily);
+        for (const rows of joined(hourly)) yield* addSums('usage_hour', hourKey, rows);
+        for (const rows of joined(daily)) yield* addSums('usage_daily', dailyKey, rows);
       }
       yield* query(sql`update usage_mark set sequence = ${mark} where producer = ${producer}`);
       return { mark };
@@ -354,6 +360,18 @@ export function ledgerPrograms(dialect: Dialect) {
       order by started_at desc, producer desc, sequence desc
       limit ${limit}`);
   }
+}
+
+/** Groups one after the other, so many together that a statement is worth its while. */
+function* joined<Row>(groups: readonly (readonly Row[])[]): Iterable<readonly Row[]> {
+  let rows: Row[] = [];
+  for (const group of groups) {
+    rows = rows.concat(group);
+    if (rows.length < sumsAtOnce) continue;
+    yield rows;
+    rows = [];
+  }
+  if (rows.length > 0) yield rows;
 }
 
 /** Where the single records of a day are. */

@@ -6,6 +6,7 @@ export const maxTextBytes = 1200;
 /** Characters that are kept of a longer one: at most five bytes each. */
 const keptLength = 200;
 const unstorable = /[\0\\\p{Surrogate}]/gu;
+const plain = /^[ -[\]-~]*$/;
 const escaped = /\\([0-9a-f]{4})/g;
 
 /**
@@ -13,6 +14,8 @@ const escaped = /\\([0-9a-f]{4})/g;
  * nor a lone surrogate, and indexes nothing long. A longer text keeps its beginning, and a digest stands for the rest.
  */
 export function toColumn(text: string): string {
+  // Most are of these characters, a byte each.
+  if (text.length <= maxTextBytes && plain.test(text)) return text;
   const column = escape(text);
   if (Buffer.byteLength(column) <= maxTextBytes) return column;
   const digest = createHash('sha256').update(Buffer.from(text, 'utf16le')).digest('hex');
