@@ -1,6 +1,6 @@
 /**
- * Writes the reference pages of the configuration and of the management API from their schemas, and the tables of LiteLLM's routes
- * and of the tables of its data base:
+ * Writes the reference pages of the configuration and of the management API from their schemas, the tables of LiteLLM's routes and of
+ * the tables of its data base, and the values of the chart:
  *
  *   node scripts/reference.ts
  *
@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationPage } from '../contract/src/reference-page.ts';
 import { adminApiPage } from '../control-plane/src/http/reference-page.ts';
 import { routes } from '../control-plane/src/routes.ts';
+import { valuesSchemaJson, valuesYaml, withValueTable } from './chart-files.ts';
 import { litellmAreas, withRouteTable } from './litellm-routes.ts';
 import { withLitellmTables } from './litellm-tables.ts';
 
@@ -20,3 +21,9 @@ writeFileSync(new URL('admin-api.md', pages), adminApiPage(routes));
 const guide = new URL('../docs/guides/from-litellm.md', import.meta.url);
 const written = withRouteTable(readFileSync(guide, 'utf8'), litellmAreas());
 writeFileSync(guide, withLitellmTables(written));
+
+const chart = new URL('../charts/aigateway/', import.meta.url);
+writeFileSync(new URL('values.yaml', chart), valuesYaml());
+writeFileSync(new URL('values.schema.json', chart), valuesSchemaJson());
+const readme = new URL('README.md', chart);
+writeFileSync(readme, withValueTable(readFileSync(readme, 'utf8')));
