@@ -1,7 +1,8 @@
 import { App } from './cdk.ts';
 import { allConfigurations } from './clients.ts';
 import type { Configuration } from './config.ts';
-import { addEnvironmentStack } from './stacks/environment-stack.ts';
+import { addEnvironmentStack, addFurtherRegion } from './stacks/environment-stack.ts';
+import { addFrontDoor } from './stacks/front-door-stack.ts';
 
 /**
  * Writes the stacks of configurations, of all there are unless some are given.
@@ -15,6 +16,10 @@ export async function synthesize(
   const app = new App({ outdir: folder });
   for (const configuration of configurations ?? (await allConfigurations())) {
     addEnvironmentStack(app, configuration);
+    for (const { location } of configuration.furtherRegions)
+      addFurtherRegion(app, configuration, location);
+    if (configuration.frontDoor !== undefined)
+      addFrontDoor(app, configuration, configuration.frontDoor);
   }
   app.synth();
   return app.node.children.map(({ node }) => node.id).toSorted();

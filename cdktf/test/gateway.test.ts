@@ -5,6 +5,7 @@ import { aigatewaySettings } from '@aigateway/contract/config';
 import { variables as knownVariables } from '@aigateway/contract/environment-config';
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../gateway/src/command-line.ts';
+import { namedStore } from '../../gateway/src/store-place.ts';
 import { plainStacks, type Json } from '../src/snapshots.ts';
 import { resourcesOf } from '../src/replacements.ts';
 
@@ -50,7 +51,9 @@ function environmentOf({ env }: Container): { [name: string]: string } {
   return Object.fromEntries(
     env.map(({ name, value }) => [
       name,
-      value === undefined || value.startsWith('${') ? (stand[name] ?? 'filled-in') : value,
+      value === undefined
+        ? (stand[name] ?? 'filled-in')
+        : value.replaceAll(/\$\{[^}]+\}/g, 'filled-in'),
     ]),
   );
 }
@@ -65,6 +68,8 @@ describe.each(containers)('$name', ({ app, container }) => {
     const environment = environmentOf(container);
     const text = environment['AIGATEWAY_CONFIG_TEXT'];
     const raw = text === undefined ? {} : (JSON.parse(text) as Json);
+    expect(() => namedStore(environment)).not.toThrow();
+    if (readCommand(container.args).action === 'migrate') return;
     const { problems, notices } = configure(raw, environment);
     expect(problems).toEqual([]);
     expect(notices.filter(({ level }) => level !== 'info')).toEqual([]);
@@ -109,6 +114,24 @@ describe('apps', () => {
         termination_grace_period_seconds: number;
       };
       expect(server.stopDelayMs + server.drainMs).toBeLessThan(seconds * 1000);
+    }
+  });
+});
+
+describe('the containers of Cosmos DB', () => {
+  it('are those that the gateway would make', () => {
+    const file = join(import.meta.dirname, '../../control-plane/src/store/cosmos/containers.ts');
+    const source = readFileSync(file, 'utf8');
+    const made = resourcesOf(stacks.get('pvc-staging') ?? {});
+    for (const id of ['management', 'usage']) {
+      const { indexing_policy: policy } = made.get(
+        `azurerm_cosmosdb_sql_container.cosmos-${id}`,
+      ) as {
+        indexing_policy: { included_path: { path: string }[] };
+      };
+      expect(source).toContain(`'${id}'`);
+      const paths = policy.included_path.map(({ path }) => `'${path}'`).join(', ');
+      expect(source.replaceAll(/\s+/g, ' ')).toContain(`indexed: [${paths}]`);
     }
   });
 });

@@ -3,7 +3,8 @@ import { configuration } from '../../src/config.ts';
 export default configuration({
   client: 'pvc',
   environment: 'dev',
-  proxy: { minReplicas: 0 },
+  // One replica: without a Redis several would count limits each for itself.
+  proxy: { minReplicas: 0, maxReplicas: 1 },
   openai: [
     {
       region: 'swedencentral',

@@ -14,8 +14,14 @@ export type AppSettings = {
   readonly environmentId: string;
   readonly vaultUri: string;
   readonly variables: { readonly [name: string]: Variable };
-  readonly scale: Site['configuration']['proxy'];
+  readonly scale: Scale;
   readonly isExternal: boolean;
+  /** Addresses that get in; none means that all do. */
+  readonly allowedIps: readonly string[];
+};
+
+type Scale = Pick<Site['configuration']['proxy'], 'cpu' | 'minReplicas' | 'maxReplicas'> & {
+  readonly concurrentRequests?: number;
 };
 
 /** Ports that the gateway listens on unless told otherwise. */
@@ -48,17 +54,19 @@ export function createApp(site: Site, settings: AppSettings): ContainerApp {
     ...(registry !== undefined && {
       registry: [{ server: registry.loginServer, identity: identityId }],
     }),
-    secret: secretsOf(settings.variables).map((name) => ({
-      name,
-      keyVaultSecretId: `${settings.vaultUri}secrets/${name}`,
-      identity: identityId,
-    })),
+    secret: secretReferences(settings),
     ingress: {
       externalEnabled: settings.isExternal,
       targetPort: apiPort,
       transport: 'http',
       allowInsecureConnections: false,
       clientCertificateMode: 'ignore',
+      // The ingress looks at the connection: X-Forwarded-For, which a caller can write, does not count. All rules allow, so all else is refused.
+      ipSecurityRestriction: settings.allowedIps.map((range, index) => ({
+        name: `allowed-${index + 1}`,
+        action: 'Allow',
+        ipAddressRange: range,
+      })),
       trafficWeight: [{ latestRevision: true, percentage: 100 }],
     },
     template: {
@@ -72,11 +80,7 @@ export function createApp(site: Site, settings: AppSettings): ContainerApp {
           args: ['--role', role],
           cpu: Number(scale.cpu),
           memory: memoryOf(scale.cpu),
-          env: Object.entries(settings.variables).map(([name, variable]) =>
-            'secret' in variable
-              ? { name, secretName: variable.secret }
-              : { name, value: variable.value },
-          ),
+          env: environmentOf(settings.variables),
           startupProbe: [
             { ...probe, path: '/livez', intervalSeconds: 1, timeout: 1, failureCountThreshold: 30 },
           ],
@@ -90,7 +94,9 @@ export function createApp(site: Site, settings: AppSettings): ContainerApp {
         },
       ],
       volume: [{ name: 'data', storageType: 'EmptyDir' }],
-      httpScaleRule: [{ name: 'calls', concurrentRequests: String(scale.concurrentRequests) }],
+      ...(scale.concurrentRequests !== undefined && {
+        httpScaleRule: [{ name: 'calls', concurrentRequests: String(scale.concurrentRequests) }],
+      }),
       // Many long streams are few new calls: what they cost shows as work. With this rule nothing scales to zero.
       ...(scale.minReplicas > 0 && {
         customScaleRule: [
@@ -104,10 +110,31 @@ export function createApp(site: Site, settings: AppSettings): ContainerApp {
   });
 }
 
-/** Secrets of the vault that variables refer to. */
-function secretsOf(variables: AppSettings['variables']): string[] {
+/** Variables as containers have them. */
+export function environmentOf(
+  variables: AppSettings['variables'],
+): { name: string; value?: string; secretName?: string }[] {
+  return Object.entries(variables).map(([name, variable]) =>
+    'secret' in variable ? { name, secretName: variable.secret } : { name, value: variable.value },
+  );
+}
+
+/** The secrets that variables refer to, each a reference to its newest version in the vault. */
+export function secretReferences({
+  variables,
+  vaultUri,
+  identity,
+}: Pick<AppSettings, 'variables' | 'vaultUri' | 'identity'>): {
+  name: string;
+  keyVaultSecretId: string;
+  identity: string;
+}[] {
   const names = Object.values(variables).flatMap((variable) =>
     'secret' in variable ? [variable.secret] : [],
   );
-  return [...new Set(names)].toSorted();
+  return [...new Set(names)].toSorted().map((name) => ({
+    name,
+    keyVaultSecretId: `${vaultUri}secrets/${name}`,
+    identity: identity.resource.id,
+  }));
 }

@@ -1,93 +1,233 @@
-import { ContainerAppEnvironment } from '@cdktn/provider-azurerm/lib/container-app-environment/index.js';
-import { type App, TerraformOutput, TerraformVariable } from '../cdk.ts';
+import type { ContainerApp } from '@cdktn/provider-azurerm/lib/container-app/index.js';
+import { type App, TerraformOutput } from '../cdk.ts';
 import type { Configuration } from '../config.ts';
 import { gatewayConfiguration } from '../gateway-settings.ts';
-import { createApp, dataDirectory, graceSeconds, type AppSettings, type Variable } from './app.ts';
-import { createIdentity, grant } from './identity.ts';
-import { createWorkspace, sendLogs } from './logs.ts';
-import { createAccounts } from './openai.ts';
-import { createSite } from './site.ts';
-import { createVault } from './vault.ts';
+import { createApp, dataDirectory, graceSeconds, type Variable } from './app.ts';
+import { createAvailabilityTest } from './availability.ts';
+import { createIdentity, grant, type Actor, type Identity } from './identity.ts';
+import { createMigrationJob } from './migration-job.ts';
+import { createAlerts, createBudget } from './monitoring.ts';
+import { accountsOf, createAccounts, type Account } from './openai.ts';
+import { createPlatform, type Platform } from './platform.ts';
+import { createRedis, redisOf, redisVariables, type SharedRedis } from './redis.ts';
+import { createSite, type Site } from './site.ts';
+import { createStore } from './store.ts';
+import { codeOf } from '../regions.ts';
+
+type Variables = { readonly [name: string]: Variable };
 
 /** Name of the stack of an environment. */
-function stackName({ client, environment }: Configuration): string {
+export function stackName({ client, environment }: Configuration): string {
   return `${client}-${environment}`;
 }
 
-/** All resources of one environment in its region. */
+/** All resources of one environment in its first region. */
 export function addEnvironmentStack(app: App, configuration: Configuration): void {
   const site = createSite(app, stackName(configuration), configuration);
-  const { stack, name, base } = site;
-  const workspace = createWorkspace(site);
-  const vault = createVault(site);
-  const identity = createIdentity(site, 'proxy');
-  grant(site, identity, { role: 'Key Vault Secrets User', scope: vault.id, target: 'vault' });
-  const accounts = createAccounts(site);
-  for (const { id, settings } of accounts) {
-    if (settings.existing?.signIn === 'key' || id === undefined) continue;
-    const role = 'Cognitive Services OpenAI User';
-    grant(site, identity, { role, scope: id, target: `openai-${settings.region}` });
-  }
-  if (configuration.registry !== undefined) {
-    const { resourceId } = configuration.registry;
-    grant(site, identity, { role: 'AcrPull', scope: resourceId, target: 'registry' });
-  }
-  const environment = new ContainerAppEnvironment(stack, 'environment', {
-    ...base,
-    name: name('cae'),
-    // Through a diagnostic setting, which needs no key of the workspace: keys are off there.
-    logsDestination: 'azure-monitor',
-    workloadProfile: [{ name: 'Consumption', workloadProfileType: 'Consumption' }],
-  });
-  sendLogs(site, { of: environment.id, to: workspace.id });
-  const image = new TerraformVariable(stack, 'image', {
-    type: 'string',
-    description: 'The image by its digest: registry/name@sha256:…',
-  });
-  image.addValidation({
-    condition: `\${can(regex("@sha256:[0-9a-f]{64}$", ${image.fqn}))}`,
-    errorMessage: 'An image is named by its digest: a tag may be another image tomorrow.',
-  });
-  const usesKey = accounts.some(({ settings }) => settings.existing?.signIn === 'key');
-  const settings: AppSettings = {
-    role: 'proxy',
-    name: name('ca'),
-    image: image.stringValue,
-    identity,
-    environmentId: environment.id,
-    vaultUri: vault.vaultUri,
-    variables: {
-      ...commonVariables(identity.resource.clientId),
-      PROXY_API_KEY: { secret: 'proxy-api-key' },
-      ...(usesKey && { AZURE_OPENAI_API_KEY: { secret: 'azure-openai-api-key' } }),
-      AIGATEWAY_CONFIG_TEXT: {
-        value: JSON.stringify(gatewayConfiguration(accounts, configuration.defaultModels)),
-      },
-    },
-    scale: configuration.proxy,
-    isExternal: true,
+  const platform = createPlatform(site);
+  const accounts = createAccounts(site, platform.network);
+  const redis = createRedis(site, platform.network);
+  const outputs: { [output: string]: string } = {
+    resource_group: site.base.resourceGroupName,
+    key_vault: platform.vault.name,
   };
-  const proxy = createApp(site, settings);
+  const { topology } = configuration;
+  const control =
+    topology === 'separate' ? createControlPlane(site, platform, { accounts, redis }) : undefined;
+  const proxy = createProxy(site, platform, { accounts, redis, control: control?.app });
+  outputs['url'] = `https://${proxy.app.ingress.fqdn}`;
+  outputs['proxy_app'] = proxy.app.name;
+  if (control !== undefined) outputs['control_plane_app'] = control.app.name;
+  const job = control?.job ?? proxy.job;
+  if (job !== undefined) outputs['migration_job'] = job;
+  for (const [output, value] of Object.entries(outputs))
+    new TerraformOutput(site.stack, output, { value });
+
+  const store = control?.watched ?? proxy.watched;
+  const actionGroup = createAlerts(site, {
+    proxy: proxy.app,
+    workspaceId: platform.workspaceId,
+    redisId: redis?.id,
+    store,
+  });
+  if (actionGroup !== undefined) createBudget(site, actionGroup);
+  createAvailabilityTest(site, {
+    url: proxy.app.ingress.fqdn,
+    workspaceId: platform.workspaceId,
+    actionGroup,
+  });
+}
+
+/**
+ * Proxies of a further region: of models and keys they know what the first region's control plane publishes, and its Redis counts limits
+ * for all of them. Everything else, logs and secrets too, is the region's own.
+ */
+export function addFurtherRegion(app: App, configuration: Configuration, location: string): void {
+  const id = `${stackName(configuration)}-${codeOf(location)}`;
+  const site = createSite(app, id, configuration, location);
+  const accounts = accountsOf(configuration, site.subscriptionId);
+  const redis = redisOf(configuration, site.subscriptionId);
+  const platform = createPlatform(site);
+  const { app: proxy } = createProxy(site, platform, { accounts, redis, control: undefined });
   const outputs = {
+    resource_group: site.base.resourceGroupName,
+    key_vault: platform.vault.name,
     url: `https://${proxy.ingress.fqdn}`,
-    resource_group: base.resourceGroupName,
-    key_vault: vault.name,
     proxy_app: proxy.name,
   };
   for (const [output, value] of Object.entries(outputs))
-    new TerraformOutput(stack, output, { value });
+    new TerraformOutput(site.stack, output, { value });
+}
+
+type Shared = { readonly accounts: readonly Account[]; readonly redis: SharedRedis | undefined };
+
+/** The app that callers talk to: proxies, or both planes in one. */
+function createProxy(
+  site: Site,
+  platform: Platform,
+  { accounts, redis, control }: Shared & { control: ContainerApp | undefined },
+): { app: ContainerApp; job?: string; watched?: ReturnType<typeof createStore>['watched'] } {
+  const { configuration, name } = site;
+  const { topology, proxy: scale, frontDoor } = configuration;
+  const identity = actor(site, platform, 'proxy');
+  grantModels(site, identity, accounts);
+  const role = topology === 'all' ? 'all' : 'proxy';
+  const store = topology === 'all' ? createStore(site, identity, platform.network) : undefined;
+  const variables: Variables = {
+    ...common(identity, { hops: frontDoor === undefined ? 1 : 2, replicas: scale.maxReplicas }),
+    ...redisVariables(site, redis, identity),
+    ...store?.variables,
+    // A proxy that follows a control plane has models and keys from there; upstreams' keys it looks up itself.
+    ...(topology !== 'separate' && { ...models(site, accounts), ...callersKey(topology) }),
+    ...upstreamKey(accounts),
+    ...(control !== undefined &&
+      !isReachedByAdministrators(configuration) && {
+        AIGATEWAY_CONTROL_PLANE_URL: { value: `https://${control.ingress.fqdn}` },
+      }),
+  };
+  const running = {
+    image: platform.image,
+    identity,
+    environmentId: platform.environmentId,
+    vaultUri: platform.vault.uri,
+    variables,
+  };
+  const app = createApp(site, {
+    ...running,
+    role,
+    name: name('ca'),
+    scale,
+    isExternal: true,
+    allowedIps: scale.allowedIps,
+  });
+  if (store === undefined) return { app };
+  const job = createMigrationJob(site, {
+    ...running,
+    name: name('caj'),
+    variables: { ...clientId(identity), ...store.variables },
+  });
+  return { app, job: job.name, watched: store.watched };
+}
+
+/** The management API and its store. */
+function createControlPlane(
+  site: Site,
+  platform: Platform,
+  { accounts, redis }: Shared,
+): { app: ContainerApp; job: string; watched: ReturnType<typeof createStore>['watched'] } {
+  const { configuration, name } = site;
+  const identity = actor(site, platform, 'control-plane');
+  const store = createStore(site, identity, platform.network);
+  const { controlPlane: scale } = configuration;
+  const isExternal = isReachedByAdministrators(configuration);
+  const running = {
+    image: platform.image,
+    identity,
+    environmentId: platform.environmentId,
+    vaultUri: platform.vault.uri,
+  };
+  const app = createApp(site, {
+    ...running,
+    role: 'control-plane',
+    name: name('caadm'),
+    scale,
+    isExternal,
+    allowedIps: isExternal ? scale.allowedIps : [],
+    variables: {
+      // Forwarded by a proxy there is one hop more: the proxy's own line, and the ingress between the two.
+      ...common(identity, { hops: isExternal ? 1 : 2, replicas: scale.maxReplicas }),
+      ...redisVariables(site, redis, identity),
+      ...store.variables,
+      ...models(site, accounts),
+      ...masterKey,
+    },
+  });
+  const job = createMigrationJob(site, {
+    ...running,
+    name: name('caj'),
+    variables: { ...clientId(identity), ...store.variables },
+  });
+  return { app, job: job.name, watched: store.watched };
+}
+
+/** Whether the control plane has an address of its own, for those on the list. */
+function isReachedByAdministrators({ controlPlane }: Configuration): boolean {
+  return controlPlane.allowedIps.length > 0;
+}
+
+/** An identity that may read secrets and pull the image. */
+function actor(site: Site, { vault }: Platform, who: Actor): Identity {
+  const identity = createIdentity(site, who);
+  grant(site, identity, { role: 'Key Vault Secrets User', scope: vault.id, target: 'vault' });
+  const { registry } = site.configuration;
+  if (registry !== undefined)
+    grant(site, identity, { role: 'AcrPull', scope: registry.resourceId, target: 'registry' });
+  return identity;
+}
+
+function grantModels(site: Site, identity: Identity, accounts: readonly Account[]): void {
+  for (const [index, { id, settings }] of accounts.entries()) {
+    if (settings.existing?.signIn === 'key') continue;
+    const target = `openai-${settings.region}${index === 0 ? '' : `-${index + 1}`}`;
+    grant(site, identity, { role: 'Cognitive Services OpenAI User', scope: id, target });
+  }
+}
+
+const masterKey: Variables = { LITELLM_MASTER_KEY: { secret: 'master-key' } };
+
+/** Who may call where no control plane gives out keys, and who gives them out where one does. */
+function callersKey(topology: Configuration['topology']): Variables {
+  return topology === 'all' ? masterKey : { PROXY_API_KEY: { secret: 'proxy-api-key' } };
+}
+
+function upstreamKey(accounts: readonly Account[]): Variables {
+  return accounts.some(({ settings }) => settings.existing?.signIn === 'key')
+    ? { AZURE_OPENAI_API_KEY: { secret: 'azure-openai-api-key' } }
+    : {};
+}
+
+function models({ configuration }: Site, accounts: readonly Account[]): Variables {
+  const value = JSON.stringify(gatewayConfiguration(accounts, configuration.defaultModels));
+  return { AIGATEWAY_CONFIG_TEXT: { value } };
+}
+
+function clientId({ resource }: Identity): Variables {
+  return { AZURE_CLIENT_ID: { value: resource.clientId } };
 }
 
 /** What every process is told. */
-function commonVariables(clientId: string): { readonly [name: string]: Variable } {
+function common(
+  identity: Identity,
+  { hops, replicas }: { hops: number; replicas: number },
+): Variables {
   return {
     AIGATEWAY_PROFILE: { value: 'production' },
     AIGATEWAY_SECRET: { secret: 'aigateway-secret' },
     AIGATEWAY_DATA_DIR: { value: dataDirectory },
-    // One hop is Container Apps' own ingress.
-    AIGATEWAY_TRUSTED_HOPS: { value: '1' },
+    AIGATEWAY_TRUSTED_HOPS: { value: String(hops) },
+    AIGATEWAY_REPLICAS: { value: String(replicas) },
     // Some seconds are left to write usage out.
     AIGATEWAY_DRAIN_TIME: { value: `${graceSeconds - 30}s` },
-    AZURE_CLIENT_ID: { value: clientId },
+    ...clientId(identity),
   };
 }

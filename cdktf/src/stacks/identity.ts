@@ -1,5 +1,6 @@
 import { RoleAssignment } from '@cdktn/provider-azurerm/lib/role-assignment/index.js';
 import { UserAssignedIdentity } from '@cdktn/provider-azurerm/lib/user-assigned-identity/index.js';
+import type { ITerraformDependable } from '../cdk.ts';
 import type { Site } from './site.ts';
 
 /** Who runs: each has an identity of its own, with no more rights than its work needs. */
@@ -9,7 +10,7 @@ export type Identity = {
   readonly actor: Actor;
   readonly resource: UserAssignedIdentity;
   /** Everything that must be granted before a revision starts. Grows as roles are assigned. */
-  readonly grants: RoleAssignment[];
+  readonly grants: ITerraformDependable[];
 };
 
 /** Not assigned by the system: it would have its roles only after the first revision had failed without them. */

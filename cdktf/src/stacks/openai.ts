@@ -5,6 +5,7 @@ import { partsOf } from '../clients.ts';
 import type { Configuration } from '../config.ts';
 import { nameOf } from '../names.ts';
 import { codeOf } from '../regions.ts';
+import type { Network } from './network.ts';
 import type { Site } from './site.ts';
 
 export type ConfiguredAccount = Configuration['openai'][number];
@@ -14,32 +15,57 @@ export type Account = {
   readonly settings: ConfiguredAccount;
   /** Host of the account. Known before it exists: configurations of gateways name it. */
   readonly endpoint: string;
-  /** Undefined for one that takes a key: nothing is granted on it. */
-  readonly id: string | undefined;
-  readonly resource: CognitiveAccount | undefined;
+  readonly id: string;
   /** Its deployments. */
   readonly deployments: readonly ITerraformDependable[];
 };
 
 /** Makes the accounts that are not brought along, and their deployments. */
-export function createAccounts(site: Site): Account[] {
+export function createAccounts(site: Site, network: Network | undefined): Account[] {
   return site.configuration.openai.map((settings) =>
     settings.existing === undefined
-      ? createAccount(site, settings)
+      ? createAccount(site, settings, network)
       : {
           settings,
           endpoint: settings.existing.endpoint,
           id: settings.existing.resourceId,
-          resource: undefined,
           deployments: [],
         },
   );
 }
 
-function createAccount({ stack, base, configuration }: Site, settings: ConfiguredAccount): Account {
+/** The accounts as another stack knows them, which does not make them. */
+export function accountsOf(configuration: Configuration, subscriptionId: string): Account[] {
+  const home = `/subscriptions/${subscriptionId}/resourceGroups/${nameOf('rg', partsOf(configuration))}`;
+  return configuration.openai.map((settings) => {
+    const name = accountName(configuration, settings);
+    return {
+      settings,
+      endpoint: settings.existing?.endpoint ?? endpointOf(name),
+      id:
+        settings.existing?.resourceId ??
+        `${home}/providers/Microsoft.CognitiveServices/accounts/${name}`,
+      deployments: [],
+    };
+  });
+}
+
+function accountName(configuration: Configuration, { region }: ConfiguredAccount): string {
+  return nameOf('oai', { ...partsOf(configuration), location: codeOf(region) });
+}
+
+function endpointOf(account: string): string {
+  return `https://${account}.openai.azure.com`;
+}
+
+function createAccount(
+  { stack, base, configuration }: Site,
+  settings: ConfiguredAccount,
+  network: Network | undefined,
+): Account {
   const { region } = settings;
   const code = codeOf(region);
-  const name = nameOf('oai', { ...partsOf(configuration), location: code });
+  const name = accountName(configuration, settings);
   const resource = new CognitiveAccount(stack, `openai-${code}`, {
     ...base,
     location: region,
@@ -49,11 +75,12 @@ function createAccount({ stack, base, configuration }: Site, settings: Configure
     // Tokens of Entra need a host of its own, and the name that is asked for is part of what the gateway is told.
     customSubdomainName: name,
     localAuthEnabled: false,
-    publicNetworkAccessEnabled: true,
-    networkAcls: { defaultAction: 'Allow' },
+    publicNetworkAccessEnabled: network === undefined,
+    networkAcls: { defaultAction: network === undefined ? 'Allow' : 'Deny' },
     identity: { type: 'SystemAssigned' },
     lifecycle: { preventDestroy: configuration.isProtected },
   });
+  network?.connect({ id: `openai-${code}`, resourceId: resource.id, kind: 'openai' });
   let previous: CognitiveDeployment | undefined;
   const deployments = settings.deployments.map((deployment) => {
     const { name: deploymentName, model, version, sku, capacity } = deployment;
@@ -71,9 +98,8 @@ function createAccount({ stack, base, configuration }: Site, settings: Configure
   });
   return {
     settings,
-    endpoint: `https://${name}.openai.azure.com`,
+    endpoint: endpointOf(name),
     id: resource.id,
-    resource,
     deployments,
   };
 }

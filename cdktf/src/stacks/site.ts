@@ -3,7 +3,8 @@ import { ResourceGroup } from '@cdktn/provider-azurerm/lib/resource-group/index.
 import { type App, AzurermBackend, TerraformStack, TerraformVariable } from '../cdk.ts';
 import { partsOf } from '../clients.ts';
 import type { Configuration } from '../config.ts';
-import { nameOf, type NameParts, type ResourceType } from '../names.ts';
+import { nameOf, type ResourceType } from '../names.ts';
+import { codeOf } from '../regions.ts';
 
 /** Where resources of one stack go, and what they have in common. */
 export type Site = {
@@ -18,21 +19,23 @@ export type Site = {
   };
   readonly resourceGroupId: string;
   readonly tenantId: string;
+  readonly subscriptionId: string;
+};
+
+/** A stack with its state and provider, and who it belongs to. */
+export type Ground = Pick<Site, 'stack' | 'tenantId' | 'subscriptionId'> & {
+  readonly tags: Site['base']['tags'];
 };
 
 /**
- * A stack with its state, provider and resource group.
+ * A stack without resources.
  *
  * @param id - name of the stack, and of its state
+ * @param configuration - of the environment in its first region: there is the state of all its stacks
  */
-export function createSite(
-  app: App,
-  id: string,
-  configuration: Configuration,
-  parts: NameParts = partsOf(configuration),
-): Site {
+export function createGround(app: App, id: string, configuration: Configuration): Ground {
   const stack = new TerraformStack(app, id);
-  const { client, environment, project, repository, location } = configuration;
+  const { client, environment, project, repository } = configuration;
   const tenantId = identifier(stack, 'tenant_id', 'Entra tenant', configuration.tenantId);
   const subscriptionId = identifier(
     stack,
@@ -75,10 +78,26 @@ export function createSite(
     project,
     ...(repository !== undefined && { repo: repository }),
   };
+  return { stack, tags, tenantId, subscriptionId };
+}
+
+/**
+ * A stack with its resource group.
+ *
+ * @param location - another region than the first one of the configuration
+ */
+export function createSite(
+  app: App,
+  id: string,
+  configuration: Configuration,
+  location: string = configuration.location,
+): Site {
+  const { tags, ...ground } = createGround(app, id, configuration);
+  const parts = { ...partsOf(configuration), location: codeOf(location) };
   const name = (type: ResourceType) => nameOf(type, parts);
-  const group = new ResourceGroup(stack, 'group', { name: name('rg'), location, tags });
+  const group = new ResourceGroup(ground.stack, 'group', { name: name('rg'), location, tags });
   const base = { resourceGroupName: group.name, location, tags };
-  return { stack, configuration, name, base, resourceGroupId: group.id, tenantId };
+  return { ...ground, configuration, name, base, resourceGroupId: group.id };
 }
 
 /** What the configuration says, else a variable that the one who applies sets. */

@@ -1,10 +1,15 @@
 import { KeyVault } from '@cdktn/provider-azurerm/lib/key-vault/index.js';
+import type { Network } from './network.ts';
 import type { Site } from './site.ts';
 
 /** Holds every secret. None is written by Terraform, whose state would hold it as well. */
-export function createVault({ stack, base, name, tenantId, configuration }: Site): KeyVault {
+export function createVault(
+  { stack, base, name, tenantId, configuration }: Site,
+  network: Network | undefined,
+): KeyVault {
   const { isProtected } = configuration;
-  return new KeyVault(stack, 'vault', {
+  const allowedIps = configuration.network?.vaultAllowedIps ?? [];
+  const vault = new KeyVault(stack, 'vault', {
     ...base,
     name: name('kv'),
     tenantId,
@@ -13,7 +18,14 @@ export function createVault({ stack, base, name, tenantId, configuration }: Site
     purgeProtectionEnabled: isProtected,
     // A deleted vault keeps its name until then.
     softDeleteRetentionDays: isProtected ? 90 : 7,
-    publicNetworkAccessEnabled: true,
+    publicNetworkAccessEnabled: network === undefined || allowedIps.length > 0,
+    networkAcls: {
+      bypass: 'AzureServices',
+      defaultAction: network === undefined ? 'Allow' : 'Deny',
+      ipRules: allowedIps,
+    },
     lifecycle: { preventDestroy: isProtected },
   });
+  network?.connect({ id: 'vault', resourceId: vault.id, kind: 'vault' });
+  return vault;
 }
