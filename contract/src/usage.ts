@@ -31,7 +31,7 @@ export type UsageSource = 'measured' | 'estimated' | 'none';
  * - `completed`: the whole answer reached the caller's socket
  * - `rejected`: the upstream refused the request for a reason of its content (4xx); nothing was generated
  * - `failed`: no upstream could answer; the caller got an error
- * - `interrupted`: the upstream broke off after output had reached the caller
+ * - `interrupted`: the upstream broke off after output had reached the caller, or the gateway stopped and could not wait for the end
  * - `aborted`: the caller left before the end
  */
 export type Outcome = 'completed' | 'rejected' | 'failed' | 'interrupted' | 'aborted';

@@ -229,7 +229,10 @@ export async function startProxy(
   const stop = async (): Promise<void> => {
     draining = true;
     prober.stop();
-    await server.drain();
+    await server.drain(() => {
+      const calls = gateway.heartbeat.interrupt();
+      if (calls > 0) logger.warn({ calls }, 'drain_time is over: calls under way were interrupted');
+    });
     await Promise.race([meter.whenIdle().then(() => corrections.whenIdle()), delay(1000)]);
     await transport.close();
     credentials.close();

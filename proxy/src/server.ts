@@ -16,12 +16,19 @@ export type Listening = {
   readonly url: string;
   /** Base URL of the operations port; undefined without one. */
   readonly opsUrl: string | undefined;
-  /** Requests under way are finished up to a limit, then both ports are closed. */
-  drain(): Promise<void>;
+  /**
+   * Requests under way are finished up to a limit, then both ports are closed.
+   *
+   * @param interrupt - called when the limit is reached: what it has said to callers still gets to those who read
+   */
+  drain(interrupt?: () => void): Promise<void>;
 };
 
 /** How often a server that stops ends the connections that have become idle. */
 const idleSweepMs = 50;
+
+/** How long callers have to take in the last that is said to them. */
+const lastWordsMs = 1000;
 
 /**
  * Listens for callers, whichever plane answers them: bounds of heads, times and connections, the base path, refusals in the
@@ -59,12 +66,16 @@ export async function startServer(
   return {
     url: addressOf(server),
     opsUrl: opsPort === undefined ? undefined : addressOf(ops),
-    async drain() {
+    async drain(interrupt) {
       if (options.stopDelayMs > 0) await delay(options.stopDelayMs);
       // Idle connections go at once, others when they have become idle: also those whose request is still on its way.
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<true>((resolve) => server.close(() => resolve(true)));
       const closing = setInterval(() => server.closeIdleConnections(), idleSweepMs);
-      await Promise.race([closed, delay(options.drainMs)]);
+      const isClosed = await Promise.race([closed, delay(options.drainMs)]);
+      if (isClosed !== true && interrupt !== undefined) {
+        interrupt();
+        await Promise.race([closed, delay(lastWordsMs)]);
+      }
       clearInterval(closing);
       server.closeAllConnections();
       await closed;

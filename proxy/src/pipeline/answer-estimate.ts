@@ -10,7 +10,7 @@ import { estimateInput, type Admitted } from './limit.ts';
 import { parseCallBody } from './prepare.ts';
 import type { Call } from './read.ts';
 import { jsonHeaders, type Reply } from './reply.ts';
-import { headerValue, whenClosed } from './respond.ts';
+import { cutOff, headerValue, whenClosed } from './respond.ts';
 
 export type AnswerEstimateInput = {
   readonly grant: Grant;
@@ -56,7 +56,7 @@ export async function answerEstimate(input: AnswerEstimateInput): Promise<Reques
   );
   const firstOutputAt = gateway.clock.now();
   const finished = await closed;
-  return { outcome: finished ? 'completed' : 'aborted', status: 200, attempts, firstOutputAt };
+  return { outcome: finished ? 'completed' : cutOff(reply), status: 200, attempts, firstOutputAt };
 }
 
 function estimatedCount({ call, asked, model, snapshot }: Grant): JsonObject {

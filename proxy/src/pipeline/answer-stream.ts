@@ -24,6 +24,8 @@ export interface AnswerStream {
    * @param tail - the last bytes that came from the upstream
    */
   end(tail: Buffer): Buffer | string | undefined;
+  /** The text that ends the stream with an error of the gateway's own, in place of what the upstream would still send. */
+  fail(error: JsonObject): string;
   /** Known once `end` was called. */
   readonly ending: StreamEnding;
 }
@@ -82,6 +84,10 @@ class ChatStream implements AnswerStream {
     // Some upstreams leave out the [DONE] that SDKs wait for, though their answer is whole.
     this.ending = 'complete';
     return rest === undefined ? done : Buffer.concat([rest, done]);
+  }
+
+  fail(error: JsonObject): string {
+    return this.#options.errorEvent(error);
   }
 
   #rewrite(event: SseEvent): string | undefined {
@@ -149,6 +155,10 @@ class ResponsesStream implements AnswerStream {
 
   end(): Buffer | undefined {
     return this.#filter.end();
+  }
+
+  fail(error: JsonObject): string {
+    return this.#options.errorEvent(error);
   }
 
   #rewrite(given: SseEvent): string | undefined {
@@ -224,6 +234,10 @@ class BridgedStream implements AnswerStream {
     if (this.ending === 'cut') this.ending = this.#bridge.finished ? 'complete' : 'failed';
     this.#text += this.#bridge.end();
     return this.#take();
+  }
+
+  fail(error: JsonObject): string {
+    return this.#bridge.push({ event: 'error', data: JSON.stringify({ error }) });
   }
 
   #event(event: SseEvent): void {

@@ -227,7 +227,8 @@ export class Dial {
   ): void {
     const used = end.usage?.tokens;
     const tokens = used === undefined ? 0 : used.input + used.output;
-    const isBroken = end.outcome === 'interrupted' || end.outcome === 'failed';
+    const isBroken =
+      (end.outcome === 'interrupted' || end.outcome === 'failed') && !this.#input.reply.interrupted;
     held?.settle({ tokens, costNanoUsd: end.costNanoUsd ?? 0 });
     const { rateLimit, utilisation } = quotaReport(result.headers);
     this.#gateway.deployments.finished(state, {

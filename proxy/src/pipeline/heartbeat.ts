@@ -4,6 +4,8 @@ export interface Silent {
   heartbeatSlot: number;
   /** Called every tick with the current time; decides by itself whether to speak. */
   tick(now: number): void;
+  /** The gateway ends and waits no longer: what is still to be said must be said now. */
+  interrupt(): void;
 }
 
 /**
@@ -18,6 +20,7 @@ export class Heartbeat {
   readonly #now: () => number;
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #isInterrupted = false;
 
   constructor(now: () => number, tickMs: number) {
     this.#now = now;
@@ -28,6 +31,7 @@ export class Heartbeat {
     silent.heartbeatSlot = this.#open.length;
     this.#open.push(silent);
     this.#timer ??= setInterval(() => this.#tick(), this.#tickMs).unref();
+    if (this.#isInterrupted) silent.interrupt();
   }
 
   remove(silent: Silent): void {
@@ -37,6 +41,18 @@ export class Heartbeat {
     if (last === undefined || last === silent) return;
     last.heartbeatSlot = slot;
     this.#open[slot] = last;
+  }
+
+  /**
+   * Ends every open answer, and from now on each that is opened.
+   *
+   * @returns how many were open
+   */
+  interrupt(): number {
+    this.#isInterrupted = true;
+    const open = [...this.#open];
+    for (const silent of open) silent.interrupt();
+    return open.length;
   }
 
   #tick(): void {

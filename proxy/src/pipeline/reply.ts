@@ -42,6 +42,10 @@ export class Reply implements Silent {
   status = 0;
   /** Called once if the caller leaves before the end. */
   onGone: (() => void) | undefined;
+  /** Called once if the gateway ends before the answer does: what is told now is the last. */
+  onInterrupt: (() => void) | undefined;
+  /** The gateway ended before the caller had all of its answer. */
+  interrupted = false;
   /** Called when more may be written after `write` said no. */
   onDrain: (() => void) | undefined;
   /** Called once, when all is written or the connection is lost; `finished` tells which. */
@@ -132,6 +136,11 @@ export class Reply implements Silent {
     this.#ended = true;
     if (last === undefined || last.length === 0) this.#response.end();
     else this.#response.end(last);
+  }
+
+  interrupt(): void {
+    this.interrupted = true;
+    this.onInterrupt?.();
   }
 
   /** Breaks the connection: the only honest end for a JSON answer that failed after its head. */

@@ -91,7 +91,7 @@ async function respondWhole(
   );
   reply.send(result.status, headers, body);
   const finished = await closed;
-  return ended(finished ? 'completed' : 'aborted', result.status);
+  return ended(finished ? 'completed' : cutOff(reply), result.status);
 }
 
 /** The answer as the caller gets it: the upstream's own bytes unless something in it must change. */
@@ -197,12 +197,24 @@ async function respondStream(
       if (ending === 'cut') breakOff();
       else reply.end();
     });
+  const stop = () => {
+    guarded(() => {
+      interrupted = true;
+      const { error } = stopping().envelope();
+      if (stream === undefined) reply.destroy();
+      else reply.end(stream.fail({ ...error }));
+    });
+    attempt.abort();
+  };
   const closed = whenClosed(reply);
   for (const chunk of result.held) data(chunk);
+  reply.onInterrupt = stop;
+  // While the answer was on its way to here.
+  if (reply.interrupted) stop();
   attempt.follow({ data, end });
   const finished = await closed;
   const used = usedBy(input, tail.bytes(), tail.seenBytes, result.events);
-  const outcome = interrupted ? 'interrupted' : finished ? 'completed' : 'aborted';
+  const outcome = interrupted ? 'interrupted' : finished ? 'completed' : cutOff(reply);
   const created = () => responseIn(firstData(result.held));
   const background = backgroundIn(input, used, tail.bytes(), created);
   return {
@@ -436,6 +448,16 @@ export function whenClosed(reply: Reply): Promise<boolean> {
   });
 }
 
+/** How a call ended whose caller did not get all: by whose doing. */
+export function cutOff(reply: Reply): Outcome {
+  return reply.interrupted ? 'interrupted' : 'aborted';
+}
+
+/** What callers are told whose calls a gateway that stops cannot wait for. Another one, or this one soon, takes them. */
+export function stopping(): GatewayError {
+  return new GatewayError('not_ready', { retryAfterMs: 1000 });
+}
+
 export type AnswerErrorInput = {
   readonly grant: Grant;
   readonly admitted: Admitted;
@@ -478,8 +500,9 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
   }
   const finished = await closed;
   const isRejected = error instanceof GatewayError ? error.status === 400 : !error.blame;
+  const isStopped = error instanceof GatewayError && error.code === 'not_ready';
   return {
-    outcome: finished ? (isRejected ? 'rejected' : 'failed') : 'aborted',
+    outcome: finished && !isStopped ? (isRejected ? 'rejected' : 'failed') : cutOff(reply),
     status: reply.status,
     attempts: input.attempts,
   };

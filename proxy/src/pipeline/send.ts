@@ -19,7 +19,7 @@ import { candidatesOf, capabilityOn } from './candidates.ts';
 import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
-import { answerError, type Delivered } from './respond.ts';
+import { answerError, stopping, type Delivered } from './respond.ts';
 import { stripState, stripThoughts, type StatefulBody } from './state.ts';
 
 /** Changes learned from refusals and tried at once, within one request. */
@@ -87,7 +87,8 @@ class Delivery {
     this.#deadline = input.grant.call.startedAt + totalMs;
     this.#dial = new Dial(input, this.#deadline);
     input.reply.onGone = () => this.#leave();
-    if (input.reply.closed !== undefined) this.#leave();
+    input.reply.onInterrupt = () => this.#leave();
+    if (input.reply.closed !== undefined || input.reply.interrupted) this.#leave();
   }
 
   async run(): Promise<RequestEnd> {
@@ -479,12 +480,13 @@ class Delivery {
     return answerError({
       ...this.#input,
       attempts: this.#dial.attempts,
-      gone: this.#gone,
+      gone: this.#gone && !this.#input.reply.interrupted,
       error: this.#errorOf(problem),
     });
   }
 
   #errorOf(problem: Problem | undefined): GatewayError | UpstreamFailure {
+    if (this.#input.reply.interrupted) return stopping();
     if (this.#gone || problem === undefined) return new GatewayError('client_closed');
     switch (problem.kind) {
       case 'error':

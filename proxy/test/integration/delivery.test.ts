@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { JsonObject, Operation } from '@aigateway/contract/records';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   callerKey,
   chatBody,
   noCredential,
   ownUpstream,
+  readEvents,
   responsesBody,
   startGatewayUnderTest,
   type GatewaySpec,
@@ -361,18 +363,90 @@ describe('a gateway that is told to stop', () => {
     expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1 });
   });
 
-  it('ends what does not end by itself after a while, and accounts for it', async () => {
-    await startWith(
-      (response) => {
-        response.writeHead(200, eventStream);
-        response.write(chunk('without an end'));
-      },
-      { options: { drainMs: 100 } },
-    );
+  const short = { options: { drainMs: 100 } };
+  const interrupted = { outcome: 'interrupted', usageSource: 'estimated', status: 200 };
+
+  it('ends a stream that does not end by itself with an error event, and accounts for it', async () => {
+    await startWith((response) => {
+      response.writeHead(200, eventStream);
+      response.write(`${chunk('without an end')}data: {"choi`);
+    }, short);
     const response = await gateway.call('/v1/chat/completions', stream);
     await gateway.proxy.drain();
+    const text = await response.text();
+    const [last] = text.trimEnd().split('\n\n').slice(-1);
+    expect(text).toContain('without an end');
+    expect(JSON.parse((last ?? '').slice('data: '.length))).toMatchObject({
+      error: { code: 'not_ready', message: expect.stringContaining('stopping') },
+    });
+    expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1, doubleSettled: 0 });
+    expect(gateway.usage).toMatchObject([interrupted]);
+    expect(gateway.log()).toContain('"calls":1');
+  });
+
+  it.each<[string, Operation, string]>([
+    [
+      'its own',
+      'responses',
+      [
+        { type: 'response.created', response: { id: 'resp_1', status: 'in_progress' } },
+        { type: 'response.output_text.delta', delta: 'x' },
+      ]
+        .map((data, index) => ({ ...data, sequence_number: index }))
+        .map((data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`)
+        .join(''),
+    ],
+    ['a bridged', 'chat', chunk('without an end')],
+  ])('ends %s stream of responses in the order of its events', async (_, operation, begun) => {
+    await startWith((response) => {
+      response.writeHead(200, eventStream);
+      response.write(begun);
+    }, short);
+    gateway.proxy.update({
+      ...gateway.records,
+      deployments: gateway.records.deployments.map((one) => ({ ...one, operations: [operation] })),
+    });
+    const body = responsesBody('m', 'x', { stream: true });
+    const response = await gateway.call('/v1/responses', body);
+    await gateway.proxy.drain();
+    const events = await readEvents(response);
+    const numbers = events.map(({ data }) => (JSON.parse(data) as JsonObject)['sequence_number']);
+    expect(numbers).toEqual(numbers.map((_, index) => index));
+    expect(events.map(({ event }) => event).slice(-2)).toEqual(['response.failed', 'error']);
+    expect(events.at(-1)?.data).toContain('not_ready');
+    expect(gateway.usage).toMatchObject([interrupted]);
+  });
+
+  it('tells a stream without output yet, and a plain call, that it stops', async () => {
+    let asked = 0;
+    await startWith(
+      () => {
+        asked += 1;
+      },
+      { ...short, pipeline: { timing: { ...soon.timing, whitespaceMs: 60_000 } } },
+    );
+    const plain = gateway.call('/v1/chat/completions', chatBody('m', 'x'));
+    const streamed = await gateway.call('/v1/chat/completions', stream);
+    await gateway.until(() => asked === 2);
+    await gateway.proxy.drain();
+    const response = await plain;
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
+    expect(response.headers.get('x-aigateway-layer')).toBe('gateway');
+    expect(await response.json()).toMatchObject({ error: { code: 'not_ready' } });
+    expect(await streamed.text()).toContain('"code":"not_ready"');
+    expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 2, settled: 2, doubleSettled: 0 });
+    expect(gateway.usage.map(({ outcome, status }) => [outcome, status]).toSorted()).toEqual([
+      ['interrupted', 200],
+      ['interrupted', 503],
+    ]);
+  });
+
+  it('breaks off a plain answer that has begun with white space', async () => {
+    await startWith(() => {}, { ...short, pipeline: soon });
+    const response = await gateway.call('/v1/chat/completions', chatBody('m', 'x'));
+    await gateway.proxy.drain();
     await expect(response.text()).rejects.toThrow('terminated');
-    expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 1, settled: 1 });
-    expect(gateway.usage[0]).toMatchObject({ outcome: 'aborted', usageSource: 'estimated' });
+    expect(gateway.usage).toMatchObject([{ outcome: 'interrupted', status: 200 }]);
   });
 });
