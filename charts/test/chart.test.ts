@@ -284,6 +284,11 @@ describe.skipIf(helm === undefined)(`the chart${missing}`, () => {
     ).toEqual(['proxy', 'test']);
   });
 
+  it('makes no network policy where none is wanted', () => {
+    const all = manifestsIn(render('plain', ['--set', 'networkPolicy.enabled=false']));
+    expect(all.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
+  });
+
   it('keeps the file of a small store on a volume that outlives the release, for one pod at a time', () => {
     const [claim] = objects('small', 'PersistentVolumeClaim');
     expect(claim!.metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });

@@ -41,6 +41,13 @@ describe('the schema of the values', () => {
     },
   );
 
+  it('takes the values of the guide', () => {
+    const guide = readFileSync(join(chart, '..', '..', 'docs', 'guides', 'kubernetes.md'), 'utf8');
+    const values = parse(/```yaml\n([^]*?)```/.exec(guide)?.[1] ?? '') as object;
+    expect(Object.keys(values)).toEqual(['image', 'secrets', 'config', 'proxy']);
+    expect(errorsOf(values)).toEqual([]);
+  });
+
   it.each([
     ['a mistyped value', { proxi: {} }],
     ['a mistyped value further in', { proxy: { replica: 3 } }],
