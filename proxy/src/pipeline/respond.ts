@@ -28,7 +28,7 @@ import type { Prepared } from './prepare.ts';
 import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
 import { spilledTo } from './spillover.ts';
-import { responseRewrite } from './state.ts';
+import { inCallersIds, responseRewrite, type StatefulBody } from './state.ts';
 
 export type Answered = Extract<AttemptResult, { kind: 'stream' | 'whole' }>;
 
@@ -464,6 +464,7 @@ export type AnswerErrorInput = {
   readonly reply: Reply;
   readonly gateway: Gateway;
   readonly attempts: readonly AttemptRecord[];
+  readonly stateful: StatefulBody | undefined;
   /** The caller has left: nothing can be said any more. */
   readonly gone: boolean;
   readonly error: GatewayError | UpstreamFailure;
@@ -493,6 +494,14 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
       sanitiseContentFilter: settings.sanitiseContentFilter,
       model: grant.asked,
     });
+    const { message } = body.error;
+    if (input.stateful !== undefined)
+      body.error.message = inCallersIds(
+        message,
+        input.stateful,
+        input.gateway.tagger,
+        grant.key.ownerId,
+      );
     const expose = grant.snapshot.exposesUpstream(grant.key);
     const headers = upstreamErrorHeaders(error, status, input.attempts.length);
     headers.push(...upstreamPart(error.answerHeaders ?? {}, expose, true, input.admitted));

@@ -12,6 +12,8 @@ import type { Call } from './read.ts';
 export type StatefulBody = {
   /** The body as its home understands it; absent where the request has none. */
   readonly body: JsonObject | undefined;
+  /** What the caller wrote: its ids as the caller has them. */
+  readonly written: Buffer;
   /** The resource that must answer; empty once its state has been taken out. */
   readonly homes: ReadonlySet<string>;
   /** Its state has been taken out. */
@@ -53,6 +55,7 @@ export function readState(call: Call, tagger: IdTagger, ownerId: string): Statef
   if (!read.changed && expanded === undefined) return undefined;
   return {
     body: read.body,
+    written: call.body,
     homes: read.homes,
     stripped: false,
     changes: [
@@ -78,6 +81,7 @@ export function stripState(
   if (!usable || stripped.length === 0) return undefined;
   return {
     body,
+    written: call.body,
     homes: new Set(),
     stripped: true,
     changes: [...(stateful?.changes ?? []), ...stripped.map((name) => `-${name}`)],
@@ -96,6 +100,33 @@ export function stripThoughts(
   const known = stateful?.changes.length ?? 0;
   const isWhole = stripped?.changes.slice(known).every((change) => thoughts.has(change));
   return isWhole === true ? stripped : undefined;
+}
+
+/** Longer texts quote more of a request than its ids. */
+const maxQuoteLength = 2000;
+
+/** How an upstream's id looks in a text. */
+const upstreamId = /\b[a-z]{1,16}_(\w{8,128})/g;
+
+/** A tag adds 18 characters to the length of the resource's id, which has 63 at most; a prefix has 17. */
+const maxTagLength = 98;
+
+/** An upstream's words about the objects that a request refers to, with their ids as the caller gave them. */
+export function inCallersIds(
+  text: string,
+  { written }: StatefulBody,
+  tagger: IdTagger,
+  ownerId: string,
+): string {
+  if (text.length > maxQuoteLength) return text;
+  return text.replace(upstreamId, (original, rest: string) => {
+    const at = written.indexOf(rest);
+    if (at === -1) return original;
+    const before = written.toString('latin1', Math.max(0, at - maxTagLength), at + rest.length);
+    const [given] = /[\w-]+$/.exec(before) ?? [original];
+    const read = tagger.unwrap(given, ownerId);
+    return typeof read === 'object' && read.original === original ? given : original;
+  });
 }
 
 /** Puts the home into the ids of an answer, where they will be of use to come back to it. */

@@ -57,7 +57,13 @@ export function authorizeStored(
   };
   return {
     grant,
-    stateful: { body: undefined, homes: new Set([found.resourceId]), stripped: false, changes: [] },
+    stateful: {
+      body: undefined,
+      written: Buffer.from(tagged),
+      homes: new Set([found.resourceId]),
+      stripped: false,
+      changes: [],
+    },
   };
 }
 

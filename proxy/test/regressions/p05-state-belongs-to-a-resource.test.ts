@@ -249,6 +249,23 @@ describe('an id', () => {
     }
   });
 
+  it('that is gone is refused in the words of its home, with the id that the caller knows', async () => {
+    gateway = await start();
+    const made = await client().responses.create({ model: 'gpt-5', input: 'gone soon' });
+    await client().responses.delete(made.id);
+    const next = { previous_response_id: made.id };
+    for (const [method, path, body] of [
+      ['GET', `/v1/responses/${made.id}`],
+      ['DELETE', `/v1/responses/${made.id}`],
+      ['POST', '/v1/responses', JSON.stringify(responsesBody('gpt-5', 'go on', next))],
+    ] as const) {
+      const response = await gateway.call(path, body, { method });
+      expect([400, 404]).toContain(response.status);
+      const { error } = (await response.json()) as { error: { message: string } };
+      expect(error.message).toContain(`esponse with id '${made.id}' not found.`);
+    }
+  });
+
   it('leads home by any deployment of the resource that takes calls', async () => {
     gateway = await start();
     const made = await client().responses.create({ model: 'gpt-5', input: 'read me' });
