@@ -105,6 +105,13 @@ export function credentialMethod(
   return ambientMethod(target, path, context);
 }
 
+/** LiteLLM's files write this for servers that want no key at all. */
+export function isNoKey(key: SecretReference): boolean {
+  return (
+    key.kind === 'inline' && /^(none|null|no-?key|dummy|fake.*|empty|anything)$/i.test(key.value)
+  );
+}
+
 /** @returns undefined when what was named is incomplete, which has been reported */
 function explicitMethods(
   fields: CredentialFields,
@@ -120,10 +127,10 @@ function explicitMethods(
   const token = usable(fields.azure_ad_token, context);
 
   if (key !== undefined) {
-    // LiteLLM's files write this for servers that want no key at all.
-    const isNone =
-      key.kind === 'inline' && /^(none|null|no-?key|dummy|fake.*|empty|anything)$/i.test(key.value);
-    found.push({ field: 'api_key', method: isNone ? { kind: 'none' } : { kind: 'api-key', key } });
+    found.push({
+      field: 'api_key',
+      method: isNoKey(key) ? { kind: 'none' } : { kind: 'api-key', key },
+    });
   }
   if (token !== undefined) {
     if (token.kind === 'inline' && token.value.startsWith('oidc/')) {

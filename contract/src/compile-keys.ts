@@ -3,6 +3,7 @@ import type { ConfigPath, Report } from './config-problems.ts';
 import { type Environment, firstSet, masterKeyNames, unsetVariable } from './environment-config.ts';
 import { hashSecret, masterKeyId } from './key.ts';
 import type { BudgetLimit, Limits, LimitScope } from './limits.ts';
+import { notConfigured } from './compile-router.ts';
 import { nearestName } from './names.ts';
 import { optional } from './optional.ts';
 import type { KeyRecord, SecretReference } from './records.ts';
@@ -302,12 +303,7 @@ function checkModels(models: readonly string[], path: ConfigPath, context: KeyCo
       continue;
     if ([...context.modelNames].some((name) => name.includes('*') && matchesPattern(name, model)))
       continue;
-    const near = nearestName(model, context.modelNames);
-    context.report.notice(
-      'risk',
-      path,
-      `names a model that is not configured${near === undefined ? '' : `; did you mean ${near}?`}`,
-    );
+    context.report.notice('risk', path, notConfigured(model, context.modelNames));
   }
 }
 

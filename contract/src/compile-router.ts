@@ -235,7 +235,8 @@ function checkNames(router: RouterRecord, names: readonly string[], report: Repo
   }
 }
 
-function notConfigured(model: string, names: readonly string[]): string {
+/** What is said of a model that leads nowhere. @param names - those that are configured */
+export function notConfigured(model: string, names: Iterable<string>): string {
   const near = nearestName(model, names);
   return `names the model ${model}, which is not configured${near === undefined ? '' : `; did you mean ${near}?`}`;
 }

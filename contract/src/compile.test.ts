@@ -618,6 +618,14 @@ describe('each deployment signs in in exactly one way', () => {
     expect(
       problems(one({ api_key: null, azure_credential: 'managed-identity' }, {}, forbid)),
     ).toEqual([]);
+    // Else it comes to light only when the other problem is solved, and the gateway still does not start.
+    expect(problems(one({ api_base: 'nonsense' }, {}, forbid))).toEqual([
+      expect.stringContaining('api_base'),
+      expect.stringContaining('m is reached with an API key'),
+    ]);
+    expect(problems(one({ api_base: 'nonsense', api_key: 'none' }, {}, forbid))).toEqual([
+      expect.stringContaining('api_base'),
+    ]);
   });
 });
 
@@ -971,6 +979,9 @@ describe('settings', () => {
     );
     expect(problems(compiled)).toEqual([]);
     expect(notices(compiled).filter((text) => text.includes('not configured'))).toHaveLength(3);
+    expect(notices(compiled)).toContain(
+      'virtual_keys[0].models: names the model mn, which is not configured; did you mean m?',
+    );
   });
 });
 

@@ -33,6 +33,7 @@ import {
   ambientIdentity,
   credentialMethod,
   credentialRecord,
+  isNoKey,
   namesUnsetCredential,
 } from './compile-credential.ts';
 import { vaultOrigin } from './key-vault.ts';
@@ -105,6 +106,7 @@ export function compile(parsed: ParsedConfig): Compiled {
     report,
   };
 
+  const unusable: Written[] = [];
   const compiled = levelled(
     (config.model_list ?? []).flatMap((entry, index) => {
       const path: ConfigPath = parsed.modelSource ?? [
@@ -112,7 +114,9 @@ export function compile(parsed: ParsedConfig): Compiled {
         positions['model_list']?.[index] ?? index,
       ];
       const deployment = compileDeployment(entry, path, context);
-      return deployment === undefined ? [] : [{ ...deployment, entry, path }];
+      if (deployment !== undefined) return [{ ...deployment, entry, path }];
+      unusable.push({ entry, path });
+      return [];
     }),
   );
   checkIds(compiled, report);
@@ -136,8 +140,13 @@ export function compile(parsed: ParsedConfig): Compiled {
     ...compiled.map(({ credential }) => credential),
     ...keyCredentials(keys, deployments, context),
   ]);
-  if (config.aigateway_settings?.forbid_api_keys === true)
-    forbidApiKeys(compiled, credentialRecords, report);
+  if (config.aigateway_settings?.forbid_api_keys === true) {
+    const withKeys = [
+      ...compiled.filter(({ credential }) => credential.method.kind === 'api-key'),
+      ...unusable.filter(({ entry }) => namesApiKey(entry, credentials)),
+    ];
+    forbidApiKeys(withKeys, credentialRecords, report);
+  }
   checkManagement(config, environment, report);
   checkWhole(deployments, keys, server, environment, report);
 
@@ -167,10 +176,13 @@ export function compile(parsed: ParsedConfig): Compiled {
   };
 }
 
-type Entry = CompiledDeployment & {
+/** A deployment as it stands in the configuration, whether it can be used or not. */
+type Written = {
   readonly entry: NonNullable<Config['model_list']>[number];
   readonly path: ConfigPath;
 };
+
+type Entry = CompiledDeployment & Written;
 
 function profileOf(environment: Environment, report: Report): ServerSettings['profile'] {
   const profile = environment['AIGATEWAY_PROFILE']?.trim() || 'production';
@@ -367,18 +379,28 @@ function keyCredentials(
   });
 }
 
+/** Whether a deployment would sign in with a key, were there not another problem. */
+function namesApiKey(
+  { litellm_params: params }: Written['entry'],
+  credentials: DeploymentContext['credentials'],
+): boolean {
+  const named = credentials.get(params.litellm_credential_name ?? '')?.values;
+  const key = params.api_key ?? named?.api_key;
+  return key !== undefined && !isNoKey(key);
+}
+
+/** @param written - the deployments with a key */
 function forbidApiKeys(
-  compiled: readonly Entry[],
+  written: readonly (Written & Partial<Pick<Entry, 'credential'>>)[],
   credentials: readonly CredentialRecord[],
   report: Report,
 ): void {
   const message = 'is reached with an API key, which forbid_api_keys does not permit';
   const hint = 'Use azure_credential: managed-identity, or another identity.';
   const reported = new Set<string>();
-  for (const { deployment, credential, path } of compiled) {
-    if (credential.method.kind !== 'api-key') continue;
-    reported.add(credential.id);
-    report.problem([...path, 'litellm_params'], `${deployment.model} ${message}`, hint);
+  for (const { entry, credential, path } of written) {
+    if (credential !== undefined) reported.add(credential.id);
+    report.problem([...path, 'litellm_params'], `${entry.model_name} ${message}`, hint);
   }
   for (const { id, method } of credentials) {
     if (method.kind === 'api-key' && !reported.has(id)) {
