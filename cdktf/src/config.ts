@@ -68,7 +68,8 @@ const store = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('postgres'),
     sku: z.string().min(1).default('B_Standard_B1ms'),
-    storageGb: z.int().min(32).default(32),
+    /** Grows by itself. */
+    storageGb: z.literal([32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384]).default(32),
     isHighlyAvailable: z.boolean().default(false),
   }),
   /** One that is there already, named by the secret `database-url` of the vault. */
@@ -203,6 +204,8 @@ const schema = z
     /** Where the Terraform state is; a storage account of the environment's own unless set. */
     state: state.optional(),
     registry: registry.optional(),
+    /** Object ids of people or groups who write secrets into the vault. */
+    secretWriters: z.array(z.guid()).default([]),
     openai: z.array(account).min(1),
     /** Models of requests that name none. */
     defaultModels: z

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Json } from './snapshots.ts';
 
 /** Attributes that Azure cannot change on what is there: another value is another resource. */
@@ -7,7 +8,14 @@ const fixedAttributes = [
   'resource_group_name',
   'custom_subdomain_name',
   'tenant_id',
+  'kind',
+  'administrator_login',
+  'capabilities',
+  'partition_key_paths',
   'high_availability_enabled',
+  'infrastructure_subnet_id',
+  'internal_load_balancer_enabled',
+  'zone_redundancy_enabled',
 ] as const;
 
 /**
@@ -22,7 +30,7 @@ export function replacements(before: Json, after: Json): string[] {
     const successor = fresh.get(address);
     if (successor === undefined) return [`${address} would be destroyed`];
     const changed = fixedAttributes
-      .filter((attribute) => resource[attribute] !== successor[attribute])
+      .filter((attribute) => !isDeepStrictEqual(resource[attribute], successor[attribute]))
       .map(
         (attribute) =>
           `${attribute} ${JSON.stringify(resource[attribute])} → ${JSON.stringify(successor[attribute])}`,

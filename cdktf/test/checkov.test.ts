@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -15,7 +15,14 @@ const checkov = toolPath('checkov');
 function findings(program: string): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'aigateway-checkov-'));
   try {
-    cpSync(snapshotFolder, folder, { recursive: true });
+    for (const file of readdirSync(snapshotFolder)) {
+      const text = readFileSync(join(snapshotFolder, file), 'utf8');
+      // Checkov cannot read a section of settings with anything but maps in it.
+      const readable = JSON.stringify(
+        JSON.parse(text, (key, value: unknown) => (key === 'required_version' ? undefined : value)),
+      );
+      writeFileSync(join(folder, file), readable);
+    }
     const options = ['--framework', 'terraform_json', '--skip-download', '--compact', '--quiet'];
     const { stdout } = spawnSync(program, ['-d', folder, ...options, '-o', 'json'], {
       encoding: 'utf8',

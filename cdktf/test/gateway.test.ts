@@ -107,6 +107,18 @@ describe('apps', () => {
     }
   });
 
+  it('keep what must outlive a restart where the image has its volume', () => {
+    const dockerfile = readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8');
+    for (const { app, container } of apps) {
+      const directory = environmentOf(container)['AIGATEWAY_DATA_DIR'];
+      expect(dockerfile).toContain(`VOLUME ["${directory}"]`);
+      expect(app['template']).toMatchObject({
+        container: [{ volume_mounts: [{ name: 'data', path: directory }] }],
+        volume: [{ name: 'data', storage_type: 'EmptyDir' }],
+      });
+    }
+  });
+
   it('give streams the time that the gateway takes to end them', () => {
     for (const { app, container } of apps) {
       const { server } = configure({}, environmentOf(container));

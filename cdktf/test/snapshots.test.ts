@@ -54,6 +54,15 @@ describe('a change of names', () => {
     ]);
   });
 
+  it('is told of what Azure cannot change on a resource', async () => {
+    const changed = await stackOf({ network: {} });
+    expect(replacements(await stackOf({}), changed)).toEqual([
+      expect.stringMatching(
+        /^azurerm_container_app_environment\.environment would be destroyed .*infrastructure_subnet_id/,
+      ),
+    ]);
+  });
+
   it('is none where only numbers change', async () => {
     const changed = await stackOf({ proxy: { maxReplicas: 20 } });
     expect(replacements(await stackOf({}), changed)).toEqual([]);

@@ -240,6 +240,7 @@ describe('what holds data', () => {
   it('has a password of PostgreSQL in neither state nor plan', () => {
     const { variable } = committed.get('contoso-prod') as { variable: { [name: string]: Json } };
     expect(variable['postgres_password']).toMatchObject({ ephemeral: true, sensitive: true });
+    expect(variable['postgres_password']).not.toHaveProperty('default');
     const server = resources('contoso-prod').get('azurerm_postgresql_flexible_server.postgres');
     expect(server).not.toHaveProperty('administrator_password');
     expect(server?.['administrator_password_wo']).toBe('${var.postgres_password}');
@@ -266,6 +267,29 @@ describe('what holds data', () => {
       'Disabled',
     );
     expect(app('pvc-prod').ingress.external_enabled).toBe(true);
+  });
+
+  it('is reached by names of its own where the gateway has no public address', async () => {
+    const stack = await stackOf({ network: { isInternal: true } });
+    expect(stack.get('azurerm_private_dns_a_record.names-of-apps')).toMatchObject({
+      name: '*',
+      records: ['${azurerm_container_app_environment.environment.static_ip_address}'],
+    });
+    expect(stack.get('azurerm_container_app_environment.environment')).toMatchObject({
+      internal_load_balancer_enabled: true,
+    });
+    expect(stack.get('azurerm_network_security_group.network-rules')).toMatchObject({
+      security_rule: [],
+    });
+  });
+
+  it('gets its secrets from those who are named, and from nobody else', async () => {
+    const writer = '44444444-4444-4444-8444-444444444444';
+    const stack = await stackOf({ secretWriters: [writer] });
+    const writers = [...stack.values()].filter(
+      ({ role_definition_name: role }) => role === 'Key Vault Secrets Officer',
+    );
+    expect(writers.map(({ principal_id: id }) => id)).toEqual([writer]);
   });
 
   it('is made, or brought along', async () => {

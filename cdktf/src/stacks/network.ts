@@ -1,4 +1,5 @@
 import { NetworkSecurityGroup } from '@cdktn/provider-azurerm/lib/network-security-group/index.js';
+import { PrivateDnsARecord } from '@cdktn/provider-azurerm/lib/private-dns-a-record/index.js';
 import { PrivateDnsZone } from '@cdktn/provider-azurerm/lib/private-dns-zone/index.js';
 import { PrivateDnsZoneVirtualNetworkLink } from '@cdktn/provider-azurerm/lib/private-dns-zone-virtual-network-link/index.js';
 import { PrivateEndpoint } from '@cdktn/provider-azurerm/lib/private-endpoint/index.js';
@@ -12,6 +13,8 @@ export type Network = {
   readonly appsSubnetId: string;
   /** Makes a resource reachable within the network under its usual name. */
   readonly connect: (target: Target) => void;
+  /** Makes every name of a domain that is in no public DNS lead to one address. */
+  readonly resolve: (domain: string, address: string) => void;
 };
 
 export type Target = {
@@ -93,11 +96,7 @@ export function createNetwork(site: Site): Network | undefined {
   const endpoints = subnet('endpoints', network.endpoints, {
     privateEndpointNetworkPolicies: 'NetworkSecurityGroupEnabled',
   });
-  const zones = new Map<string, PrivateDnsZone>();
-  const zoneOf = (zoneName: string) => {
-    const known = zones.get(zoneName);
-    if (known !== undefined) return known;
-    const id = zoneName.split('.')[1] ?? zoneName;
+  const createZone = (id: string, zoneName: string) => {
     const zone = new PrivateDnsZone(stack, `zone-${id}`, {
       name: zoneName,
       resourceGroupName: base.resourceGroupName,
@@ -110,8 +109,24 @@ export function createNetwork(site: Site): Network | undefined {
       virtualNetworkId: own.id,
       tags: base.tags,
     });
+    return zone;
+  };
+  const zones = new Map<string, PrivateDnsZone>();
+  const zoneOf = (zoneName: string) => {
+    const zone = zones.get(zoneName) ?? createZone(zoneName.split('.')[1] ?? zoneName, zoneName);
     zones.set(zoneName, zone);
     return zone;
+  };
+  const resolve = (domain: string, address: string) => {
+    const zone = createZone('apps', domain);
+    new PrivateDnsARecord(stack, 'names-of-apps', {
+      name: '*',
+      zoneName: zone.name,
+      resourceGroupName: base.resourceGroupName,
+      ttl: 300,
+      records: [address],
+      tags: base.tags,
+    });
   };
   const counts = new Map<string, number>();
   const connect = ({ id, resourceId, kind }: Target) => {
@@ -132,5 +147,5 @@ export function createNetwork(site: Site): Network | undefined {
       privateDnsZoneGroup: { name: 'default', privateDnsZoneIds: [zoneOf(zone).id] },
     });
   };
-  return { appsSubnetId: apps.id, connect };
+  return { appsSubnetId: apps.id, connect, resolve };
 }

@@ -35,6 +35,9 @@ export function createPlatform(site: Site): Platform {
       zoneRedundancyEnabled: configuration.isProtected,
     }),
   });
+  // Names of an environment without public address are in no public DNS.
+  if (configuration.network?.isInternal === true)
+    network?.resolve(environment.defaultDomain, environment.staticIpAddress);
   sendLogs(site, { of: environment.id, to: workspace.id });
   const image = new TerraformVariable(stack, 'image', {
     type: 'string',

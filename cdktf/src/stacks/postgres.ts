@@ -16,10 +16,9 @@ export function createPostgres(
 ): Store {
   const password = new TerraformVariable(stack, 'postgres_password', {
     type: 'string',
+    // Without a default, which would be a password that everybody knows. While the version is the same it does not reach Azure.
     description:
-      'Password of the administrator of PostgreSQL, the one in the secret database-url; only when it is made or changed',
-    // Never reaches Azure while the version is the same, and is refused there as too simple when somebody forgot to set it.
-    default: 'unchanged',
+      'Password of the administrator of PostgreSQL: the one in the secret database-url when the server is made or the version raised, else any that is as strong',
     sensitive: true,
   });
   // It goes to Azure without being kept in the state or in a plan.
@@ -44,10 +43,10 @@ export function createPostgres(
     administratorPasswordWoVersion: version.numberValue,
     authentication: { passwordAuthEnabled: true, activeDirectoryAuthEnabled: false },
     ...(settings.isHighlyAvailable && { highAvailability: { mode: 'ZoneRedundant' } }),
-    // Azure chooses and, after a failover, exchanges them.
+    // Azure chooses zones and, after a failover, exchanges them; the disk grows by itself, and cannot shrink.
     lifecycle: {
       preventDestroy: configuration.isProtected,
-      ignoreChanges: ['zone', 'high_availability[0].standby_availability_zone'],
+      ignoreChanges: ['storage_mb', 'zone', 'high_availability[0].standby_availability_zone'],
     },
   });
   new PostgresqlFlexibleServerDatabase(stack, 'postgres-database', {

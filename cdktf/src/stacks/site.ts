@@ -35,6 +35,8 @@ export type Ground = Pick<Site, 'stack' | 'tenantId' | 'subscriptionId'> & {
  */
 export function createGround(app: App, id: string, configuration: Configuration): Ground {
   const stack = new TerraformStack(app, id);
+  // Attributes that are written and not kept, and variables that are not: from this version on.
+  stack.addOverride('terraform.required_version', '>= 1.11');
   const { client, environment, project, repository } = configuration;
   const tenantId = identifier(stack, 'tenant_id', 'Entra tenant', configuration.tenantId);
   const subscriptionId = identifier(

@@ -1,4 +1,5 @@
 import { KeyVault } from '@cdktn/provider-azurerm/lib/key-vault/index.js';
+import { RoleAssignment } from '@cdktn/provider-azurerm/lib/role-assignment/index.js';
 import type { Network } from './network.ts';
 import type { Site } from './site.ts';
 
@@ -26,6 +27,13 @@ export function createVault(
     },
     lifecycle: { preventDestroy: isProtected },
   });
+  for (const principalId of configuration.secretWriters) {
+    new RoleAssignment(stack, `grant-writer-${principalId}`, {
+      scope: vault.id,
+      roleDefinitionName: 'Key Vault Secrets Officer',
+      principalId,
+    });
+  }
   network?.connect({ id: 'vault', resourceId: vault.id, kind: 'vault' });
   return vault;
 }

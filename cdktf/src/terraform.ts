@@ -1,0 +1,67 @@
+/**
+ * `npm run terraform --prefix cdktf`: `terraform validate` on every stack, and `terraform test` where `tests/STACK.tftest.hcl` is there, with a provider
+ * that is mocked: nothing asks Azure. With `AZURERM_PROVIDER_DIR`, the folder of a provider of the version that the bindings are of, nothing is
+ * downloaded; else `terraform init` gets it. Exit code 1 when a stack does not pass.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { plainStacks, type Json } from './snapshots.ts';
+
+const testFolder = join(import.meta.dirname, '..', 'tests');
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** Runs Terraform in a folder that has one stack. */
+function passes(folder: string, steps: readonly string[][], environment: Environment): boolean {
+  return steps.every((args) => {
+    const { status, error } = spawnSync('terraform', args, {
+      cwd: folder,
+      stdio: 'inherit',
+      env: { ...environment },
+    });
+    if (error !== undefined) process.stderr.write(`terraform cannot be run: ${error.message}\n`);
+    return status === 0;
+  });
+}
+
+/** The stack without its backend: there is no state to be read. */
+function withoutBackend(stack: Json): Json {
+  const { backend: _, ...terraform } = stack['terraform'] as Json;
+  return { ...stack, terraform };
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'aigateway-terraform-'));
+try {
+  const providerFolder = process.env['AZURERM_PROVIDER_DIR'];
+  const environment: { [name: string]: string | undefined } = {
+    ...process.env,
+    CHECKPOINT_DISABLE: '1',
+  };
+  if (providerFolder !== undefined) {
+    const file = join(folder, 'terraform.rc');
+    const overrides = `dev_overrides { "hashicorp/azurerm" = ${JSON.stringify(providerFolder)} }`;
+    writeFileSync(file, `provider_installation {\n  ${overrides}\n  direct {}\n}\n`);
+    environment['TF_CLI_CONFIG_FILE'] = file;
+  }
+  const failed: string[] = [];
+  for (const [name, stack] of await plainStacks()) {
+    process.stdout.write(`== ${name}\n`);
+    const own = join(folder, name);
+    mkdirSync(join(own, 'tests'), { recursive: true });
+    writeFileSync(join(own, 'main.tf.json'), JSON.stringify(withoutBackend(stack)));
+    const tests = join(testFolder, `${name}.tftest.hcl`);
+    if (existsSync(tests)) cpSync(tests, join(own, 'tests', 'stack.tftest.hcl'));
+    const steps = [
+      ...(providerFolder === undefined ? [['init', '-backend=false', '-input=false']] : []),
+      ['validate'],
+      ...(existsSync(tests) ? [['test']] : []),
+    ];
+    if (!passes(own, steps, environment)) failed.push(name);
+  }
+  process.stdout.write(failed.length === 0 ? 'all pass\n' : `failed: ${failed.join(', ')}\n`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
