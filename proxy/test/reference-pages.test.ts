@@ -56,13 +56,9 @@ async function servedMetrics(): Promise<string[]> {
     () => ({ admitted: 1, settled: 1, inFlight: 0, doubleSettled: 0, unrecorded: 0 }),
     () => [{ id: 'deployment', model: 'model', region: 'region', state: 'healthy' }],
   );
-  metrics.settled('chat', 'model', call);
-  metrics.settled('chat', 'model', {
-    ...call,
-    outcome: 'failed',
-    status: 500,
-    attempts: call.attempts.map((attempt) => ({ ...attempt, status: 500 })),
-  });
+  metrics.settled('chat', 'model', call, 30);
+  const attempts = call.attempts.map((attempt) => ({ ...attempt, status: 500 }));
+  metrics.settled('chat', 'model', { ...call, outcome: 'failed', status: 500, attempts }, 30);
   metrics.refused('missing_key');
   new ManagementCalls(metrics.registry, new AccessLog(() => undefined)).answered({
     requestId: 'request',

@@ -135,7 +135,8 @@ async function serve(
   const record = admission.settle(end);
   if (record === undefined) return;
   if (end.background !== undefined) accountBackground(end.background, record, grant, gateway);
-  gateway.metrics.settled(call.match.endpoint.name, model.group, record);
+  const reserved = admitted.estimate.total;
+  gateway.metrics.settled(call.match.endpoint.name, model.group, record, reserved);
   gateway.accessLog.settled(
     call.match.endpoint.name,
     clientAddress(request, gateway.options.trustedHops),

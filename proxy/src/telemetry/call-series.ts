@@ -31,6 +31,8 @@ export type Series = {
   cachedInput: number;
   output: number;
   reasoning: number;
+  /** Tokens that were reserved at admission and not used. */
+  unused: number;
   costNanoUsd: number;
   readonly duration: Histogram;
   readonly firstOutput: Histogram;
@@ -43,8 +45,11 @@ export type Series = {
 export class CallSeries {
   readonly #series = new Map<string, Series>();
 
-  /** @param model - the model group as configured, so that the number of series is bounded */
-  add(endpoint: string, model: string, record: UsageRecord): void {
+  /**
+   * @param model - the model group as configured, so that the number of series is bounded
+   * @param reserved - tokens that the call was admitted with
+   */
+  add(endpoint: string, model: string, record: UsageRecord, reserved: number): void {
     const key = `${endpoint}\n${model}\n${record.outcome}\n${record.status}`;
     let series = this.#series.get(key);
     if (series === undefined) {
@@ -57,6 +62,9 @@ export class CallSeries {
     series.cachedInput += tokens.cachedInput;
     series.output += tokens.output;
     series.reasoning += tokens.reasoning;
+    // A call that used nothing was refused or failed: that it asked for too much is not what was lost by it.
+    if (record.usageSource !== 'none')
+      series.unused += Math.max(0, reserved - tokens.input - tokens.output);
     series.costNanoUsd += record.costNanoUsd;
     observe(series.duration, record.durationMs / 1000);
     if (record.firstOutputMs !== undefined)
@@ -106,6 +114,11 @@ export class CallSeries {
           value: series[kind],
         })),
       ),
+      counter(
+        'tokens_unused_total',
+        'Tokens reserved at admission and not used: quota lost to a max_tokens far above the answer',
+        ({ labels, unused }) => [{ labels: { model: labels.model }, value: unused }],
+      ),
       counter('cost_usd_total', 'Cost accounted for, in USD', ({ labels, costNanoUsd }) => [
         { labels: { model: labels.model }, value: costNanoUsd / 1e9 },
       ]),
@@ -136,6 +149,7 @@ function newSeries(endpoint: string, model: string, { outcome, status }: UsageRe
     cachedInput: 0,
     output: 0,
     reasoning: 0,
+    unused: 0,
     costNanoUsd: 0,
     duration: newHistogram(),
     firstOutput: newHistogram(),

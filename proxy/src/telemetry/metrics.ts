@@ -68,9 +68,10 @@ export class Metrics {
    * One admitted request has ended.
    *
    * @param model - its group as configured: with a wildcard the name itself is the caller's
+   * @param reserved - tokens that it was admitted with
    */
-  settled(endpoint: string, model: string, record: UsageRecord): void {
-    this.#calls.add(endpoint, model, record);
+  settled(endpoint: string, model: string, record: UsageRecord, reserved: number): void {
+    this.#calls.add(endpoint, model, record, reserved);
     for (const { deploymentId: deployment, status, reason } of record.attempts) {
       const key = `${deployment}\n${status}${reason}`;
       const known = this.#attempts.get(key);

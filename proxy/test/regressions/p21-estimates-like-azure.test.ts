@@ -4,6 +4,39 @@ import { chatBody, startGatewayUnderTest, type GatewayUnderTest } from '../gatew
 let gateway: GatewayUnderTest;
 afterEach(() => gateway.close());
 
+describe('what a large maximum costs', () => {
+  it('is told for each model, of calls that were answered', async () => {
+    gateway = await startGatewayUnderTest({
+      simulator: {
+        resources: [
+          { name: 'east', keys: ['k'], deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }] },
+        ],
+      },
+      deployments: [{ resourceName: 'east', deployment: 'gpt-4o' }],
+    });
+    const calls = [
+      { maximum: 900, prompt: 'x' },
+      { maximum: 1, prompt: 'x' },
+      { maximum: 900, prompt: '[SIM:block-prompt]' },
+    ].map(({ maximum, prompt }) => ({
+      maximum,
+      body: JSON.stringify(chatBody('gpt-4o', prompt, { max_tokens: maximum })),
+    }));
+    for (const { body } of calls) await (await gateway.call('/v1/chat/completions', body)).text();
+    await gateway.until(() => gateway.usage.length === calls.length);
+    expect(gateway.usage.at(-1)).toMatchObject({ usageSource: 'none' });
+    const unused = calls.map(({ maximum, body }, index) => {
+      const { input = 0, output = 0 } = gateway.usage[index]?.tokens ?? {};
+      return Math.max(0, Math.ceil(body.length / 4) + maximum - input - output);
+    });
+    const [large = 0, small = 0] = unused;
+    expect(large).toBeGreaterThan(800);
+    expect(await gateway.metrics()).toContain(
+      `\naigateway_tokens_unused_total{model="gpt-4o"} ${large + small}\n`,
+    );
+  });
+});
+
 describe('the quota of a deployment', () => {
   it('is used nearly whole without a refusal, by estimating as Azure does', async () => {
     const tpm = 20_000;
