@@ -1,5 +1,6 @@
 import type { CredentialMethod, DeploymentRecord } from '@aigateway/contract/records';
 import { describeError } from '@aigateway/proxy/telemetry/logger';
+import { apiVersionChange } from '@aigateway/proxy/upstream/failure';
 import type { ProbeResult } from '@aigateway/proxy/upstream/probe';
 
 /** A failure in words, and what to change. */
@@ -90,7 +91,7 @@ export function explained(
     case 'operation_unsupported':
       return failed(
         `does not know the path, or not by this version of the API (${status})${said}`,
-        'Compare api_base with the portal, and take api_version v1 or a version that Azure still has; --api-version tries another.',
+        `Compare api_base with the portal, and ${apiVersionChange}; --api-version tries another.`,
       );
     case 'rate_limited':
     case 'capacity_exhausted':

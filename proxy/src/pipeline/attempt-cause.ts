@@ -16,6 +16,9 @@ const accessKinds: ReadonlySet<FailureKind> = new Set([
 /** What stands in quotation marks, closed or not. An apostrophe within a word is none. */
 const quotation = /(?<!\w)(['"`])[^]*?(?:\1(?!\w)|$)/g;
 
+const neededVersion =
+  /^[\w .:/-]{1,100} is (enabled only for api versions \d{4}-\d\d-\d\d(?:-preview)? and later)/i;
+
 /** Longer words explain nothing more. */
 const maxWords = 300;
 
@@ -55,6 +58,8 @@ export function lostCause({ kind, cause }: TransportError): Cause {
 }
 
 function words({ kind, status, message }: UpstreamFailure): string {
+  // Of what is refused by its version alone, the version: what needs it is a part of the request.
+  if (kind === 'api_version' && status === 400) return neededVersion.exec(message)?.[1] ?? '';
   // Whoever answers 400 has read the request, whatever the text was taken for.
   if (status === 400 || status === 422) return '';
   if (accessKinds.has(kind)) return message;

@@ -14,6 +14,7 @@ import type { Cause } from '../telemetry/logger.ts';
 import type { Credential } from '../upstream/credential.ts';
 import { upstreamPath } from '../upstream/dialect.ts';
 import {
+  apiVersionChange,
   classifyFailure,
   classifyStreamError,
   failureOfTransport,
@@ -204,6 +205,7 @@ export class Dial {
         status: failure.status,
         reason: failure.kind,
         upstreamRequestId: upstreamRequestId(failure.answerHeaders),
+        change: failure.kind === 'api_version' ? apiVersionChange : undefined,
         cause: failed === noCredential ? nothingToSend : attemptCause(failed, failure),
       });
     }

@@ -508,7 +508,8 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
     sendError(input, status, headers, body);
   }
   const finished = await closed;
-  const isRejected = error instanceof GatewayError ? error.status === 400 : !error.blame;
+  const isRejected =
+    error instanceof GatewayError ? error.status === 400 : !error.blame && reply.status < 500;
   const isStopped = error instanceof GatewayError && error.code === 'not_ready';
   return {
     outcome: finished && !isStopped ? (isRejected ? 'rejected' : 'failed') : cutOff(reply),

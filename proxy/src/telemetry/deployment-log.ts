@@ -13,6 +13,8 @@ export type FailedAttempt = {
   readonly reason: string;
   readonly upstreamRequestId?: string | undefined;
   readonly cause?: Cause | undefined;
+  /** What the operator should change, where that is known. */
+  readonly change?: string | undefined;
 };
 
 /** Shortest time between two lines on the same failure of the same deployment: a storm must not fill the disk. */
@@ -64,7 +66,7 @@ export class DeploymentLog {
     const { record } = state;
     const omitted = this.#omittedBefore(record, attempt.reason);
     if (omitted === undefined) return;
-    const { requestId, status, reason, upstreamRequestId, cause } = attempt;
+    const { requestId, status, reason, upstreamRequestId, cause, change } = attempt;
     this.#logger.warn({
       event: 'attempt',
       requestId,
@@ -75,6 +77,7 @@ export class DeploymentLog {
       reason,
       ...(upstreamRequestId !== undefined && { upstreamRequestId }),
       ...(cause !== undefined && { cause }),
+      ...(change !== undefined && { change }),
       ...(omitted > 0 && { omitted }),
     });
   }

@@ -286,7 +286,7 @@ describe('toCallerError', () => {
     ['suspended', 502, 'upstream_error', 'internal_server_error'],
     ['deployment missing', 404, 'model_not_found', 'invalid_request_error'],
     ['path or api-version unknown', 502, 'upstream_error', 'internal_server_error'],
-    ['api-version too old for the model', 400, 'BadRequest', 'invalid_request_error'],
+    ['api-version too old for the model', 502, 'upstream_error', 'internal_server_error'],
   ])('answers "%s" with %i, code %s, type %s', (name, status, code, type) => {
     const error = shown(name);
     expect(error.status).toBe(status);

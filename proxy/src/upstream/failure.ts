@@ -271,6 +271,10 @@ function findKind(status: number, error: UpstreamError, context: FailureContext)
   }
 }
 
+/** Only the beginning is the upstream's own, see {@link operationText}. */
+const versionText =
+  /^api version not supported|^[\w .:/-]{1,100} is enabled only for api versions/i;
+
 const contextText =
   /maximum context length|exceeds the context window|context_length_exceeded|input tokens exceed the configured limit/i;
 
@@ -293,12 +297,7 @@ function findBadRequest(error: UpstreamError, code: string, context: FailureCont
     const isUnknown = refused.what === 'parameter' && refused.isUnknown;
     return { kind: isUnknown ? 'unknown_parameter' : 'parameter_unsupported', refused };
   }
-  if (
-    code === 'unsupportedapiversion' ||
-    /api version not supported|is enabled only for api versions/i.test(message)
-  ) {
-    return { kind: 'api_version' };
-  }
+  if (code === 'unsupportedapiversion' || versionText.test(message)) return { kind: 'api_version' };
   if (/tenant provided in token|custom subdomain for token authentication/i.test(message)) {
     return { kind: 'auth', renew: false };
   }
@@ -485,9 +484,7 @@ export function toCallerError(
     case 'content_filter':
       return filterError(failure, options.sanitiseContentFilter);
     case 'api_version':
-      return failure.status === 404
-        ? fromTable('upstream_error', { reason: 'it does not know the path or the api-version' })
-        : passedOn(failure, failure.status);
+      return fromTable('upstream_error', { reason: versionReason(failure) });
     case 'operation_unsupported':
       return operationError(failure);
     case 'unavailable':
@@ -510,6 +507,17 @@ export function toCallerError(
     case 'bad_request':
       return passedOn(failure, failure.status);
   }
+}
+
+/** What the operator of a gateway changes where an upstream does not take the api-version that is configured. */
+export const apiVersionChange = 'take api_version v1 or a version that Azure still has';
+
+/** Only the administrator can act on it. The upstream's words may name what needs the newer version, which the caller can leave out. */
+function versionReason({ status, message }: UpstreamFailure): string {
+  const change = `. The administrator of this gateway should ${apiVersionChange}`;
+  if (status === 404) return `it does not know the path or the api-version${change}`;
+  const said = message === '' ? '' : ` (${message.replace(/\.$/, '')})`;
+  return `it refuses the api-version that its deployment is configured with${said}${change}`;
 }
 
 function fromTable(

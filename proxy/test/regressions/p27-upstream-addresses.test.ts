@@ -10,7 +10,7 @@ import {
 let gateway: GatewayUnderTest;
 afterEach(() => gateway.close());
 
-const models = ['gpt-4o', 'gpt-5.3-codex', 'text-embedding-3-small'];
+const models = ['gpt-4o', 'o3', 'gpt-5.3-codex', 'text-embedding-3-small'];
 
 function start(...deployments: DeploymentSpec[]) {
   return startGatewayUnderTest({
@@ -134,6 +134,31 @@ describe('the address of a deployment', () => {
     expect(response.status).toBe(200);
     expect(gateway.usage[0]).toMatchObject({ deploymentId: 'current' });
     expect(gateway.usage[0]?.attempts[0]).toMatchObject({ status: 404, reason: 'api_version' });
+  });
+
+  it('is told to the administrator when its version is too old for the model', async () => {
+    gateway = await start(classic('o3', '2024-06-01'));
+    const response = await gateway.call('/v1/chat/completions', chatBody('o3', 'x'));
+    expect(response.status).toBe(502);
+    expect(response.headers.get('x-aigateway-layer')).toBe('upstream');
+    expect(response.headers.get('x-should-retry')).toBe('false');
+    const { error } = (await response.json()) as { error: { message: string; code: string } };
+    expect(error.code).toBe('upstream_error');
+    expect(error.message).toMatch(
+      /enabled only for api versions 20\S+ and later\)\. The administrator of this gateway should take api_version v1/,
+    );
+    expect(error.message).not.toContain('prod');
+    expect(gateway.usage).toMatchObject([{ outcome: 'failed', status: 502 }]);
+    const line = gateway
+      .log()
+      .split('\n')
+      .find((text) => text.includes('"event":"attempt"'));
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      reason: 'api_version',
+      status: 400,
+      change: 'take api_version v1 or a version that Azure still has',
+      cause: { message: expect.stringMatching(/^enabled only for api versions 20\S+ and later$/) },
+    });
   });
 
   it('is not the caller’s mistake when it is the only one', async () => {
