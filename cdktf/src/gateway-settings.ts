@@ -11,9 +11,12 @@ type Json = { readonly [key: string]: unknown };
 /**
  * The gateway's own configuration: which models there are and where they run. It holds no secret: it is a variable of each revision,
  * so that a revision that is gone back to has the models that it had.
+ *
+ * @param clientId - of the identity that calls models. Said as it is: a control plane publishes it, and its own is another
  */
 export function gatewayConfiguration(
   accounts: readonly AccountSettings[],
+  clientId: string,
   defaults: Configuration['defaultModels'],
 ): Json {
   const models = accounts.flatMap(({ settings, endpoint }) =>
@@ -24,7 +27,7 @@ export function gatewayConfiguration(
         api_base: endpoint,
         ...(settings.existing?.signIn === 'key'
           ? { api_key: 'os.environ/AZURE_OPENAI_API_KEY' }
-          : { azure_credential: 'managed-identity', client_id: 'os.environ/AZURE_CLIENT_ID' }),
+          : { azure_credential: 'managed-identity', client_id: clientId }),
         region_name: settings.region,
         ...(/^(?:Global|DataZone)?Provisioned/.test(deployment.sku) && { capacity: 'ptu' }),
         ...(deployment.apiVersion !== undefined && { api_version: deployment.apiVersion }),

@@ -6,6 +6,8 @@ import { variables as knownVariables } from '@aigateway/contract/environment-con
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../gateway/src/command-line.ts';
 import { namedStore } from '../../gateway/src/store-place.ts';
+import { allConfigurations } from '../src/clients.ts';
+import { configuration } from '../src/config.ts';
 import { plainStacks, type Json } from '../src/snapshots.ts';
 import { resourcesOf } from '../src/replacements.ts';
 
@@ -19,7 +21,29 @@ type Container = {
   readiness_probe?: Probe[];
 };
 
-const stacks = await plainStacks();
+/** What no committed environment has: all that is brought along. */
+const broughtAlong = configuration({
+  client: 'any',
+  environment: 'dev',
+  topology: 'separate',
+  redis: { kind: 'existing' },
+  store: { kind: 'existing-postgres' },
+  openai: [
+    {
+      region: 'swedencentral',
+      existing: {
+        endpoint: 'https://theirs.openai.azure.com',
+        resourceId:
+          '/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/theirs',
+        signIn: 'key',
+      },
+      deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }],
+    },
+  ],
+  furtherRegions: [{ location: 'westeurope' }],
+});
+
+const stacks = await plainStacks([...(await allConfigurations()), broughtAlong]);
 
 /** Every container of every stack, apps' and jobs'. */
 const containers = [...stacks].flatMap(([stack, json]) =>
@@ -83,6 +107,34 @@ describe.each(containers)('$name', ({ app, container }) => {
     }
     const referred = container.env.flatMap(({ secret_name: name }) => name ?? []);
     expect(secrets.map(({ name }) => name)).toEqual([...new Set(referred)].toSorted());
+  });
+});
+
+describe('the identity that calls models', () => {
+  const published = containers.flatMap(({ name, app, container }) => {
+    const text = container.env.find((one) => one.name === 'AIGATEWAY_CONFIG_TEXT')?.value;
+    const models =
+      text === undefined ? [] : (JSON.parse(text) as { model_list: Model[] }).model_list;
+    return models.map(({ litellm_params: model }) => ({ name, app, model }));
+  });
+  type Model = { litellm_params: { client_id?: string; api_key?: string } };
+
+  it('is that of the proxies, whoever publishes the models and wherever proxies run', () => {
+    const byIdentity = published.filter(({ model }) => model.api_key === undefined);
+    expect(byIdentity.some(({ name }) => name.endsWith('app-control-plane'))).toBe(true);
+    for (const { model } of byIdentity)
+      expect(model.client_id).toBe('${azurerm_user_assigned_identity.identity-proxy.client_id}');
+    const further = stacks.get('contoso-prod-neu') as { data: { [type: string]: Json } };
+    expect(further.data['azurerm_user_assigned_identity']?.['identity-proxy']).toEqual({
+      name: resourcesOf(stacks.get('contoso-prod') ?? {}).get(
+        'azurerm_user_assigned_identity.identity-proxy',
+      )?.['name'],
+      resource_group_name: 'pvc-prod-contosogw-rg-weu',
+    });
+    const grants = [...resourcesOf(stacks.get('contoso-prod-neu') ?? {}).keys()].filter((address) =>
+      /role_assignment|access_policy/.test(address),
+    );
+    expect(grants).toEqual(['azurerm_role_assignment.grant-proxy-vault']);
   });
 });
 

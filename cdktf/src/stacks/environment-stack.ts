@@ -1,15 +1,15 @@
 import type { ContainerApp } from '@cdktn/provider-azurerm/lib/container-app/index.js';
 import { type App, TerraformOutput } from '../cdk.ts';
 import type { Configuration } from '../config.ts';
-import { gatewayConfiguration } from '../gateway-settings.ts';
+import { gatewayConfiguration, type AccountSettings } from '../gateway-settings.ts';
 import { createApp, dataDirectory, graceSeconds, type Variable } from './app.ts';
 import { createAvailabilityTest } from './availability.ts';
-import { createIdentity, grant, type Actor, type Identity } from './identity.ts';
+import { createIdentity, grant, proxyIdentityOf, type Actor, type Identity } from './identity.ts';
 import { createMigrationJob } from './migration-job.ts';
 import { createAlerts, createBudget } from './monitoring.ts';
 import { accountsOf, createAccounts, type Account } from './openai.ts';
 import { createPlatform, type Platform } from './platform.ts';
-import { createRedis, redisOf, redisVariables, type SharedRedis } from './redis.ts';
+import { createRedis, grantRedis, redisOf, redisVariables, type SharedRedis } from './redis.ts';
 import { createSite, type Site } from './site.ts';
 import { createStore } from './store.ts';
 import { codeOf } from '../regions.ts';
@@ -31,10 +31,13 @@ export function addEnvironmentStack(app: App, configuration: Configuration): voi
     resource_group: site.base.resourceGroupName,
     key_vault: platform.vault.name,
   };
-  const { topology } = configuration;
+  const identity = createActor(site, platform, 'proxy');
+  grantModels(site, identity, accounts);
+  grantRedis(site, redis, identity);
+  const shared = { accounts, redis, proxyIdentity: identity };
   const control =
-    topology === 'separate' ? createControlPlane(site, platform, { accounts, redis }) : undefined;
-  const proxy = createProxy(site, platform, { accounts, redis, control: control?.app });
+    configuration.topology === 'separate' ? createControlPlane(site, platform, shared) : undefined;
+  const proxy = createProxy(site, platform, { ...shared, control: control?.app });
   outputs['url'] = `https://${proxy.app.ingress.fqdn}`;
   outputs['proxy_app'] = proxy.app.name;
   if (control !== undefined) outputs['control_plane_app'] = control.app.name;
@@ -65,10 +68,15 @@ export function addEnvironmentStack(app: App, configuration: Configuration): voi
 export function addFurtherRegion(app: App, configuration: Configuration, location: string): void {
   const id = `${stackName(configuration)}-${codeOf(location)}`;
   const site = createSite(app, id, configuration, location);
-  const accounts = accountsOf(configuration, site.subscriptionId);
-  const redis = redisOf(configuration, site.subscriptionId);
   const platform = createPlatform(site);
-  const { app: proxy } = createProxy(site, platform, { accounts, redis, control: undefined });
+  const identity = proxyIdentityOf(site);
+  grantSecrets(site, identity, platform);
+  const { app: proxy } = createProxy(site, platform, {
+    accounts: accountsOf(configuration),
+    redis: redisOf(configuration),
+    proxyIdentity: identity,
+    control: undefined,
+  });
   const outputs = {
     resource_group: site.base.resourceGroupName,
     key_vault: platform.vault.name,
@@ -79,26 +87,36 @@ export function addFurtherRegion(app: App, configuration: Configuration, locatio
     new TerraformOutput(site.stack, output, { value });
 }
 
-type Shared = { readonly accounts: readonly Account[]; readonly redis: SharedRedis | undefined };
+type Shared = {
+  readonly accounts: readonly AccountSettings[];
+  readonly redis: SharedRedis | undefined;
+  readonly proxyIdentity: Identity;
+};
 
 /** The app that callers talk to: proxies, or both planes in one. */
 function createProxy(
   site: Site,
   platform: Platform,
-  { accounts, redis, control }: Shared & { control: ContainerApp | undefined },
+  {
+    accounts,
+    redis,
+    proxyIdentity: identity,
+    control,
+  }: Shared & { control: ContainerApp | undefined },
 ): { app: ContainerApp; job?: string; watched?: ReturnType<typeof createStore>['watched'] } {
   const { configuration, name } = site;
   const { topology, proxy: scale, frontDoor } = configuration;
-  const identity = actor(site, platform, 'proxy');
-  grantModels(site, identity, accounts);
   const role = topology === 'all' ? 'all' : 'proxy';
   const store = topology === 'all' ? createStore(site, identity, platform.network) : undefined;
   const variables: Variables = {
     ...common(identity, { hops: frontDoor === undefined ? 1 : 2, replicas: scale.maxReplicas }),
-    ...redisVariables(site, redis, identity),
+    ...redisVariables(redis, identity),
     ...store?.variables,
     // A proxy that follows a control plane has models and keys from there; upstreams' keys it looks up itself.
-    ...(topology !== 'separate' && { ...models(site, accounts), ...callersKey(topology) }),
+    ...(topology !== 'separate' && {
+      ...models(site, accounts, identity),
+      ...callersKey(topology),
+    }),
     ...upstreamKey(accounts),
     ...(control !== undefined &&
       !isReachedByAdministrators(configuration) && {
@@ -133,10 +151,11 @@ function createProxy(
 function createControlPlane(
   site: Site,
   platform: Platform,
-  { accounts, redis }: Shared,
+  { accounts, redis, proxyIdentity }: Shared,
 ): { app: ContainerApp; job: string; watched: ReturnType<typeof createStore>['watched'] } {
   const { configuration, name } = site;
-  const identity = actor(site, platform, 'control-plane');
+  const identity = createActor(site, platform, 'control-plane');
+  grantRedis(site, redis, identity);
   const store = createStore(site, identity, platform.network);
   const { controlPlane: scale } = configuration;
   const isExternal = isReachedByAdministrators(configuration);
@@ -156,9 +175,11 @@ function createControlPlane(
     variables: {
       // Forwarded by a proxy there is one hop more: the proxy's own line, and the ingress between the two.
       ...common(identity, { hops: isExternal ? 1 : 2, replicas: scale.maxReplicas }),
-      ...redisVariables(site, redis, identity),
+      ...redisVariables(redis, identity),
       ...store.variables,
-      ...models(site, accounts),
+      ...models(site, accounts, proxyIdentity),
+      // Not used there, but a reference to what is not set counts as a mistake.
+      ...upstreamKey(accounts),
       ...masterKey,
     },
   });
@@ -176,13 +197,17 @@ function isReachedByAdministrators({ controlPlane }: Configuration): boolean {
 }
 
 /** An identity that may read secrets and pull the image. */
-function actor(site: Site, { vault }: Platform, who: Actor): Identity {
+function createActor(site: Site, platform: Platform, who: Actor): Identity {
   const identity = createIdentity(site, who);
-  grant(site, identity, { role: 'Key Vault Secrets User', scope: vault.id, target: 'vault' });
+  grantSecrets(site, identity, platform);
   const { registry } = site.configuration;
   if (registry !== undefined)
     grant(site, identity, { role: 'AcrPull', scope: registry.resourceId, target: 'registry' });
   return identity;
+}
+
+function grantSecrets(site: Site, identity: Identity, { vault }: Platform): void {
+  grant(site, identity, { role: 'Key Vault Secrets User', scope: vault.id, target: 'vault' });
 }
 
 function grantModels(site: Site, identity: Identity, accounts: readonly Account[]): void {
@@ -200,14 +225,19 @@ function callersKey(topology: Configuration['topology']): Variables {
   return topology === 'all' ? masterKey : { PROXY_API_KEY: { secret: 'proxy-api-key' } };
 }
 
-function upstreamKey(accounts: readonly Account[]): Variables {
+function upstreamKey(accounts: readonly AccountSettings[]): Variables {
   return accounts.some(({ settings }) => settings.existing?.signIn === 'key')
     ? { AZURE_OPENAI_API_KEY: { secret: 'azure-openai-api-key' } }
     : {};
 }
 
-function models({ configuration }: Site, accounts: readonly Account[]): Variables {
-  const value = JSON.stringify(gatewayConfiguration(accounts, configuration.defaultModels));
+function models(
+  { configuration }: Site,
+  accounts: readonly AccountSettings[],
+  { resource }: Identity,
+): Variables {
+  const { defaultModels } = configuration;
+  const value = JSON.stringify(gatewayConfiguration(accounts, resource.clientId, defaultModels));
   return { AIGATEWAY_CONFIG_TEXT: { value } };
 }
 

@@ -1,6 +1,9 @@
+import { DataAzurermUserAssignedIdentity } from '@cdktn/provider-azurerm/lib/data-azurerm-user-assigned-identity/index.js';
 import { RoleAssignment } from '@cdktn/provider-azurerm/lib/role-assignment/index.js';
 import { UserAssignedIdentity } from '@cdktn/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from '../cdk.ts';
+import { partsOf } from '../clients.ts';
+import { nameOf } from '../names.ts';
 import type { Site } from './site.ts';
 
 /** Who runs: each has an identity of its own, with no more rights than its work needs. */
@@ -8,7 +11,7 @@ export type Actor = 'proxy' | 'control-plane';
 
 export type Identity = {
   readonly actor: Actor;
-  readonly resource: UserAssignedIdentity;
+  readonly resource: Pick<UserAssignedIdentity, 'id' | 'clientId' | 'principalId'>;
   /** Everything that must be granted before a revision starts. Grows as roles are assigned. */
   readonly grants: ITerraformDependable[];
 };
@@ -20,6 +23,19 @@ export function createIdentity({ stack, base, name }: Site, actor: Actor): Ident
     name: name(actor === 'proxy' ? 'id' : 'idadm'),
   });
   return { actor, resource, grants: [] };
+}
+
+/**
+ * The proxies' identity as a further region knows it, which does not make it. It is the same in all regions: published records name the
+ * identity that calls models, and the first region grants what is not a region's own.
+ */
+export function proxyIdentityOf({ stack, configuration }: Site): Identity {
+  const parts = partsOf(configuration);
+  const resource = new DataAzurermUserAssignedIdentity(stack, 'identity-proxy', {
+    name: nameOf('id', parts),
+    resourceGroupName: nameOf('rg', parts),
+  });
+  return { actor: 'proxy', resource, grants: [] };
 }
 
 /**

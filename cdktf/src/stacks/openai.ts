@@ -1,24 +1,17 @@
 import { CognitiveAccount } from '@cdktn/provider-azurerm/lib/cognitive-account/index.js';
 import { CognitiveDeployment } from '@cdktn/provider-azurerm/lib/cognitive-deployment/index.js';
-import type { ITerraformDependable } from '../cdk.ts';
 import { partsOf } from '../clients.ts';
 import type { Configuration } from '../config.ts';
+import type { AccountSettings } from '../gateway-settings.ts';
 import { nameOf } from '../names.ts';
 import { codeOf } from '../regions.ts';
 import type { Network } from './network.ts';
 import type { Site } from './site.ts';
 
-export type ConfiguredAccount = Configuration['openai'][number];
+type ConfiguredAccount = Configuration['openai'][number];
 
-/** An Azure OpenAI account that the gateway sends to. */
-export type Account = {
-  readonly settings: ConfiguredAccount;
-  /** Host of the account. Known before it exists: configurations of gateways name it. */
-  readonly endpoint: string;
-  readonly id: string;
-  /** Its deployments. */
-  readonly deployments: readonly ITerraformDependable[];
-};
+/** An Azure OpenAI account that the gateway sends to. Its host is known before it exists: configurations of gateways name it. */
+export type Account = AccountSettings & { readonly id: string };
 
 /** Makes the accounts that are not brought along, and their deployments. */
 export function createAccounts(site: Site, network: Network | undefined): Account[] {
@@ -29,25 +22,16 @@ export function createAccounts(site: Site, network: Network | undefined): Accoun
           settings,
           endpoint: settings.existing.endpoint,
           id: settings.existing.resourceId,
-          deployments: [],
         },
   );
 }
 
 /** The accounts as another stack knows them, which does not make them. */
-export function accountsOf(configuration: Configuration, subscriptionId: string): Account[] {
-  const home = `/subscriptions/${subscriptionId}/resourceGroups/${nameOf('rg', partsOf(configuration))}`;
-  return configuration.openai.map((settings) => {
-    const name = accountName(configuration, settings);
-    return {
-      settings,
-      endpoint: settings.existing?.endpoint ?? endpointOf(name),
-      id:
-        settings.existing?.resourceId ??
-        `${home}/providers/Microsoft.CognitiveServices/accounts/${name}`,
-      deployments: [],
-    };
-  });
+export function accountsOf(configuration: Configuration): AccountSettings[] {
+  return configuration.openai.map((settings) => ({
+    settings,
+    endpoint: settings.existing?.endpoint ?? endpointOf(accountName(configuration, settings)),
+  }));
 }
 
 function accountName(configuration: Configuration, { region }: ConfiguredAccount): string {
@@ -82,8 +66,7 @@ function createAccount(
   });
   network?.connect({ id: `openai-${code}`, resourceId: resource.id, kind: 'openai' });
   let previous: CognitiveDeployment | undefined;
-  const deployments = settings.deployments.map((deployment) => {
-    const { name: deploymentName, model, version, sku, capacity } = deployment;
+  for (const { name: deploymentName, model, version, sku, capacity } of settings.deployments) {
     previous = new CognitiveDeployment(stack, `deployment-${code}-${deploymentName}`, {
       name: deploymentName,
       cognitiveAccountId: resource.id,
@@ -94,12 +77,10 @@ function createAccount(
       // An account takes one change of its deployments at a time.
       ...(previous !== undefined && { dependsOn: [previous] }),
     });
-    return previous;
-  });
+  }
   return {
     settings,
     endpoint: endpointOf(name),
     id: resource.id,
-    deployments,
   };
 }

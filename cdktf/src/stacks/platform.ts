@@ -34,6 +34,8 @@ export function createPlatform(site: Site): Platform {
       internalLoadBalancerEnabled: configuration.network?.isInternal === true,
       zoneRedundancyEnabled: configuration.isProtected,
     }),
+    // Azure makes one with a name of its own, which would be taken for a reason to make the environment anew.
+    lifecycle: { ignoreChanges: ['infrastructure_resource_group_name'] },
   });
   // Names of an environment without public address are in no public DNS.
   if (configuration.network?.isInternal === true)

@@ -8,9 +8,9 @@ import type { Identity } from './identity.ts';
 import type { Network } from './network.ts';
 import type { Site } from './site.ts';
 
-/** A Redis that processes share. */
+/** A Redis that processes share; without a host one that is brought along. */
 export type SharedRedis = {
-  /** Undefined for one that is brought along. */
+  /** Undefined where another stack makes it, or nobody. */
   readonly id: string | undefined;
   readonly host: string | undefined;
 };
@@ -45,37 +45,36 @@ export function createRedis(site: Site, network: Network | undefined): SharedRed
 }
 
 /** The first region's Redis as another stack knows it, which does not make it. */
-export function redisOf(
-  configuration: Configuration,
-  subscriptionId: string,
-): SharedRedis | undefined {
+export function redisOf(configuration: Configuration): SharedRedis | undefined {
   const { redis, location } = configuration;
-  if (redis?.kind !== 'managed')
-    return redis === undefined ? undefined : { id: undefined, host: undefined };
-  const parts = partsOf(configuration);
-  const name = nameOf('amr', parts);
-  const group = `/subscriptions/${subscriptionId}/resourceGroups/${nameOf('rg', parts)}`;
-  return {
-    id: `${group}/providers/Microsoft.Cache/redisEnterprise/${name}`,
-    host: `${name}.${location}.redis.azure.net`,
-  };
+  if (redis === undefined) return undefined;
+  const name = nameOf('amr', partsOf(configuration));
+  const isManaged = redis.kind === 'managed';
+  return { id: undefined, host: isManaged ? `${name}.${location}.redis.azure.net` : undefined };
 }
 
-/** What an app signs in to Redis with, and its right to. */
-export function redisVariables(
+/** Lets an identity sign in to Redis, where Entra decides that. */
+export function grantRedis(
   { stack }: Site,
   redis: SharedRedis | undefined,
   identity: Identity,
-): { readonly [name: string]: Variable } {
-  if (redis === undefined) return {};
-  if (redis.id === undefined || redis.host === undefined)
-    return { AIGATEWAY_REDIS_URL: { secret: 'redis-url' } };
+): void {
+  if (redis?.id === undefined) return;
   identity.grants.push(
     new ManagedRedisAccessPolicyAssignment(stack, `grant-${identity.actor}-redis`, {
       managedRedisId: redis.id,
       objectId: identity.resource.principalId,
     }),
   );
+}
+
+/** What an app finds Redis by, and signs in with. */
+export function redisVariables(
+  redis: SharedRedis | undefined,
+  identity: Identity,
+): { readonly [name: string]: Variable } {
+  if (redis === undefined) return {};
+  if (redis.host === undefined) return { AIGATEWAY_REDIS_URL: { secret: 'redis-url' } };
   return {
     REDIS_HOST: { value: redis.host },
     REDIS_PORT: { value: managedPort },
