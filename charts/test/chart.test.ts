@@ -24,6 +24,7 @@ import {
 } from './render.ts';
 
 const missing = helm === undefined ? ': needs helm (npm run tools -- helm)' : '';
+const { version: chartVersion } = parse(readChartFile('Chart.yaml')) as { version: string };
 const texts = new Map<string, string>();
 const rendered = new Map<string, Manifest[]>();
 
@@ -333,6 +334,24 @@ describe.skipIf(helm === undefined)(`the chart${missing}`, () => {
     const { status, stderr } = run(['template'], ['--values', valuesFile(shape), '--set', setting]);
     expect(status).not.toBe(0);
     expect(stderr).toContain(message);
+  });
+
+  it('is whole in the archive that is carried to a place without registries', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'aigateway-chart-'));
+    try {
+      expect(run(['package', '--destination', folder], []).status).toBe(0);
+      const archive = join(folder, `aigateway-${chartVersion}.tgz`);
+      const ofArchive = run(['template'], ['--values', valuesFile('operators')], archive);
+      expect(ofArchive.stdout).toBe(texts.get('operators'));
+      const mistyped = run(
+        ['template'],
+        ['--values', valuesFile('plain'), '--set', 'x=1'],
+        archive,
+      );
+      expect(mistyped.stderr).toContain("'x' not allowed");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('says after an installation how to go on', () => {

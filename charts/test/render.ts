@@ -30,9 +30,10 @@ export function valuesFile(shape: string): string {
   return join(chart, 'ci', `${shape}-values.yaml`);
 }
 
-/** Runs Helm on the chart as release "gateway" in namespace "ai". */
-export function run(command: readonly string[], args: readonly string[]) {
-  const place = command[0] === 'lint' ? [chart] : ['gateway', chart, '--namespace', 'ai'];
+/** Runs Helm on the chart, as release "gateway" in namespace "ai" where there is one. */
+export function run(command: readonly string[], args: readonly string[], from = chart) {
+  const isOfChart = command[0] === 'lint' || command[0] === 'package';
+  const place = isOfChart ? [from] : ['gateway', from, '--namespace', 'ai'];
   const { status, stdout, stderr } = spawnSync(helm ?? '', [...command, ...place, ...args], {
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
