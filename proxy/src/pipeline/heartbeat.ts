@@ -43,6 +43,11 @@ export class Heartbeat {
     this.#open[slot] = last;
   }
 
+  /** The gateway ended what was open. */
+  get isInterrupted(): boolean {
+    return this.#isInterrupted;
+  }
+
   /**
    * Ends every open answer, and from now on each that is opened.
    *

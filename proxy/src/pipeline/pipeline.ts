@@ -14,7 +14,7 @@ import { limit } from './limit.ts';
 import { readCall } from './read.ts';
 import { checkBodyHeaders, receiveBody } from './receive.ts';
 import { refusalFacts } from './refusal-facts.ts';
-import { asGatewayError, refuse } from './refuse.ts';
+import { asGatewayError, refuse, stopping } from './refuse.ts';
 import { logMessages, recordedAnswer } from './messages.ts';
 import { RecordedReply } from './recorded-reply.ts';
 import { Reply, type FlatHeaders } from './reply.ts';
@@ -73,7 +73,11 @@ export async function handle(
     const stateful = readState(call, gateway.tagger, caller.key.ownerId);
     await serve(request, response, gateway, arrival, grant, stateful);
   } catch (thrown) {
-    refuseArrival(request, response, gateway, arrival, endpoint, asGatewayError(thrown), caller);
+    const error = asGatewayError(thrown);
+    // Who was still sending when the gateway ended the connection has not left.
+    const isCut = error.code === 'client_closed' && gateway.heartbeat.isInterrupted;
+    const told = isCut ? stopping() : error;
+    refuseArrival(request, response, gateway, arrival, endpoint, told, caller);
   }
 }
 

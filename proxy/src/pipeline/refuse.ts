@@ -10,6 +10,11 @@ export function asGatewayError(error: unknown): GatewayError {
     : new GatewayError('internal_error', { cause: error });
 }
 
+/** What callers are told whose calls a gateway that stops cannot wait for. Another one, or this one soon, takes them. */
+export function stopping(): GatewayError {
+  return new GatewayError('not_ready', { retryAfterMs: 1000 });
+}
+
 /** Headers that say which layer refused, and when another try makes sense. */
 export function errorHeaders(error: GatewayError): FlatHeaders {
   const retry = error.retryAfterMs === undefined ? {} : retryHeaders(error.retryAfterMs);

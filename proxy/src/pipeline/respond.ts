@@ -25,7 +25,7 @@ import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
 import type { Admitted } from './limit.ts';
 import type { Prepared } from './prepare.ts';
-import { asGatewayError, errorHeaders, retryFlatHeaders } from './refuse.ts';
+import { asGatewayError, errorHeaders, retryFlatHeaders, stopping } from './refuse.ts';
 import { jsonHeaders, streamHeaders, type FlatHeaders, type Reply } from './reply.ts';
 import { spilledTo } from './spillover.ts';
 import { inCallersIds, responseRewrite, type StatefulBody } from './state.ts';
@@ -451,11 +451,6 @@ export function whenClosed(reply: Reply): Promise<boolean> {
 /** How a call ended whose caller did not get all: by whose doing. */
 export function cutOff(reply: Reply): Outcome {
   return reply.interrupted ? 'interrupted' : 'aborted';
-}
-
-/** What callers are told whose calls a gateway that stops cannot wait for. Another one, or this one soon, takes them. */
-export function stopping(): GatewayError {
-  return new GatewayError('not_ready', { retryAfterMs: 1000 });
 }
 
 export type AnswerErrorInput = {

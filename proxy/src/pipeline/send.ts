@@ -19,7 +19,8 @@ import { candidatesOf, capabilityOn } from './candidates.ts';
 import { Dial, type DialInput, type DialResult } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import type { Admitted } from './limit.ts';
-import { answerError, stopping, type Delivered } from './respond.ts';
+import { stopping } from './refuse.ts';
+import { answerError, type Delivered } from './respond.ts';
 import { stripState, stripThoughts, type StatefulBody } from './state.ts';
 
 /** Changes learned from refusals and tried at once, within one request. */

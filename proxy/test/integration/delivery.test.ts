@@ -436,10 +436,22 @@ describe('a gateway that is told to stop', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'not_ready' } });
     expect(await streamed.text()).toContain('"code":"not_ready"');
     expect(gateway.proxy.meter.counts).toMatchObject({ admitted: 2, settled: 2, doubleSettled: 0 });
-    expect(gateway.usage.map(({ outcome, status }) => [outcome, status]).toSorted()).toEqual([
-      ['interrupted', 200],
-      ['interrupted', 503],
-    ]);
+    const ends = gateway.usage.map(({ outcome, status }) => `${outcome} ${status}`);
+    expect(new Set(ends)).toEqual(new Set(['interrupted 200', 'interrupted 503']));
+  });
+
+  it('does not say of who was still sending that it left', async () => {
+    await startWith(() => {}, short);
+    const socket = await rawSocket(gateway.url);
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer ${callerKey}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n`,
+    );
+    await socket.until('100 Continue');
+    await gateway.proxy.drain();
+    await gateway.until(() => /client_closed|not_ready/.test(gateway.log()));
+    expect(gateway.log()).toContain('not_ready');
+    expect(gateway.log()).not.toContain('client_closed');
+    expect(gateway.usage).toEqual([]);
   });
 
   it('breaks off a plain answer that has begun with white space', async () => {

@@ -56,6 +56,8 @@ describe('a refusal that quotes the caller', () => {
     'The chatCompletion operation does not work with the specified model',
     'This model is only supported in v1/responses',
     'not a chat model',
+    'o3 is enabled only for api versions 2024-12-01-preview and later',
+    'API version not supported',
   ];
 
   it.each(attacks)('changes nobody’s requests: %s', async (quoted) => {
