@@ -43,6 +43,8 @@ COPY --from=build /image/ /
 # Where secrets of development, the SQLite store, the spool and the last snapshot are; all else may be read-only.
 COPY --from=build --chown=65532:65532 /owned/ /
 ENV AIGATEWAY_DATA_DIR=/data
+# Which of two revisions has answered shows in x-litellm-version.
+ENV AIGATEWAY_REVISION=${REVISION}
 VOLUME ["/data"]
 WORKDIR /app
 USER 65532:65532

@@ -43,7 +43,7 @@ export default defineConfig({
           include: [
             '{cdktf,charts}/test/**/*.test.ts',
             '.github/test/*.test.ts',
-            'scripts/{azure,image}/**/*.test.ts',
+            'scripts/{airgap,azure,image}/**/*.test.ts',
             'smoke/gate/**/*.test.ts',
           ],
         },

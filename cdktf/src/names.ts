@@ -49,6 +49,8 @@ export const resourceTypes = {
   psql: { what: 'PostgreSQL server', max: 63, isGlobal: true },
   id: { what: 'identity of the proxy', max: 128 },
   idadm: { what: 'identity of the control plane', max: 128 },
+  idgha: { what: 'identity of GitHub Actions that applies', max: 128 },
+  idplan: { what: 'identity of GitHub Actions that may only look', max: 128 },
   oai: { what: 'Azure OpenAI account', max: 64, isGlobal: true },
   vnet: { what: 'virtual network', max: 64 },
   nsg: { what: 'network security group', max: 80 },

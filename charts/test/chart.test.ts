@@ -217,23 +217,6 @@ describe.skipIf(helm === undefined)(`the chart${missing}`, () => {
       expect(proxy).not.toContain(key);
   });
 
-  it('asks for a Redis where pods have no other way to know of each other', () => {
-    const isRequired = (shape: string, ...settings: string[]) => {
-      const manifests = manifestsIn(
-        render(shape, settings.length > 0 ? ['--set', settings.join()] : []),
-      );
-      const [first] = manifests.filter(({ kind }) => kind === 'Deployment');
-      const keys = secretsIn(podOf(first!)!.spec.containers[0]!.env);
-      return keys.find(({ key }) => key === 'REDIS_URL')?.optional !== true;
-    };
-    const several = ['store.kind=postgresql', 'all.persistence.enabled=false', 'all.replicas=2'];
-    expect(isRequired('plain')).toBe(true);
-    expect(isRequired('plain', 'config.aigateway_settings.redis_host=redis.example')).toBe(false);
-    expect(isRequired('small')).toBe(false);
-    expect(isRequired('small', ...several)).toBe(true);
-    expect(isRequired('standalone')).toBe(false);
-  });
-
   it('gives models and keys to the control plane, for with them a proxy would stand alone', () => {
     const fileOf = (shape: string, component: string) =>
       parse(

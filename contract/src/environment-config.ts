@@ -135,6 +135,11 @@ export const variables: readonly VariableDescription[] = [
     description: 'Address of the Key Vault of `key_management_system`',
   },
   { name: 'LITELLM_LOG', description: 'Level of the log, as LiteLLM names it' },
+  {
+    name: 'AIGATEWAY_REVISION',
+    description:
+      'Commit that the image was built from, set by the image: follows the version in `x-litellm-version`, as `0.1.0+COMMIT`',
+  },
 ];
 
 export const azureUrlNames = [

@@ -17,6 +17,13 @@ import { resolveSecret } from './start.ts';
 
 const { version } = manifest;
 
+/** The version with the commit that was built, so that a caller can tell which of two revisions has answered. */
+function builtVersion(revision: string | undefined): string {
+  return revision !== undefined && /^[0-9a-f]{7,40}$/.test(revision)
+    ? `${version}+${revision}`
+    : version;
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
@@ -201,7 +208,13 @@ async function serve(
   const { server } = compiled;
   const secret = rootSecrets(server, environment);
   const logger = createLogger(server.logLevel);
-  const input = { configuration, environment, secret, version, logger };
+  const input = {
+    configuration,
+    environment,
+    secret,
+    version: builtVersion(environment['AIGATEWAY_REVISION']),
+    logger,
+  };
   const running = await startRole(role, input).catch((error: unknown) => {
     // A fault of the program is shown whole; what is wrong with its surroundings is said.
     const isFault = !(error instanceof Error) || error instanceof TypeError;

@@ -37,6 +37,3 @@ done
 mkdir -p "$root/usr/share/doc/node" "$root/usr/share/doc/aigateway"
 install -m 644 "${node%/bin/node}/LICENSE" "$root/usr/share/doc/node/"
 install -m 644 LICENSE NOTICE "$root/usr/share/doc/aigateway/"
-
-# The same sources give the same layer, whenever it is built.
-find "$root" -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH:-0}" {} +

@@ -35,12 +35,6 @@
 {{- if and (not .Values.all.enabled) .Values.controlPlane.enabled -}}true{{- end -}}
 {{- end -}}
 
-{{/* "true" where pods could not know of each other without Redis: planes apart, or several with both. */}}
-{{- define "aigateway.needsRedis" -}}
-{{- $all := .Values.all -}}
-{{- if or (include "aigateway.isApart" .) (and $all.enabled (or (gt (int $all.replicas) 1) (ne $all.autoscaling.kind "none"))) -}}true{{- end -}}
-{{- end -}}
-
 {{- define "aigateway.migrates" -}}
 {{- if and .Values.migration.enabled (include "aigateway.hasControlPlane" .) (ne .Values.store.kind "sqlite") -}}true{{- end -}}
 {{- end -}}
@@ -146,7 +140,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "aigateway.secretVariable" (dict "root" $root "name" "AIGATEWAY_SECRET_PREVIOUS") -}}
 {{- $settings := default dict $root.Values.config.aigateway_settings -}}
 {{- $namesRedis := or $settings.redis_url $settings.redis_host $settings.redis_sentinels $settings.redis_cluster_nodes -}}
-{{ include "aigateway.secretVariable" (dict "root" $root "name" "REDIS_URL" "needed" (and (include "aigateway.needsRedis" $root) (not $namesRedis))) -}}
+{{ include "aigateway.secretVariable" (dict "root" $root "name" "REDIS_URL" "needed" (and (include "aigateway.isApart" $root) (not $namesRedis))) -}}
 {{ include "aigateway.secretVariable" (dict "root" $root "name" "REDIS_PASSWORD") -}}
 {{ include "aigateway.secretVariable" (dict "root" $root "name" "REDIS_SENTINEL_PASSWORD") -}}
 {{- if include "aigateway.hasControlPlane" $root -}}

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Lets GitHub Actions of one repository sign in to Azure for one environment, without any secret: two identities, one that may
+# only look (plan, drift) and one that may change (apply), each trusted for its own jobs alone.
+#
+#   scripts/azure/bootstrap-oidc.sh --env dev --repo OWNER/NAME [--client pvc] [--identity uami|app] [--region southafricanorth]
+#                                   [--state-group GROUP --state-account ACCOUNT --state-container NAME] [--dry-run]
+#
+# --identity uami   managed identities with federated credentials: needs no rights in the directory (default)
+# --identity app    app registrations with service principals, where those are the rule
+#
+# Run bootstrap-state.sh before. Run it again at any time: what is there already stays. It ends with the variables that the workflows
+# read; all are ids, none is a secret.
+
+. "$(dirname "$0")/common.sh"
+
+identity=uami
+region=southafricanorth
+repo=
+state_group=
+state_account=
+state_container=tfstate
+take identity=identity region=region repo=repo state-group=state_group state-account=state_account state-container=state_container -- "$@"
+[[ $repo == */* ]] || die '--repo is needed: OWNER/NAME; see --help'
+[ "$identity" = uami ] || [ "$identity" = app ] || die '--identity is uami or app'
+signed_in
+state_group=${state_group:-$(name_of rgst)}
+state_account=${state_account:-$(name_of st)}
+
+# A repository made, renamed or moved since July 2026 has ids in its subjects, which only GitHub knows for sure.
+prefix=$(gh api "repos/$repo/actions/oidc/customization/sub" --jq '.sub_claim_prefix // empty')
+prefix=${prefix:-repo:$repo}
+issuer=https://token.actions.githubusercontent.com
+audience=api://AzureADTokenExchange
+
+scope="/subscriptions/$subscription"
+state="$scope/resourceGroups/$state_group/providers/Microsoft.Storage/storageAccounts/$state_account/blobServices/default/containers/$state_container"
+
+# What the applying identity may assign to others: the roles that the infrastructure gives its own identities, and no other.
+assignable='4633458b-17de-408a-b874-0445c86b69e6, 5e0bd9bd-7b93-4f28-af87-19fc36ad61bd, 7f951dda-4ed3-4680-a7ca-43fe172d538d, 3913510d-42f4-4e42-8a64-420c390055eb'
+condition="((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable})) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable}))"
+
+# make_identity NAME: sets `client_id` and `principal_id`; placeholders in a dry run of what is not there yet.
+make_identity() {
+  local found
+  if [ "$identity" = uami ]; then
+    if missing az identity show --resource-group "$state_group" --name "$1"; then
+      change az identity create --resource-group "$state_group" --name "$1" --location "$region"
+    fi
+    found=$(ask az identity show --resource-group "$state_group" --name "$1" --query '[clientId, principalId]' 2>/dev/null || true)
+  else
+    client_id=$(ask az ad app list --display-name "$1" --query '[0].appId')
+    if [ -z "$client_id" ]; then
+      change az ad app create --display-name "$1"
+      client_id=$(ask az ad app list --display-name "$1" --query '[0].appId')
+    fi
+    principal_id=$(ask az ad sp list --filter "appId eq '$client_id'" --query '[0].id')
+    if [ -z "$principal_id" ]; then
+      change az ad sp create --id "${client_id:-id-of-$1}"
+      principal_id=$(ask az ad sp list --filter "appId eq '$client_id'" --query '[0].id')
+    fi
+    found=${client_id:+$client_id$'\n'$principal_id}
+  fi
+  client_id=id-of-$1 principal_id=principal-of-$1
+  [ -z "$found" ] || { read -r client_id && read -r principal_id; } <<<"$found"
+}
+
+# trust IDENTITY NAME SUBJECT: lets jobs with that subject sign in as the identity.
+trust() {
+  say "$1 trusts $3"
+  local known
+  if [ "$identity" = uami ]; then
+    known=$(ask az identity federated-credential list --resource-group "$state_group" --identity-name "$1" --query "[?subject=='$3'].name" 2>/dev/null || true)
+    [ -n "$known" ] || change az identity federated-credential create --resource-group "$state_group" --identity-name "$1" \
+      --name "$2" --issuer "$issuer" --subject "$3" --audiences "$audience"
+  else
+    known=$(ask az ad app federated-credential list --id "$client_id" --query "[?subject=='$3'].name" 2>/dev/null || true)
+    [ -n "$known" ] || change az ad app federated-credential create --id "$client_id" --parameters \
+      "{\"name\":\"$2\",\"issuer\":\"$issuer\",\"subject\":\"$3\",\"audiences\":[\"$audience\"]}"
+  fi
+}
+
+# grant ROLE SCOPE [OPTIONS…]: gives the identity made last a role.
+grant() {
+  local role=$1 where=$2
+  shift 2
+  local known
+  known=$(ask az role assignment list --assignee "$principal_id" --role "$role" --scope "$where" --query '[].id' 2>/dev/null || true)
+  [ -n "$known" ] || change az role assignment create --assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal \
+    --role "$role" --scope "$where" "$@"
+}
+
+plan=$(name_of idplan)
+make_identity "$plan"
+plan_client_id=$client_id
+trust "$plan" pull-request "$prefix:pull_request"
+trust "$plan" main "$prefix:ref:refs/heads/main"
+grant Reader "$scope"
+grant 'Storage Blob Data Reader' "$state"
+
+apply=$(name_of idgha)
+make_identity "$apply"
+trust "$apply" "environment-$environment" "$prefix:environment:$environment"
+grant Contributor "$scope"
+grant 'Role Based Access Control Administrator' "$scope" --condition "$condition" --condition-version 2.0
+grant 'Storage Blob Data Contributor' "$state"
+
+cat <<END
+AZURE_TENANT_ID=$tenant
+AZURE_SUBSCRIPTION_ID=$subscription
+AZURE_CLIENT_ID=$client_id
+AZURE_PLAN_CLIENT_ID=$plan_client_id
+END

@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# What the scripts of this folder share: sourced, never run. Each of them changes only what is not yet as it should be, and with
+# --dry-run prints the calls that would change something instead of making them; calls that only read are made either way.
+
+set -euo pipefail
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+client=pvc
+environment=
+dry_run=false
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+# take NAME=VARIABLE… -- ARGUMENTS…: reads --NAME VALUE into VARIABLE; --client, --env, --dry-run and --help are every script's.
+# A script's help is the comment that it begins with.
+take() {
+  local -A variables=([client]=client [env]=environment)
+  while [ "$1" != -- ]; do
+    variables[${1%%=*}]=${1#*=}
+    shift
+  done
+  shift
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --help)
+        sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+      --dry-run)
+        dry_run=true
+        shift
+        continue
+        ;;
+    esac
+    local name=${1#--}
+    [ "$name" != "$1" ] && [ -n "${variables[$name]:-}" ] || die "no option is called $1; see --help"
+    [ $# -ge 2 ] || die "$1 needs a value; see --help"
+    printf -v "${variables[$name]}" '%s' "$2"
+    shift 2
+  done
+  [ -n "$environment" ] || die '--env is needed: dev, staging or prod; see --help'
+}
+
+# change COMMAND…: a call that changes something. What it prints may be a secret, and nothing of it is shown.
+change() {
+  if [ "$dry_run" = true ]; then
+    printf '%q ' "$@"
+    printf '\n'
+  else
+    "$@" >/dev/null
+  fi
+}
+
+# ask COMMAND…: what Azure says, as text; nothing where there is nothing.
+ask() { "$@" --output tsv; }
+
+# missing COMMAND…: whether the thing that `az … show` asks for is not there. Azure CLI says so with exit code 3; any other failure
+# (no rights, no network) is no reason to create anything.
+missing() {
+  local code=0
+  "$@" --output none 2>/dev/null || code=$?
+  case $code in
+    0) return 1 ;;
+    3) return 0 ;;
+    *)
+      "$@" --output none >&2 || true
+      die "Azure did not say whether it is there: $(printf '%q ' "$@")"
+      ;;
+  esac
+}
+
+# name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
+name_of() {
+  node "$project/cdktf/src/names.ts" --client "$client" --env "$environment" --type "$1"
+}
+
+# signed_in: sets `subscription` and `tenant`, those that Azure CLI is signed in to.
+signed_in() {
+  local account
+  account=$(ask az account show --query '[id, tenantId]') || die 'Sign in first: az login, az account set --subscription …'
+  # shellcheck disable=SC2034 # for the scripts that source this
+  { read -r subscription && read -r tenant; } <<<"$account"
+  say "Subscription $subscription, tenant $tenant"
+}

@@ -1,0 +1,68 @@
+/**
+ * What a plan of Terraform would change, as Markdown for reviewers, without any value: plans hold secrets. The same changes give the
+ * same text, so that what was approved can be compared with what is about to be applied.
+ *
+ *   terraform show -json PLAN | node scripts/azure/plan-summary.ts ENVIRONMENT
+ */
+import { text } from 'node:stream/consumers';
+import { isDeepStrictEqual } from 'node:util';
+
+type Values = { readonly [member: string]: unknown } | null;
+
+/** The part of Terraform's JSON output that is read. */
+export type Plan = {
+  readonly resource_changes?: readonly {
+    readonly address: string;
+    readonly change: {
+      readonly actions: readonly string[];
+      readonly before: Values;
+      readonly after: Values;
+    };
+  }[];
+};
+
+/** Loss comes first: a reviewer must not have to look for it. */
+const verbs = ['destroy', 'replace', 'update', 'create'] as const;
+
+function verbOf(actions: readonly string[]): (typeof verbs)[number] | undefined {
+  if (actions.includes('create') && actions.includes('delete')) return 'replace';
+  if (actions.includes('delete')) return 'destroy';
+  if (actions.includes('create')) return 'create';
+  return actions.includes('update') ? 'update' : undefined;
+}
+
+function differing(before: Values, after: Values): string {
+  const names = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+  return [...names]
+    .filter((name) => !isDeepStrictEqual(before?.[name], after?.[name]))
+    .toSorted()
+    .join(', ');
+}
+
+/** One line for each resource that would change: how, which, and the names of the members that differ. */
+export function summaryOf(plan: Plan, environment: string): string {
+  const changes = (plan.resource_changes ?? []).flatMap(({ address, change }) => {
+    const verb = verbOf(change.actions);
+    if (verb === undefined) return [];
+    const members = verb === 'update' ? differing(change.before, change.after) : '';
+    return [{ verb, address, members }];
+  });
+  const counted = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`;
+  const lines = [`## ${environment}: ${counted}`];
+  if (changes.length > 0) lines.push('', '| | resource | members |', '|---|---|---|');
+  for (const verb of verbs) {
+    const ofVerb = changes.filter((change) => change.verb === verb);
+    for (const { address, members } of ofVerb.toSorted((a, b) =>
+      a.address < b.address ? -1 : 1,
+    )) {
+      const shown = verb === 'destroy' || verb === 'replace' ? `**${verb}**` : verb;
+      lines.push(`| ${shown} | \`${address}\` | ${members} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+if (import.meta.main) {
+  const [environment = ''] = process.argv.slice(2);
+  process.stdout.write(summaryOf(JSON.parse(await text(process.stdin)) as Plan, environment));
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Gives one secret of an environment a new value, in the environment's Key Vault. Values are never printed, nor arguments of a
+# program that others on the machine could list.
+#
+#   scripts/azure/rotate.sh --env dev --secret azure-openai-api-key --group GROUP --account ACCOUNT [--client pvc] [--dry-run]
+#   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key
+#
+# azure-openai-api-key   the key of the Azure OpenAI account that is not in use is made anew and put in force; the one that was in
+#                        use stays valid until the next rotation, so no call fails meanwhile
+# proxy-api-key          the key of callers
+# master-key             the administrator's key of the gateway
+# aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it
+#
+# A secret that is not there yet is made. salt-key, which seals the store, is made once and changed by the gateway's --reseal alone.
+
+. "$(dirname "$0")/common.sh"
+
+secret=
+group=
+account=
+take secret=secret group=group account=account -- "$@"
+vault=$(name_of kv)
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+chmod 700 "$folder"
+
+# current NAME: the value in force goes to a file of the folder; false where there is none.
+current() {
+  az keyvault secret show --vault-name "$vault" --name "$1" --query value --output tsv >"$folder/$1" 2>/dev/null
+}
+
+# put NAME FILE: makes what stands in the file the value of the secret.
+put() {
+  change az keyvault secret set --vault-name "$vault" --name "$1" --encoding utf-8 --file "$2"
+  say "$1 of $vault has a new version"
+}
+
+random() { openssl rand -hex 32 | tr -d '\n'; }
+
+case $secret in
+  azure-openai-api-key)
+    [ -n "$group" ] && [ -n "$account" ] || die '--group and --account of the Azure OpenAI account are needed'
+    next=key1
+    if current "$secret"; then
+      az cognitiveservices account keys list --resource-group "$group" --name "$account" --query key1 --output tsv >"$folder/key1"
+      if cmp -s "$folder/$secret" "$folder/key1"; then next=key2; fi
+    fi
+    change az cognitiveservices account keys regenerate --resource-group "$group" --name "$account" --key-name "$next"
+    az cognitiveservices account keys list --resource-group "$group" --name "$account" --query "$next" --output tsv | tr -d '\n' >"$folder/next"
+    put "$secret" "$folder/next"
+    say 'Gateways that read it from the vault use it within five minutes; nothing need be restarted.'
+    ;;
+  proxy-api-key | master-key)
+    { printf 'sk-' && random; } >"$folder/next"
+    put "$secret" "$folder/next"
+    say 'Deploy a new revision: processes read it at their start.'
+    ;;
+  aigateway-secret)
+    if current "$secret"; then
+      tr -d '\n' <"$folder/$secret" >"$folder/previous"
+      put "$secret-previous" "$folder/previous"
+    fi
+    random >"$folder/next"
+    put "$secret" "$folder/next"
+    say 'Deploy new revisions, proxies before control planes: docs/operations/security.md, rotating secrets.'
+    ;;
+  salt-key)
+    if current "$secret"; then die 'salt-key seals what is in the store: change it with the gateway, --reseal apply'; fi
+    random >"$folder/next"
+    put "$secret" "$folder/next"
+    ;;
+  *) die '--secret is azure-openai-api-key, proxy-api-key, master-key, aigateway-secret or salt-key; see --help' ;;
+esac

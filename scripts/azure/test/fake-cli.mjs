@@ -1,0 +1,205 @@
+#!/usr/bin/env node
+// Stands for `az` and `gh` in tests: remembers in a file what was made, answers what the scripts ask for, and writes every call down.
+// An unknown call is an error, as it is in the real programs. Plain JavaScript: it runs as a program on PATH.
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+const folder = process.env.FAKE_CLI_FOLDER;
+const program = basename(process.argv[1]);
+const args = process.argv.slice(2);
+appendFileSync(join(folder, 'calls'), `${JSON.stringify([program, ...args])}\n`);
+
+const stateFile = join(folder, 'state.json');
+const state = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : {};
+
+const option = (name) => {
+  const at = args.indexOf(`--${name}`);
+  return at === -1 ? undefined : args[at + 1];
+};
+const words = args.slice(0, args.findIndex((arg) => arg.startsWith('-')) >>> 0).join(' ');
+
+function set(key, value) {
+  state[key] = value;
+  writeFileSync(stateFile, JSON.stringify(state));
+}
+
+function answer(...lines) {
+  const text = lines.flat(2).filter((line) => line !== undefined && line !== '');
+  if (text.length > 0) process.stdout.write(`${text.join('\n')}\n`);
+  process.exit(0);
+}
+
+/** As Azure CLI ends where there is no such thing. */
+function absent() {
+  process.stderr.write('ERROR: (ResourceNotFound) it was not found\n');
+  process.exit(3);
+}
+
+function show(key, ...lines) {
+  if (!(key in state)) absent();
+  answer(option('output') === 'none' ? [] : lines);
+}
+
+const subjectOf = (query) => /subject=='([^']*)'/.exec(query)?.[1];
+const grantKey = () =>
+  [
+    'grant',
+    option('assignee') ?? option('assignee-object-id'),
+    option('role'),
+    option('scope'),
+  ].join('|');
+
+const az = {
+  'account show': () => answer('subscription-1', 'tenant-1'),
+  'provider list': () =>
+    answer(
+      Object.keys(state).flatMap((key) => (key.startsWith('provider ') ? [key.slice(9)] : [])),
+    ),
+  'provider register': () => set(`provider ${option('namespace')}`, 'Registered'),
+  'group show': () => show(`group ${option('name')}`),
+  'group create': () => set(`group ${option('name')}`, true),
+  'group list': () => answer(state['left behind']),
+  'storage account show': () => show(`account ${option('name')}`),
+  'storage account create': () => set(`account ${option('name')}`, true),
+  'storage account blob-service-properties show': () =>
+    show(
+      `account ${option('account-name')}`,
+      state['versioning'] ? ['true', 'true'] : ['false', 'false'],
+    ),
+  'storage account blob-service-properties update': () => set('versioning', true),
+  'storage container-rm show': () => show(`container ${option('name')}`),
+  'storage container-rm create': () => set(`container ${option('name')}`, true),
+  'storage container-rm delete': () => set(`container ${option('name')}`, undefined),
+  'identity show': () =>
+    show(
+      `identity ${option('name')}`,
+      option('query') === 'principalId' ? [] : `client-of-${option('name')}`,
+      `principal-of-${option('name')}`,
+    ),
+  'identity create': () => set(`identity ${option('name')}`, true),
+  'identity delete': () => set(`identity ${option('name')}`, undefined),
+  'identity federated-credential list': () =>
+    answer(state[`trust ${option('identity-name')} ${subjectOf(option('query'))}`]),
+  'identity federated-credential create': () =>
+    set(`trust ${option('identity-name')} ${option('subject')}`, option('name')),
+  'ad app list': () => answer(state[`app ${option('display-name')}`]),
+  'ad app create': () =>
+    set(`app ${option('display-name')}`, `client-of-${option('display-name')}`),
+  'ad app delete': () => set(`app ${option('id').slice('client-of-'.length)}`, undefined),
+  'ad sp list': () => answer(state[`sp ${/'([^']*)'/.exec(option('filter'))[1]}`]),
+  'ad sp create': () => set(`sp ${option('id')}`, `principal-of-${option('id')}`),
+  'ad app federated-credential list': () =>
+    answer(state[`trust ${option('id')} ${subjectOf(option('query'))}`]),
+  'ad app federated-credential create': () => {
+    const { name, subject } = JSON.parse(option('parameters'));
+    set(`trust ${option('id')} ${subject}`, name);
+  },
+  'role assignment list': () =>
+    answer(
+      args.includes('--all')
+        ? Object.entries(state).flatMap(([key, id]) =>
+            key.startsWith(`grant|${option('assignee')}|`) ? [id] : [],
+          )
+        : state[grantKey()],
+    ),
+  'role assignment create': () => set(grantKey(), `assignment-${Object.keys(state).length}`),
+  'role assignment delete': () =>
+    set(
+      Object.keys(state).find((key) => state[key] === option('ids')),
+      undefined,
+    ),
+  'keyvault secret show': () => show(`secret ${option('name')}`, state[`secret ${option('name')}`]),
+  'keyvault secret set': () =>
+    set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8')),
+  'cognitiveservices account keys list': () =>
+    answer(state[`key ${option('query')}`] ?? `first-${option('query')}`),
+  'cognitiveservices account keys regenerate': () =>
+    set(`key ${option('key-name')}`, `new-${option('key-name')}`),
+};
+
+/** Revisions with their labels and shares of the calls, of the one container app. */
+const traffic = state['traffic'] ?? [];
+
+Object.assign(az, {
+  'containerapp show': () => {
+    if (traffic.length === 0) absent();
+    const query = option('query') ?? '';
+    answer(
+      query.endsWith('latestRevisionName')
+        ? traffic.at(-1).revision
+        : query.endsWith('fqdn')
+          ? 'app.sea.example'
+          : [],
+    );
+  },
+  'containerapp ingress traffic show': () => {
+    const label = /label=='(\w+)'/.exec(option('query'))?.[1];
+    const found = traffic.find((one) =>
+      label === undefined ? one.weight === 100 : one.label === label,
+    );
+    answer(found?.latest === true && label === undefined ? 'latest' : found?.revision);
+  },
+  'containerapp ingress traffic set': () => {
+    const weights = args.slice(args.indexOf('--revision-weight') + 1).map((one) => one.split('='));
+    set(
+      'traffic',
+      traffic.map((one) => ({
+        ...one,
+        latest: false,
+        weight: Number(weights.find(([name]) => name === one.revision)?.[1] ?? 0),
+      })),
+    );
+  },
+  'containerapp revision label add': () => {
+    set(
+      'traffic',
+      traffic.map((one) => ({
+        ...one,
+        label:
+          one.revision === option('revision')
+            ? option('label')
+            : one.label === option('label')
+              ? undefined
+              : one.label,
+      })),
+    );
+  },
+  'containerapp job show': () => show('job'),
+  'containerapp job start': () => {
+    set('job', state['job'].slice(1));
+    answer('execution-1');
+  },
+  'containerapp job execution show': () => {
+    const [status, ...later] = state['job'];
+    set('job', later);
+    answer(status);
+  },
+  'containerapp revision list': () => answer(traffic.find(({ weight }) => weight > 0)?.image),
+});
+
+const gh = {
+  api: () => {
+    const path = args.find((arg) => /^(repos|users|orgs)\//.test(arg));
+    if (path.endsWith('/actions/oidc/customization/sub')) answer(state['subject prefix']);
+    if (path.startsWith('users/')) answer('11');
+    if (path.startsWith('orgs/')) answer('22');
+    if (path.endsWith('/deployment-branch-policies')) {
+      if (option('method') === 'POST') set('branch', 'main');
+      else answer(state['branch']);
+    } else if (option('method') === 'PUT') {
+      const id = args.find((arg) => arg.startsWith('reviewers[][id]='))?.split('=')[1] ?? '';
+      set('environment', `there ${id}`);
+    } else show('environment', state['environment']);
+  },
+  'variable list': () => answer(state['variables'] ?? []),
+  'variable set': () =>
+    set('variables', [...(state['variables'] ?? []), `${args[2]}=${option('body')}`]),
+};
+
+const [command] =
+  program === 'az' ? [az[words]] : [args[0] === 'api' ? gh.api : gh[args.slice(0, 2).join(' ')]];
+if (command === undefined) {
+  process.stderr.write(`ERROR: '${words}' is misspelled or not recognized by the system.\n`);
+  process.exit(2);
+}
+command();

@@ -1,0 +1,484 @@
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { toolPath } from '../../tools.ts';
+
+const scripts = join(import.meta.dirname, '..');
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'aigateway-azure-scripts-'));
+  mkdirSync(join(folder, 'bin'));
+  for (const name of ['az', 'gh']) {
+    copyFileSync(join(import.meta.dirname, 'fake-cli.mjs'), join(folder, 'bin', name));
+  }
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+type Ran = { readonly code: number | null; readonly out: string; readonly told: string };
+
+function run(script: string, args: readonly string[], input = ''): Ran {
+  const path = [join(folder, 'bin'), dirname(process.execPath), '/usr/bin', '/bin'].join(':');
+  const { status, stdout, stderr } = spawnSync('bash', [join(scripts, script), ...args], {
+    encoding: 'utf8',
+    input,
+    env: {
+      PATH: path,
+      HOME: folder,
+      TMPDIR: folder,
+      FAKE_CLI_FOLDER: folder,
+      MIGRATION_POLL_SECONDS: '0',
+    },
+  });
+  return { code: status, out: stdout, told: stderr };
+}
+
+/** What was remembered of the calls so far, as if it had been there before. */
+function given(state: Readonly<Record<string, unknown>>): void {
+  writeFileSync(join(folder, 'state.json'), JSON.stringify(state));
+}
+
+function state(): Record<string, unknown> {
+  const file = join(folder, 'state.json');
+  return existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>)
+    : {};
+}
+
+/** Every call since the last time it was asked. */
+function calls(): string[][] {
+  const file = join(folder, 'calls');
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  rmSync(file);
+  return lines.map((line) => JSON.parse(line) as string[]);
+}
+
+const changing = /\b(create|register|update|set|delete|regenerate|PUT|POST)\b/;
+const changes = () => calls().filter((call) => changing.test(call.join(' ')));
+
+const dev = ['--env', 'dev'];
+const repo = ['--repo', 'octo/gateway'];
+
+describe('bootstrap-state.sh', () => {
+  it('makes the store of state, without shared keys, versioned, and says where it is', () => {
+    const { code, out, told } = run('bootstrap-state.sh', dev);
+    expect([code, told]).toEqual([0, 'Subscription subscription-1, tenant tenant-1\n']);
+    expect(out).toBe(
+      "state: { resourceGroup: 'pvc-dev-aigateway-rgst-san', storageAccount: 'pvcdevaigatewaystsan', container: 'tfstate' }\n",
+    );
+    const made = changes().map((call) => call.join(' '));
+    expect(made.filter((call) => call.includes('provider register'))).toHaveLength(12);
+    const account = made.find((call) => call.includes('storage account create'));
+    expect(account).toContain('--allow-shared-key-access false');
+    expect(account).toContain('--allow-blob-public-access false');
+    expect(made.at(-1)).toContain('container-rm create');
+  });
+
+  it('changes nothing when it runs again', () => {
+    const first = run('bootstrap-state.sh', dev);
+    changes();
+    expect(run('bootstrap-state.sh', dev)).toEqual(first);
+    expect(changes()).toEqual([]);
+  });
+
+  it('only prints with --dry-run what it would change', () => {
+    const { code, out } = run('bootstrap-state.sh', [...dev, '--dry-run']);
+    expect(code).toBe(0);
+    expect(changes()).toEqual([]);
+    const printed = out.split('\n').filter((line) => line.startsWith('az '));
+    expect(printed.filter((line) => line.includes('provider register'))).toHaveLength(12);
+    expect(printed.map((line) => line.split(' --')[0])).toEqual(
+      expect.arrayContaining([
+        'az group create',
+        'az storage account create',
+        'az storage account blob-service-properties update',
+        'az storage container-rm create',
+      ]),
+    );
+  });
+
+  it('takes one storage account for several environments', () => {
+    const { out } = run('bootstrap-state.sh', [
+      ...dev,
+      '--group',
+      'central',
+      '--account',
+      'state1',
+      '--container',
+      'dev',
+    ]);
+    expect(out).toContain("storageAccount: 'state1', container: 'dev'");
+    expect(Object.keys(state())).toContain('group central');
+  });
+});
+
+describe('bootstrap-oidc.sh', () => {
+  it.each(['uami', 'app'])(
+    'makes two identities (%s), trusted for their own jobs alone',
+    (kind) => {
+      const { code, out } = run('bootstrap-oidc.sh', [...dev, ...repo, '--identity', kind]);
+      expect(code).toBe(0);
+      const of = (type: string) =>
+        kind === 'uami'
+          ? `pvc-dev-aigateway-${type}-san`
+          : `client-of-pvc-dev-aigateway-${type}-san`;
+      const trusted = Object.keys(state()).filter((key) => key.startsWith('trust '));
+      expect(trusted.toSorted()).toEqual(
+        [
+          `trust ${of('idplan')} repo:octo/gateway:pull_request`,
+          `trust ${of('idplan')} repo:octo/gateway:ref:refs/heads/main`,
+          `trust ${of('idgha')} repo:octo/gateway:environment:dev`,
+        ].toSorted(),
+      );
+      const roles = Object.keys(state())
+        .filter((key) => key.startsWith('grant|'))
+        .map((key) => key.split('|'))
+        .map(([, who = '', role]) => `${who.includes('idplan') ? 'plan' : 'apply'}: ${role}`);
+      expect(roles).toEqual([
+        'plan: Reader',
+        'plan: Storage Blob Data Reader',
+        'apply: Contributor',
+        'apply: Role Based Access Control Administrator',
+        'apply: Storage Blob Data Contributor',
+      ]);
+      expect(out).toBe(
+        'AZURE_TENANT_ID=tenant-1\nAZURE_SUBSCRIPTION_ID=subscription-1\nAZURE_CLIENT_ID=client-of-pvc-dev-aigateway-idgha-san\nAZURE_PLAN_CLIENT_ID=client-of-pvc-dev-aigateway-idplan-san\n',
+      );
+    },
+  );
+
+  it('lets the applying identity assign the roles of the infrastructure and no other', () => {
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    const call = changes().find((one) => one.includes('Role Based Access Control Administrator'));
+    const condition = call?.[call.indexOf('--condition') + 1] ?? '';
+    expect(condition.match(/[0-9a-f]{8}-[0-9a-f-]{27}/g)).toHaveLength(8);
+    // Owner, Contributor and User Access Administrator.
+    for (const role of ['8e3af657', 'b24988ac', '18d7d88d']) expect(condition).not.toContain(role);
+  });
+
+  it('takes the subject that GitHub names, with ids where the repository has those', () => {
+    given({ 'subject prefix': 'repo:octo@1/gateway@2' });
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    expect(Object.keys(state())).toContain(
+      'trust pvc-dev-aigateway-idgha-san repo:octo@1/gateway@2:environment:dev',
+    );
+  });
+
+  it.each(['uami', 'app'])('changes nothing when it runs again (%s)', (kind) => {
+    const args = [...dev, ...repo, '--identity', kind];
+    const first = run('bootstrap-oidc.sh', args);
+    changes();
+    expect(run('bootstrap-oidc.sh', args)).toEqual(first);
+    expect(changes()).toEqual([]);
+  });
+
+  it.each(['uami', 'app'])('changes nothing with --dry-run (%s)', (kind) => {
+    const { code, out } = run('bootstrap-oidc.sh', [
+      ...dev,
+      ...repo,
+      '--identity',
+      kind,
+      '--dry-run',
+    ]);
+    expect(code).toBe(0);
+    expect(changes()).toEqual([]);
+    expect(out.match(/^az role assignment create/gm)).toHaveLength(5);
+  });
+
+  it('needs a repository', () => {
+    expect(run('bootstrap-oidc.sh', dev)).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('--repo is needed'),
+    });
+  });
+});
+
+describe('bootstrap-environment.sh', () => {
+  const staging = ['--env', 'staging', ...repo];
+  const variables = 'AZURE_TENANT_ID=tenant-1\nAZURE_CLIENT_ID=client-1\n';
+
+  it('makes who must approve, the branch and the variables, once', () => {
+    const args = [...staging, '--reviewer', 'octo/operators'];
+    expect(run('bootstrap-environment.sh', args, variables)).toMatchObject({ code: 0, told: '' });
+    const made = changes().map((call) => call.join(' '));
+    expect(made[0]).toContain('reviewers[][type]=Team -F reviewers[][id]=22');
+    expect(made[0]).not.toContain('prevent_self_review');
+    expect(state()).toMatchObject({
+      branch: 'main',
+      variables: ['STAGING_AZURE_TENANT_ID=tenant-1', 'STAGING_AZURE_CLIENT_ID=client-1'],
+    });
+    run('bootstrap-environment.sh', args, variables);
+    expect(changes()).toEqual([]);
+  });
+
+  it('lets nobody approve a change of their own for prod', () => {
+    run('bootstrap-environment.sh', ['--env', 'prod', ...repo, '--reviewer', 'hubot'], variables);
+    expect(changes()[0]?.join(' ')).toContain('reviewers[][id]=11 -F prevent_self_review=true');
+  });
+
+  it('needs a reviewer for all but dev', () => {
+    expect(run('bootstrap-environment.sh', staging, variables).told).toContain(
+      '--reviewer is needed',
+    );
+    expect(calls()).toEqual([]);
+    expect(run('bootstrap-environment.sh', [...dev, ...repo], variables).code).toBe(0);
+  });
+
+  it('does not repeat what is no variable of ours', () => {
+    const { code, told } = run(
+      'bootstrap-environment.sh',
+      [...dev, ...repo],
+      'KEY=a secret value\n',
+    );
+    expect(code).toBe(1);
+    expect(told).toContain('KEY');
+    expect(told).not.toContain('secret value');
+  });
+});
+
+describe('rotate.sh', () => {
+  const upstream = [...dev, '--secret', 'azure-openai-api-key', '--group', 'g', '--account', 'a'];
+  const inVault = (name: string) => state()[`secret ${name}`];
+
+  it('puts the upstream key that is not in use in force, made anew, each in turn', () => {
+    given({ 'secret azure-openai-api-key': 'first-key1' });
+    expect(run('rotate.sh', upstream).code).toBe(0);
+    expect(inVault('azure-openai-api-key')).toBe('new-key2');
+    expect(changes().flat()).not.toContain('key1');
+    run('rotate.sh', upstream);
+    expect(inVault('azure-openai-api-key')).toBe('new-key1');
+  });
+
+  it('keeps the signing secret before, to be accepted beside the new one', () => {
+    given({ 'secret aigateway-secret': 'old' });
+    run('rotate.sh', [...dev, '--secret', 'aigateway-secret']);
+    expect(inVault('aigateway-secret-previous')).toBe('old');
+    expect(inVault('aigateway-secret')).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('makes a salt key once and never another', () => {
+    expect(run('rotate.sh', [...dev, '--secret', 'salt-key']).code).toBe(0);
+    expect(run('rotate.sh', [...dev, '--secret', 'salt-key'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('--reseal'),
+    });
+  });
+
+  it.each(['proxy-api-key', 'master-key', 'aigateway-secret', 'azure-openai-api-key'])(
+    'never shows a value of %s',
+    (secret) => {
+      given({ [`secret ${secret}`]: 'first-key1' });
+      const args = secret === 'azure-openai-api-key' ? upstream : [...dev, '--secret', secret];
+      const { out, told } = run('rotate.sh', args);
+      const values = Object.entries(state()).flatMap(([key, value]) =>
+        /^(secret|key) /.test(key) ? [String(value)] : [],
+      );
+      expect(values.length).toBeGreaterThan(0);
+      const shown = out + told + JSON.stringify(calls());
+      for (const value of values) expect(shown).not.toContain(value);
+      // Nor does it leave one behind on the disk.
+      expect(readdirSync(folder).toSorted()).toEqual(['bin', 'state.json']);
+    },
+  );
+
+  it('changes nothing with --dry-run', () => {
+    given({ 'secret azure-openai-api-key': 'first-key1' });
+    expect(run('rotate.sh', [...upstream, '--dry-run']).out).toContain('keys regenerate');
+    expect(changes()).toEqual([]);
+  });
+});
+
+describe('teardown.sh', () => {
+  const confirmed = [...dev, '--confirm', 'pvc-dev'];
+
+  it('takes back what the others made', () => {
+    run('bootstrap-state.sh', dev);
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    expect(run('teardown.sh', confirmed).code).toBe(0);
+    const left = Object.keys(state()).filter((key) => /^(identity|grant|container)/.test(key));
+    expect(left).toEqual([]);
+    changes();
+    run('teardown.sh', confirmed);
+    expect(changes()).toEqual([]);
+  });
+
+  it('takes back app registrations too', () => {
+    run('bootstrap-oidc.sh', [...dev, ...repo, '--identity', 'app']);
+    run('teardown.sh', [...confirmed, '--identity', 'app']);
+    expect(Object.keys(state()).filter((key) => /^(app|grant)/.test(key))).toEqual([]);
+  });
+
+  it('refuses prod, a missing confirmation, and an environment that is still there', () => {
+    expect(run('teardown.sh', ['--env', 'prod', '--confirm', 'pvc-prod']).told).toContain('prod');
+    expect(run('teardown.sh', dev).told).toContain('--confirm pvc-dev is needed');
+    given({ 'left behind': 'pvc-dev-aigateway-rg-san' });
+    expect(run('teardown.sh', confirmed).told).toContain('pvc-dev-aigateway-rg-san');
+    expect(changes()).toEqual([]);
+  });
+});
+
+describe('traffic.sh', () => {
+  const to = (where: string) => run('traffic.sh', [...dev, '--to', where]);
+  const shares = () =>
+    (state()['traffic'] as { revision: string; weight?: number; label?: string }[]).map(
+      ({ revision, weight = 0, label = '' }) => `${revision} ${weight} ${label}`.trim(),
+    );
+  /** Terraform makes a revision, which gets no call. */
+  const apply = (revision: string) =>
+    given({
+      traffic: [
+        ...(state()['traffic'] as object[]),
+        { revision, image: `${revision}-image`, weight: 0 },
+      ],
+    });
+
+  it('keeps the calls where they are, tries the new revision under its own address, and shifts step by step', () => {
+    given({ traffic: [{ revision: 'one', image: 'one-image', weight: 100, latest: true }] });
+    expect(to('present').code).toBe(0);
+    expect(shares()).toEqual(['one 100 blue']);
+    apply('two');
+    expect(to('green').out).toBe(
+      'url=https://app.sea.example\ngreen=https://app---green.sea.example\n',
+    );
+    expect(shares()).toEqual(['one 100 blue', 'two 0 green']);
+    to('10');
+    expect(shares()).toEqual(['one 90 blue', 'two 10 green']);
+    to('50');
+    expect(shares()).toEqual(['one 50 blue', 'two 50 green']);
+    to('100');
+    expect(shares()).toEqual(['one 0 blue', 'two 100 green']);
+    expect(to('image').out).toBe('two-image\n');
+    to('present');
+    expect(shares()).toEqual(['one 0', 'two 100 blue']);
+  });
+
+  it.each(['0', '10', '50', '100'])(
+    'gives all calls back to the revision before after %s percent',
+    (percent) => {
+      given({ traffic: [{ revision: 'one', weight: 100 }] });
+      to('present');
+      apply('two');
+      to('green');
+      to(percent);
+      expect(to('back').code).toBe(0);
+      expect(shares()).toEqual(['one 100 blue', 'two 0 green']);
+    },
+  );
+
+  it('has nothing to shift where no new revision was made', () => {
+    given({ traffic: [{ revision: 'one', weight: 100 }] });
+    to('present');
+    expect(to('green').out).toBe('url=https://app.sea.example\ngreen=https://app.sea.example\n');
+    to('10');
+    expect(shares()).toEqual(['one 100 blue']);
+  });
+
+  it('has nothing to keep before the first deployment, whose plan gets an image in form only', () => {
+    expect(to('present')).toEqual({ code: 0, out: '', told: '' });
+    expect(to('image').out).toMatch(/^none\.invalid\/none@sha256:0{64}\n$/);
+    expect(changes()).toEqual([]);
+  });
+
+  it('does not begin while the calls are divided', () => {
+    given({
+      traffic: [
+        { revision: 'one', weight: 50, label: 'blue' },
+        { revision: 'two', weight: 50 },
+      ],
+    });
+    expect(to('present')).toMatchObject({ code: 1, told: expect.stringContaining('--to back') });
+  });
+});
+
+describe('migrate.sh', () => {
+  const migrate = (...statuses: string[]) => {
+    given({ job: ['started', ...statuses] });
+    return run('migrate.sh', dev);
+  };
+
+  it('waits until the job has succeeded', () => {
+    expect(migrate('Running', 'Succeeded')).toMatchObject({
+      code: 0,
+      told: 'execution-1 has succeeded\n',
+    });
+    expect(state()['job']).toEqual([]);
+  });
+
+  it('says where the log of a failed one is', () => {
+    const { code, told } = migrate('Failed');
+    expect(code).toBe(1);
+    expect(told).toContain('az containerapp job logs show');
+  });
+
+  it('has nothing to do where there is no job', () => {
+    expect(run('migrate.sh', dev)).toEqual({ code: 0, out: '', told: '' });
+  });
+});
+
+describe('smoke-key.sh', () => {
+  it('prints the one key that was asked for', () => {
+    given({ 'secret smoke-key': 'sk-1', 'secret smoke-limited-key': 'sk-2' });
+    expect(run('smoke-key.sh', [...dev, '--key', 'SMOKE_KEY']).out).toBe('sk-1\n');
+    expect(run('smoke-key.sh', [...dev, '--key', 'SMOKE_LIMITED_KEY']).out).toBe('sk-2\n');
+    expect(run('smoke-key.sh', [...dev, '--key', 'master-key']).code).toBe(1);
+    given({ 'secret smoke-key': 'sk-1' });
+    expect(run('smoke-key.sh', [...dev, '--key', 'SMOKE_LIMITED_KEY'])).toEqual({
+      code: 0,
+      out: '',
+      told: '',
+    });
+  });
+});
+
+describe('every script', () => {
+  const all = readdirSync(scripts).filter((name) => name.endsWith('.sh') && name !== 'common.sh');
+
+  it.each(all)('%s says how it is used, and refuses what it does not know', (script) => {
+    expect(run(script, ['--help'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`scripts/azure/${script}`),
+    });
+    expect(run(script, [...dev, '--no-such-option', 'x'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('--no-such-option'),
+    });
+    expect(run(script, []).code).toBe(1);
+    expect(calls()).toEqual([]);
+  });
+
+  it('stops where Azure does not say whether a thing is there', () => {
+    writeFileSync(
+      join(folder, 'bin', 'az'),
+      '#!/bin/sh\ncase "$*" in "account show"*) printf "s\\nt\\n";; "provider list"*) ;; *) echo denied >&2; exit 1;; esac\n',
+    );
+    const { code, told } = run('bootstrap-state.sh', dev);
+    expect(code).toBe(1);
+    expect(told).toContain('denied');
+  });
+
+  const shellcheck = toolPath('shellcheck');
+  it.skipIf(shellcheck === undefined)(
+    'is clean to shellcheck (npm run tools -- shellcheck)',
+    () => {
+      const { stdout, status } = spawnSync(
+        shellcheck!,
+        ['-x', '-P', 'SCRIPTDIR', ...readdirSync(scripts).filter((name) => name.endsWith('.sh'))],
+        { cwd: scripts, encoding: 'utf8' },
+      );
+      expect(stdout).toBe('');
+      expect(status).toBe(0);
+    },
+  );
+});

@@ -1,0 +1,221 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { toolPath } from '../../tools.ts';
+
+const root = join(import.meta.dirname, '..', '..', '..');
+const folder = join(root, '.github', 'workflows');
+
+type Step = {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly if?: string;
+  readonly with?: { readonly [name: string]: unknown };
+  readonly env?: { readonly [name: string]: string };
+};
+
+type Job = {
+  readonly needs?: string | readonly string[];
+  readonly uses?: string;
+  readonly if?: string;
+  readonly environment?: string | { readonly name: string };
+  readonly permissions?: { readonly [scope: string]: string };
+  readonly 'timeout-minutes'?: number;
+  readonly steps?: readonly Step[];
+  readonly with?: { readonly [name: string]: string };
+};
+
+type Workflow = {
+  readonly on: { readonly [event: string]: unknown };
+  readonly permissions: object;
+  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': unknown };
+  readonly jobs: { readonly [name: string]: Job };
+};
+
+const texts = Object.fromEntries(
+  readdirSync(folder).map((file) => [
+    file.replace(/\.yml$/, ''),
+    readFileSync(join(folder, file), 'utf8'),
+  ]),
+);
+const workflows = Object.fromEntries(
+  Object.entries(texts).map(([name, text]) => [name, parse(text) as Workflow]),
+);
+const action = readFileSync(join(root, '.github', 'actions', 'stack', 'action.yml'), 'utf8');
+const jobs = Object.entries(workflows).flatMap(([name, workflow]) =>
+  Object.entries(workflow.jobs).map(([id, job]) => [`${name}/${id}`, job] as const),
+);
+const steps = jobs.flatMap(([name, job]) => (job.steps ?? []).map((step) => [name, step] as const));
+const job = (name: string): Job => jobs.find(([one]) => one === name)![1];
+
+describe('every workflow', () => {
+  it('is one of those that the guide names', () => {
+    expect(Object.keys(workflows).toSorted()).toEqual([
+      'ci',
+      'deploy',
+      'deploy-env',
+      'destroy',
+      'drift',
+      'plan',
+      'release',
+    ]);
+  });
+
+  it('begins without any right, and gives each job its own', () => {
+    for (const [name, { permissions }] of Object.entries(workflows))
+      expect([name, permissions]).toEqual([name, {}]);
+    for (const [name, { permissions }] of jobs)
+      expect([name, Object.keys(permissions ?? {})]).toEqual([
+        name,
+        expect.arrayContaining(['contents']),
+      ]);
+  });
+
+  it('runs others’ actions by their full commit, with the version beside it', () => {
+    const used = [...Object.values(texts), action].flatMap((text) => text.match(/uses: .*/g) ?? []);
+    const foreign = used.filter((line) => !line.startsWith('uses: ./'));
+    expect(foreign.length).toBeGreaterThan(20);
+    for (const line of foreign)
+      expect(line).toMatch(/^uses: [\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    for (const line of used.filter((one) => one.startsWith('uses: ./'))) {
+      expect(existsSync(join(root, line.slice('uses: ./'.length)))).toBe(true);
+    }
+  });
+
+  it('leaves no token in the checkout', () => {
+    const checkouts = steps.filter(([, { uses = '' }]) => uses.startsWith('actions/checkout@'));
+    expect(checkouts.length).toBeGreaterThan(6);
+    for (const [name, step] of checkouts)
+      expect([name, step.with?.['persist-credentials']]).toEqual([name, false]);
+  });
+
+  it('has no secret of Azure, nor runs a stranger’s code with rights', () => {
+    for (const [name, text] of Object.entries(texts)) {
+      expect([name, text.match(/secrets\.\w+/g)]).toEqual([name, null]);
+      expect([name, text.includes('pull_request_target')]).toEqual([name, false]);
+    }
+  });
+
+  it('ends by itself', () => {
+    const endless = jobs.filter(
+      ([, one]) => one.uses === undefined && one['timeout-minutes'] === undefined,
+    );
+    expect(endless.map(([name]) => name)).toEqual([]);
+  });
+
+  it('takes nothing that others write into a command line', () => {
+    for (const [name, { run = '' }] of steps)
+      expect([name, run.match(/\$\{\{/g)]).toEqual([name, null]);
+  });
+});
+
+describe('who may change Azure', () => {
+  const signsIn = jobs.filter(([, one]) =>
+    one.steps?.some(({ uses }) => uses === './.github/actions/stack'),
+  );
+
+  it('is a job with an environment, whose reviewers approve it; all others may only look', () => {
+    expect(signsIn.map(([name]) => name).toSorted()).toEqual([
+      'deploy-env/deploy',
+      'deploy-env/plan',
+      'destroy/destroy',
+      'drift/drift',
+      'plan/plan',
+    ]);
+    for (const [name, one] of signsIn) {
+      const step = one.steps!.find(({ uses }) => uses === './.github/actions/stack')!;
+      const mayChange = !String(step.with?.['azure-client-id']).includes('PLAN_CLIENT_ID');
+      expect([name, one.environment !== undefined]).toEqual([name, mayChange]);
+      expect(one.permissions?.['id-token']).toBe('write');
+    }
+  });
+
+  it('gets no token for a change that comes from a fork', () => {
+    expect(job('plan/plan').if).toBe(
+      'github.event.pull_request.head.repo.full_name == github.repository',
+    );
+    for (const [name, { permissions = {} }] of jobs)
+      if (name.startsWith('ci/')) expect(permissions).toEqual({ contents: 'read' });
+  });
+
+  it('is never cut off in the middle', () => {
+    for (const name of ['deploy', 'destroy', 'drift'])
+      expect(workflows[name]?.concurrency?.['cancel-in-progress']).toBe(false);
+    expect(texts['deploy-env']).toContain('group: deploy-${{ inputs.environment }}');
+  });
+
+  it('destroys dev alone, after its name was typed', () => {
+    expect(job('destroy/destroy').environment).toBe('dev');
+    expect(job('destroy/destroy').steps?.[0]?.run).toBe('test "$CONFIRM" = "$EXPECTED"');
+    expect(Object.keys(workflows['destroy']!.on)).toEqual(['workflow_dispatch']);
+  });
+});
+
+describe('a deployment', () => {
+  it('brings the very same image to dev on merge, then to staging, then to prod', () => {
+    expect(workflows['deploy']!.on).toEqual({ push: { branches: ['main'] } });
+    const images = ['dev', 'staging', 'prod'].map((environment) => {
+      const one = job(`deploy/${environment}`);
+      expect(one.uses).toBe('./.github/workflows/deploy-env.yml');
+      expect(one.with?.['environment']).toBe(environment);
+      return one.with?.['image'];
+    });
+    expect(new Set(images)).toEqual(new Set(['${{ needs.image.outputs.image }}']));
+    expect(job('deploy/staging').needs).toContain('dev');
+    expect(job('deploy/prod').needs).toContain('staging');
+  });
+
+  it('applies what was approved, keeps the calls in place, tries the new revision, shifts step by step, and goes back', () => {
+    const runs = job('deploy-env/deploy').steps!.map(({ run = '' }) => run);
+    const at = (text: string) => {
+      const found = runs.findIndex((run) => run.includes(text));
+      expect([text, found]).not.toEqual([text, -1]);
+      return found;
+    };
+    const order = [
+      at('$APPROVED'),
+      at('--to present'),
+      at(' apply '),
+      at('--to green'),
+      at('$GREEN_URL'),
+      at('for percent in 10 50 100'),
+      at('--to back'),
+    ];
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(job('deploy-env/deploy').steps!.at(-1)?.if).toContain('failure()');
+    expect(job('deploy-env/deploy').environment).toMatchObject({
+      name: '${{ inputs.environment }}',
+    });
+  });
+
+  it('never keeps a plan: plans hold secrets', () => {
+    for (const text of Object.values(texts)) expect(text).not.toMatch(/upload-artifact[\s\S]*plan/);
+    for (const [, { run = '' }] of steps)
+      for (const [out] of run.matchAll(/-out=\S+/g)) expect(out).toBe('-out="$RUNNER_TEMP/plan"');
+  });
+});
+
+describe('linters', () => {
+  const actionlint = toolPath('actionlint');
+  it.skipIf(actionlint === undefined)(
+    'actionlint finds nothing (npm run tools -- actionlint)',
+    () => {
+      const shellcheck = toolPath('shellcheck');
+      const args = shellcheck === undefined ? [] : ['-shellcheck', shellcheck];
+      const { stdout, status } = spawnSync(actionlint!, args, { cwd: root, encoding: 'utf8' });
+      expect([stdout, status]).toEqual(['', 0]);
+    },
+  );
+
+  const zizmor = toolPath('zizmor');
+  it.skipIf(zizmor === undefined)('zizmor finds nothing (npm run tools -- zizmor)', () => {
+    const { stdout, status } = spawnSync(
+      zizmor!,
+      ['--offline', '--quiet', '--persona=regular', '.github'],
+      { cwd: root, encoding: 'utf8' },
+    );
+    expect([stdout, status]).toEqual([expect.any(String), 0]);
+  });
+});

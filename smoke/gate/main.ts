@@ -1,0 +1,53 @@
+/**
+ * `npm run smoke -- --env NAME [--url URL] [--revision COMMIT]`: tries one environment with k6. Exit code 0 when all holds, 99 when
+ * something does not, 1 when it could not be tried.
+ *
+ * Keys come from the environment: `SMOKE_KEY`, a key of every model; `SMOKE_LIMITED_KEY`, one of few calls a minute.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { toolPath } from '../../scripts/tools.ts';
+import { gateSettings } from './settings.ts';
+
+/** Longer than the script's own limits: only a k6 that hangs meets it. */
+const longestRunMs = 300_000;
+
+const { values } = parseArgs({
+  options: {
+    env: { type: 'string' },
+    url: { type: 'string' },
+    revision: { type: 'string', default: '' },
+  },
+});
+
+try {
+  process.exitCode = run();
+} catch (error) {
+  console.error(`Cannot smoke: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+function run(): number {
+  const k6 = toolPath('k6');
+  if (k6 === undefined) throw new Error('k6 is not there: npm run tools -- k6');
+  if (values.env === undefined) throw new Error('--env names the environment');
+  const settings = gateSettings(values.env);
+  for (const name of ['SMOKE_KEY', ...(settings.limits ? ['SMOKE_LIMITED_KEY'] : [])]) {
+    if (!process.env[name]) throw new Error(`${name} is not set`);
+  }
+  const { GITHUB_STEP_SUMMARY: summary } = process.env;
+  const script = join(import.meta.dirname, 'smoke.ts');
+  const ran = spawnSync(k6, ['run', '--quiet', '--no-usage-report', '--no-color', script], {
+    stdio: 'inherit',
+    timeout: longestRunMs,
+    env: {
+      ...process.env,
+      SMOKE_SETTINGS: JSON.stringify({ ...settings, url: values.url ?? settings.url }),
+      SMOKE_REVISION: values.revision,
+      ...(summary && { SMOKE_SUMMARY: summary }),
+    },
+  });
+  if (ran.error !== undefined) throw ran.error;
+  return ran.status ?? 1;
+}
