@@ -29,6 +29,8 @@ const azure: { readonly [type in ResourceType]: RegExp } = {
   psql: /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
   id: /^[a-z0-9][a-z0-9-]{2,127}$/,
   idadm: /^[a-z0-9][a-z0-9-]{2,127}$/,
+  idgha: /^[a-z0-9][a-z0-9-]{2,127}$/,
+  idplan: /^[a-z0-9][a-z0-9-]{2,127}$/,
   oai: /^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$/,
   vnet: /^[a-z0-9-]{2,64}$/,
   nsg: /^[a-z0-9-]{1,80}$/,
