@@ -48,10 +48,10 @@ const standalone = configuration({
   client: 'alone',
   environment: 'dev',
   topology: 'proxy',
+  redis: { kind: 'managed' },
   frontDoor: {},
   furtherRegions: [{ location: 'westeurope' }],
   openai: [{ region: 'swedencentral', deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }] }],
-  proxy: { maxReplicas: 1 },
 });
 
 const stacks = await plainStacks([...(await allConfigurations()), broughtAlong, standalone]);
@@ -182,6 +182,14 @@ describe('apps', () => {
         volume: [{ name: 'data', storage_type: 'EmptyDir' }],
       });
     }
+  });
+
+  it('say how many processes there are, over all regions', () => {
+    const said = (stack: string) => {
+      const found = apps.find(({ name }) => name === `${stack} azurerm_container_app.app-proxy`);
+      return found && environmentOf(found.container)['AIGATEWAY_REPLICAS'];
+    };
+    expect(['contoso-prod', 'contoso-prod-neu', 'pvc-prod'].map(said)).toEqual(['40', '40', '10']);
   });
 
   it('give streams the time that the gateway takes to end them', () => {

@@ -106,10 +106,14 @@ function createProxy(
 ): { app: ContainerApp; job?: string; watched?: ReturnType<typeof createStore>['watched'] } {
   const { configuration, name } = site;
   const { topology, proxy: scale, frontDoor } = configuration;
+  const regions = 1 + configuration.furtherRegions.length;
   const role = topology === 'all' ? 'all' : 'proxy';
   const store = topology === 'all' ? createStore(site, identity, platform.network) : undefined;
   const variables: Variables = {
-    ...common(identity, { hops: frontDoor === undefined ? 1 : 2, replicas: scale.maxReplicas }),
+    ...common(identity, {
+      hops: frontDoor === undefined ? 1 : 2,
+      replicas: scale.maxReplicas * regions,
+    }),
     ...redisVariables(redis, identity),
     ...store?.variables,
     // A proxy that follows a control plane has models and keys from there; upstreams' keys it looks up itself.
