@@ -119,7 +119,7 @@ export async function spendByCustomer(
   if (api_key && !key) return { answer: [] };
   const rows = await call.ledger.activity({
     dimension: 'customer',
-    fromDay: startTime == null ? recentDay(call) : dayOf(startTime),
+    fromDay: startTime === null || startTime === undefined ? recentDay(call) : dayOf(startTime),
     toDay: dayOf(endTime ?? call.now),
     over: 'days',
     ...(key && { by: 'key', byId: key.key_id }),
