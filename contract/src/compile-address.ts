@@ -7,7 +7,7 @@ import { azureVersionNames, firstSet, unsetVariable } from './environment-config
 import type { DialectName } from './records.ts';
 
 /** Api-version of a deployment address that names none: the last dated one, which has everything that classic has. */
-const lastDatedVersion = '2025-04-01-preview';
+export const lastDatedVersion = '2025-04-01-preview';
 
 const azureAddresses = ['AZURE_API_BASE', 'AZURE_OPENAI_ENDPOINT', 'AZURE_OPENAI_URL'];
 const openAiAddresses = ['OPENAI_API_BASE', 'OPENAI_BASE_URL'];

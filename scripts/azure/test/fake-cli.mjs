@@ -191,6 +191,10 @@ const gh = {
       set('environment', `there ${id}`);
     } else show('environment', state['environment']);
   },
+  'issue list': () => answer(state['issue']),
+  'issue create': () => set('issue', '7'),
+  'issue edit': () => set('edited', args[2]),
+  'issue close': () => set('issue', undefined),
   'variable list': () => answer(state['variables'] ?? []),
   'variable set': () =>
     set('variables', [...(state['variables'] ?? []), `${args[2]}=${option('body')}`]),

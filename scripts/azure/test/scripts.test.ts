@@ -427,6 +427,21 @@ describe('migrate.sh', () => {
   });
 });
 
+describe('drift-issue.sh', () => {
+  it('keeps one issue: made, brought up to date, closed', () => {
+    const say = (drift: boolean) =>
+      run('drift-issue.sh', ['dev has drifted', String(drift), 'report.md']);
+    expect(say(false).code).toBe(0);
+    expect(state()).toEqual({});
+    say(true);
+    expect(state()).toEqual({ issue: '7' });
+    say(true);
+    expect(state()).toEqual({ issue: '7', edited: '7' });
+    say(false);
+    expect(state()['issue']).toBeUndefined();
+  });
+});
+
 describe('smoke-key.sh', () => {
   it('prints the one key that was asked for', () => {
     given({ 'secret smoke-key': 'sk-1', 'secret smoke-limited-key': 'sk-2' });
@@ -443,7 +458,9 @@ describe('smoke-key.sh', () => {
 });
 
 describe('every script', () => {
-  const all = readdirSync(scripts).filter((name) => name.endsWith('.sh') && name !== 'common.sh');
+  /** One has arguments of another kind, one is no program. */
+  const others = ['common.sh', 'drift-issue.sh'];
+  const all = readdirSync(scripts).filter((name) => name.endsWith('.sh') && !others.includes(name));
 
   it.each(all)('%s says how it is used, and refuses what it does not know', (script) => {
     expect(run(script, ['--help'])).toMatchObject({
