@@ -3,7 +3,7 @@
 #   docker build --tag aigateway .
 #
 # The Node that is shipped is the one that package-lock.json names, by hash. BUILD_IMAGE only has to hold Debian, npm and a Node
-# that npm runs on; a release gives it by digest.
+# that npm runs on; its shared libraries and certificates are shipped too.
 ARG BUILD_IMAGE=node:26-trixie-slim
 
 FROM ${BUILD_IMAGE} AS build

@@ -6,6 +6,7 @@ import { variables as knownVariables } from '@aigateway/contract/environment-con
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../gateway/src/command-line.ts';
 import { namedStore } from '../../gateway/src/store-place.ts';
+import { gateSettings } from '../../smoke/gate/settings.ts';
 import { allConfigurations } from '../src/clients.ts';
 import { configuration } from '../src/config.ts';
 import { plainStacks, type Json } from '../src/snapshots.ts';
@@ -200,6 +201,23 @@ describe('apps', () => {
       };
       expect(server.stopDelayMs + server.drainMs).toBeLessThan(seconds * 1000);
     }
+  });
+});
+
+describe('the smoke of an environment', () => {
+  it.each(['dev', 'staging', 'prod'])('of %s asks for what is there', (environment) => {
+    const stack = `pvc-${environment}`;
+    const told = containers
+      .filter(({ name }) => name.startsWith(`${stack} `))
+      .flatMap(({ container }) => container.env);
+    const { value = '' } = told.find(({ name }) => name === 'AIGATEWAY_CONFIG_TEXT')!;
+    const { model_list: models } = JSON.parse(value) as { model_list: { model_name: string }[] };
+    const settings = gateSettings(environment);
+    expect(models.map(({ model_name: name }) => name)).toEqual(
+      expect.arrayContaining(settings.models),
+    );
+    const isForwarded = told.some(({ name }) => name === 'AIGATEWAY_CONTROL_PLANE_URL');
+    expect(settings.management).toBe(isForwarded ? 'open' : 'closed');
   });
 });
 

@@ -144,6 +144,14 @@ describe('the proxies', () => {
     expect(app('pvc-dev').ingress.ip_security_restriction).toEqual([]);
   });
 
+  it('stay beside the revision before, but for control planes, which work without being called', () => {
+    for (const stack of ['pvc-staging', 'pvc-prod', 'contoso-prod']) {
+      expect(app(stack)).toMatchObject({ revision_mode: 'Multiple' });
+      expect(app(stack, 'control-plane')).toMatchObject({ revision_mode: 'Single' });
+    }
+    expect(app('contoso-dev', 'all')).toMatchObject({ revision_mode: 'Multiple' });
+  });
+
   it('start only when every right is granted', () => {
     const granted = [...resources('pvc-prod').keys()].filter((address) =>
       /^azurerm_(role_assignment|managed_redis_access_policy_assignment)\.grant-proxy-/.test(

@@ -59,16 +59,16 @@ change() {
 # ask COMMAND…: what Azure says, as text; nothing where there is nothing.
 ask() { "$@" --output tsv; }
 
-# missing COMMAND…: whether the thing that `az … show` asks for is not there. Azure CLI says so with exit code 3; any other failure
-# (no rights, no network) is no reason to create anything.
+# missing COMMAND…: whether the thing that `az … show` asks for is not there. Azure CLI says so with exit code 3, its commands for
+# Container Apps with 1 and Azure's own word; any other failure (no rights, no network) is no reason to create anything.
 missing() {
-  local code=0
-  "$@" --output none 2>/dev/null || code=$?
-  case $code in
-    0) return 1 ;;
-    3) return 0 ;;
+  local code=0 told
+  told=$("$@" --output none 2>&1) || code=$?
+  case "$code $told" in
+    '0 '*) return 1 ;;
+    '3 '* | *'(ResourceNotFound)'* | *'(ResourceGroupNotFound)'*) return 0 ;;
     *)
-      "$@" --output none >&2 || true
+      say "$told"
       die "Azure did not say whether it is there: $(printf '%q ' "$@")"
       ;;
   esac
@@ -76,7 +76,10 @@ missing() {
 
 # name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
 name_of() {
-  node "$project/cdktf/src/names.ts" --client "$client" --env "$environment" --type "$1"
+  # The project's own Node, where it is installed: the system's may be too old for TypeScript.
+  local node=$project/node_modules/.bin/node
+  [ -x "$node" ] || node=node
+  "$node" "$project/cdktf/src/names.ts" --client "$client" --env "$environment" --type "$1"
 }
 
 # signed_in: sets `subscription` and `tenant`, those that Azure CLI is signed in to.

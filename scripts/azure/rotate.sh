@@ -25,9 +25,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 chmod 700 "$folder"
 
-# current NAME: the value in force goes to a file of the folder; false where there is none.
+# current NAME: the value in force goes to a file of the folder; false where there is none. A vault that does not answer ends the script:
+# what is there would be lost.
 current() {
-  az keyvault secret show --vault-name "$vault" --name "$1" --query value --output tsv >"$folder/$1" 2>/dev/null
+  if missing az keyvault secret show --vault-name "$vault" --name "$1"; then return 1; fi
+  az keyvault secret show --vault-name "$vault" --name "$1" --query value --output tsv >"$folder/$1" || die "$1 could not be read"
 }
 
 # put NAME FILE: makes what stands in the file the value of the secret.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Which revision of the proxy gets the calls of one environment.
 #
-#   scripts/azure/traffic.sh --env dev --to present    all calls to the revision that has them, whatever comes: before a new one is made
+#   scripts/azure/traffic.sh --env dev --to present    all calls to the revision that has them, whatever comes: before a new one is made.
+#                                                      Older ones are stopped
 #   scripts/azure/traffic.sh --env dev --to green      the newest revision gets the label "green" and with it an address of its own
 #   scripts/azure/traffic.sh --env dev --to 10         percent of the calls to the newest revision, the rest to the one before
 #   scripts/azure/traffic.sh --env dev --to back       all calls to the one before again
@@ -44,6 +45,13 @@ case $to in
     [ "$present" != latest ] || present=$(newest)
     weigh "$present" 100
     change az containerapp revision label add --resource-group "$group" --name "$app" --label blue --revision "$present" --yes
+    # Without calls they keep their replicas all the same. The newest stays: deployed once more, it may be what is to be tried.
+    newest=$(newest)
+    others=$(ask az containerapp revision list --resource-group "$group" --name "$app" \
+      --query "[?properties.active && name!='$present' && name!='$newest'].name")
+    for revision in $others; do
+      change az containerapp revision deactivate --resource-group "$group" --name "$app" --revision "$revision"
+    done
     ;;
   green)
     revision=$(newest)

@@ -47,8 +47,9 @@ export function createApp(site: Site, settings: AppSettings): ContainerApp {
     name: settings.name,
     containerAppEnvironmentId: settings.environmentId,
     workloadProfileName: 'Consumption',
-    // A new revision takes no call before it was tried: the pipeline shifts traffic.
-    revisionMode: 'Multiple',
+    // A new revision takes no call before it was tried: the pipeline shifts traffic. Of control planes the one before must end, which works
+    // without any call: it takes usage in.
+    revisionMode: role === 'control-plane' ? 'Single' : 'Multiple',
     maxInactiveRevisions: 10,
     identity: { type: 'UserAssigned', identityIds: [identityId] },
     ...(registry !== undefined && {

@@ -29,10 +29,10 @@ function answer(...lines) {
   process.exit(0);
 }
 
-/** As Azure CLI ends where there is no such thing. */
+/** As Azure CLI ends where there is no such thing: its commands for Container Apps with another code than all others. */
 function absent() {
   process.stderr.write('ERROR: (ResourceNotFound) it was not found\n');
-  process.exit(3);
+  process.exit(args[0] === 'containerapp' ? 1 : 3);
 }
 
 function show(key, ...lines) {
@@ -108,7 +108,13 @@ const az = {
       Object.keys(state).find((key) => state[key] === option('ids')),
       undefined,
     ),
-  'keyvault secret show': () => show(`secret ${option('name')}`, state[`secret ${option('name')}`]),
+  'keyvault secret show': () => {
+    if (state['vault does not answer'] === true) {
+      process.stderr.write('ERROR: (ForbiddenByConnection) public network access is disabled\n');
+      process.exit(1);
+    }
+    show(`secret ${option('name')}`, state[`secret ${option('name')}`]);
+  },
   'keyvault secret set': () =>
     set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8')),
   'cognitiveservices account keys list': () =>
@@ -165,6 +171,7 @@ Object.assign(az, {
     );
   },
   'containerapp job show': () => show('job'),
+  'containerapp job update': () => set('image of the job', option('image')),
   'containerapp job start': () => {
     set('job', state['job'].slice(1));
     answer('execution-1');
@@ -174,7 +181,21 @@ Object.assign(az, {
     set('job', later);
     answer(status);
   },
-  'containerapp revision list': () => answer(traffic.find(({ weight }) => weight > 0)?.image),
+  'containerapp revision list': () => {
+    const kept = [...option('query').matchAll(/name!='([^']*)'/g)].map(([, name]) => name);
+    answer(
+      kept.length === 0
+        ? traffic.find(({ weight }) => weight > 0)?.image
+        : traffic
+            .filter(({ revision, stopped }) => !kept.includes(revision) && stopped !== true)
+            .map(({ revision }) => revision),
+    );
+  },
+  'containerapp revision deactivate': () =>
+    set(
+      'traffic',
+      traffic.map((one) => (one.revision === option('revision') ? { ...one, stopped: true } : one)),
+    ),
 });
 
 const gh = {

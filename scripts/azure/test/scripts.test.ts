@@ -276,6 +276,19 @@ describe('rotate.sh', () => {
     });
   });
 
+  it.each(['salt-key', 'aigateway-secret', 'azure-openai-api-key'])(
+    'leaves %s as it is where the vault does not say whether it is there',
+    (secret) => {
+      given({ 'vault does not answer': true });
+      const args = secret === 'azure-openai-api-key' ? upstream : [...dev, '--secret', secret];
+      expect(run('rotate.sh', args)).toMatchObject({
+        code: 1,
+        told: expect.stringContaining('ForbiddenByConnection'),
+      });
+      expect(changes()).toEqual([]);
+    },
+  );
+
   it.each(['proxy-api-key', 'master-key', 'aigateway-secret', 'azure-openai-api-key'])(
     'never shows a value of %s',
     (secret) => {
@@ -364,6 +377,25 @@ describe('traffic.sh', () => {
     expect(shares()).toEqual(['one 0', 'two 100 blue']);
   });
 
+  it('stops the revision before when the next deployment begins, not sooner, and each once', () => {
+    given({ traffic: [{ revision: 'one', weight: 100 }] });
+    to('present');
+    apply('two');
+    to('green');
+    to('100');
+    const stopped = () => calls().filter((call) => call.includes('deactivate'));
+    expect(stopped()).toEqual([]);
+    to('present');
+    expect(stopped().map((call) => call.at(-1))).toEqual(['one']);
+    to('present');
+    expect(stopped()).toEqual([]);
+    // One that failed is there when the same is deployed again.
+    apply('three');
+    to('back');
+    to('present');
+    expect(stopped()).toEqual([]);
+  });
+
   it.each(['0', '10', '50', '100'])(
     'gives all calls back to the revision before after %s percent',
     (percent) => {
@@ -405,7 +437,7 @@ describe('traffic.sh', () => {
 describe('migrate.sh', () => {
   const migrate = (...statuses: string[]) => {
     given({ job: ['started', ...statuses] });
-    return run('migrate.sh', dev);
+    return run('migrate.sh', [...dev, '--image', 'the-new-one']);
   };
 
   it('waits until the job has succeeded', () => {
@@ -413,17 +445,21 @@ describe('migrate.sh', () => {
       code: 0,
       told: 'execution-1 has succeeded\n',
     });
-    expect(state()['job']).toEqual([]);
+    expect(state()).toEqual({ job: [], 'image of the job': 'the-new-one' });
   });
 
   it('says where the log of a failed one is', () => {
     const { code, told } = migrate('Failed');
     expect(code).toBe(1);
-    expect(told).toContain('az containerapp job logs show');
+    expect(told).toMatch(/az containerapp job logs show .* --container migration$/m);
   });
 
   it('has nothing to do where there is no job', () => {
-    expect(run('migrate.sh', dev)).toEqual({ code: 0, out: '', told: '' });
+    expect(run('migrate.sh', [...dev, '--image', 'the-new-one'])).toEqual({
+      code: 0,
+      out: '',
+      told: '',
+    });
   });
 });
 

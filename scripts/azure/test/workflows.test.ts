@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { toolPath } from '../../tools.ts';
@@ -150,6 +150,9 @@ describe('who may change Azure', () => {
     expect(job('destroy/destroy').environment).toBe('dev');
     expect(job('destroy/destroy').steps?.[0]?.run).toBe('test "$CONFIRM" = "$EXPECTED"');
     expect(Object.keys(workflows['destroy']!.on)).toEqual(['workflow_dispatch']);
+    const image = job('destroy/destroy').steps?.at(-1)?.env?.['TF_VAR_image'];
+    // The stacks refuse any other form, also when they are destroyed.
+    expect(image).toMatch(/@sha256:[0-9a-f]{64}$/);
   });
 });
 
@@ -177,6 +180,8 @@ describe('a deployment', () => {
     const order = [
       at('$APPROVED'),
       at('--to present'),
+      // A control plane refuses to start before.
+      at('migrate.sh'),
       at(' apply '),
       at('--to green'),
       at('$GREEN_URL'),
@@ -184,7 +189,7 @@ describe('a deployment', () => {
       at('--to back'),
     ];
     expect(order).toEqual(order.toSorted((a, b) => a - b));
-    expect(job('deploy-env/deploy').steps!.at(-1)?.if).toContain('failure()');
+    expect(job('deploy-env/deploy').steps!.at(-1)?.if).toContain('failure() || cancelled()');
     expect(job('deploy-env/deploy').environment).toMatchObject({
       name: '${{ inputs.environment }}',
     });
@@ -194,6 +199,20 @@ describe('a deployment', () => {
     for (const text of Object.values(texts)) expect(text).not.toMatch(/upload-artifact[\s\S]*plan/);
     for (const [, { run = '' }] of steps)
       for (const [out] of run.matchAll(/-out=\S+/g)) expect(out).toBe('-out="$RUNNER_TEMP/plan"');
+  });
+});
+
+describe('a release', () => {
+  it('finds the Helm that it installed', () => {
+    const line = job('release/release')
+      .steps!.flatMap(({ run = '' }) => run.split('\n'))
+      .find((one) => one.startsWith('helm='));
+    const { stdout, stderr } = spawnSync('bash', ['-c', `${line}; printf %s "$helm"`], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` },
+    });
+    expect([stdout, stderr]).toEqual([toolPath('helm') ?? 'undefined', '']);
   });
 });
 
