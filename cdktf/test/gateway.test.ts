@@ -80,6 +80,7 @@ const known = new Set([
 function environmentOf({ env }: Container): { [name: string]: string } {
   const stand: { [name: string]: string } = {
     AIGATEWAY_SECRET: 'test-secret-of-at-least-32-bytes-length',
+    AIGATEWAY_SECRET_PREVIOUS: 'test-secret-of-at-least-32-bytes-length',
     PROXY_API_KEY: 'sk-caller-0123456789abcdef',
     LITELLM_MASTER_KEY: 'sk-master-0123456789abcdef',
     DATABASE_URL: 'postgres://a:b@c.postgres.database.azure.com/aigateway?sslmode=verify-full',

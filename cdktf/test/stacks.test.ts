@@ -128,11 +128,13 @@ describe('the proxies', () => {
   it('get their secrets by reference, also the key of a resource that is brought along', () => {
     expect(app('contoso-dev', 'all').secret.map(({ name }) => name)).toEqual([
       'aigateway-secret',
+      'aigateway-secret-previous',
       'azure-openai-api-key',
       'master-key',
     ]);
     expect(app('pvc-dev').secret.map(({ name }) => name)).toEqual([
       'aigateway-secret',
+      'aigateway-secret-previous',
       'proxy-api-key',
     ]);
   });

@@ -9,7 +9,8 @@
 #                        use stays valid until the next rotation, so no call fails meanwhile
 # proxy-api-key          the key of callers
 # master-key             the administrator's key of the gateway
-# aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it
+# aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it,
+#                        until the next rotation
 #
 # A secret that is not there yet is made. salt-key, which seals the store, is made once and changed by the gateway's --reseal alone.
 
@@ -38,6 +39,8 @@ put() {
   say "$1 of $vault has a new version"
 }
 
+restarts='Container Apps starts processes again with it within half an hour; a new revision has it at once.'
+
 random() { openssl rand -hex 32 | tr -d '\n'; }
 
 case $secret in
@@ -56,16 +59,19 @@ case $secret in
   proxy-api-key | master-key)
     { printf 'sk-' && random; } >"$folder/next"
     put "$secret" "$folder/next"
-    say 'Deploy a new revision: processes read it at their start.'
+    say "$restarts"
     ;;
   aigateway-secret)
+    random >"$folder/next"
     if current "$secret"; then
       tr -d '\n' <"$folder/$secret" >"$folder/previous"
-      put "$secret-previous" "$folder/previous"
+    else
+      # Apps name both, and do not start while one is missing.
+      cp "$folder/next" "$folder/previous"
     fi
-    random >"$folder/next"
+    put "$secret-previous" "$folder/previous"
     put "$secret" "$folder/next"
-    say 'Deploy new revisions, proxies before control planes: docs/operations/security.md, rotating secrets.'
+    say "$restarts Before the next rotation, where there is a store: --reseal apply (docs/operations/security.md, rotating secrets)."
     ;;
   salt-key)
     if current "$secret"; then die 'salt-key seals what is in the store: change it with the gateway, --reseal apply'; fi

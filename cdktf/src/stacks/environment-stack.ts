@@ -257,6 +257,8 @@ function common(
   return {
     AIGATEWAY_PROFILE: { value: 'production' },
     AIGATEWAY_SECRET: { secret: 'aigateway-secret' },
+    // Always there: when a secret has a new version Container Apps starts processes again by itself, and they must know the one before.
+    AIGATEWAY_SECRET_PREVIOUS: { secret: 'aigateway-secret-previous' },
     AIGATEWAY_DATA_DIR: { value: dataDirectory },
     AIGATEWAY_TRUSTED_HOPS: { value: String(hops) },
     AIGATEWAY_REPLICAS: { value: String(replicas) },

@@ -268,6 +268,12 @@ describe('rotate.sh', () => {
     expect(inVault('aigateway-secret')).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it('makes both signing secrets where there is none: apps name both', () => {
+    run('rotate.sh', [...dev, '--secret', 'aigateway-secret']);
+    expect(inVault('aigateway-secret')).toMatch(/^[0-9a-f]{64}$/);
+    expect(inVault('aigateway-secret-previous')).toBe(inVault('aigateway-secret'));
+  });
+
   it('makes a salt key once and never another', () => {
     expect(run('rotate.sh', [...dev, '--secret', 'salt-key']).code).toBe(0);
     expect(run('rotate.sh', [...dev, '--secret', 'salt-key'])).toMatchObject({
