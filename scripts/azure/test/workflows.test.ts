@@ -16,10 +16,13 @@ type Step = {
   readonly env?: { readonly [name: string]: string };
 };
 
+type Concurrency = { readonly group: string; readonly 'cancel-in-progress': unknown };
+
 type Job = {
   readonly needs?: string | readonly string[];
   readonly uses?: string;
   readonly if?: string;
+  readonly concurrency?: Concurrency;
   readonly environment?: string | { readonly name: string };
   readonly permissions?: { readonly [scope: string]: string };
   readonly 'timeout-minutes'?: number;
@@ -30,7 +33,7 @@ type Job = {
 type Workflow = {
   readonly on: { readonly [event: string]: unknown };
   readonly permissions: object;
-  readonly concurrency?: { readonly group: string; readonly 'cancel-in-progress': unknown };
+  readonly concurrency?: Concurrency;
   readonly jobs: { readonly [name: string]: Job };
 };
 
@@ -141,9 +144,27 @@ describe('who may change Azure', () => {
   });
 
   it('is never cut off in the middle', () => {
-    for (const name of ['deploy', 'destroy', 'drift'])
+    for (const name of ['destroy', 'drift'])
       expect(workflows[name]?.concurrency?.['cancel-in-progress']).toBe(false);
     expect(texts['deploy-env']).toContain('group: deploy-${{ inputs.environment }}');
+    for (const [name, { concurrency }] of jobs.filter(([one]) => one.startsWith('deploy/')))
+      expect([name, concurrency]).toEqual([
+        name,
+        { group: name.replace('deploy/', 'merge-'), 'cancel-in-progress': false },
+      ]);
+    // A merge that waits for its approval would hold it.
+    expect(workflows['deploy']?.concurrency).toBeUndefined();
+  });
+
+  it('reads everything anew before it applies; who may only look plans from the state', () => {
+    const plans = (name: string) =>
+      job(name)
+        .steps!.flatMap(({ run = '' }) => run.split('\n'))
+        .filter((line) => / plan .*-out=/.test(line))
+        .map((line) => line.includes('-refresh=false'));
+    expect(plans('deploy-env/deploy')).toEqual([false]);
+    expect(plans('deploy-env/plan')).toEqual([true]);
+    expect(plans('plan/plan')).toEqual([true]);
   });
 
   it('destroys dev alone, after its name was typed', () => {
