@@ -114,6 +114,28 @@ describe('every workflow', () => {
   });
 });
 
+describe('the image that ci builds', () => {
+  it('is started with all that a gateway asks for', () => {
+    const run = job('ci/image').steps?.at(-1)?.run ?? '';
+    const names = [...run.matchAll(/--env (\w+)=/g)].map(([, name = '']) => name);
+    const secret = 'sk-0123456789abcdef0123456789abcdef';
+    const values = Object.fromEntries(
+      names.map((name) => [name, name.endsWith('_PORT') ? '9090' : secret]),
+    );
+    const checked = spawnSync(
+      process.execPath,
+      ['gateway/src/main.ts', '--role', 'all', '--check'],
+      {
+        cwd: root,
+        encoding: 'utf8',
+        env: { ...values, AIGATEWAY_DATA_DIR: '/data' },
+      },
+    );
+    expect(run).toContain('--role all');
+    expect([checked.stderr, checked.status]).toEqual(['', 0]);
+  });
+});
+
 describe('who may change Azure', () => {
   const signsIn = jobs.filter(([, one]) =>
     one.steps?.some(({ uses }) => uses === './.github/actions/stack'),
