@@ -1,5 +1,5 @@
 /**
- * What a plan of Terraform would change, as Markdown for reviewers, without any value: plans hold secrets. The same changes give the
+ * What a plan of Terraform would change, as Markdown for reviewers, without any value but the image: plans hold secrets. The same changes give the
  * same text, so that what was approved can be compared with what is about to be applied.
  *
  *   terraform show -json PLAN | node scripts/azure/plan-summary.ts ENVIRONMENT
@@ -11,6 +11,8 @@ type Values = { readonly [member: string]: unknown } | null;
 
 /** The part of Terraform's JSON output that is read. */
 export type Plan = {
+  /** The one variable that is no secret and says what would be deployed. */
+  readonly variables?: { readonly image?: { readonly value: string } };
   readonly resource_changes?: readonly {
     readonly address: string;
     readonly change: {
@@ -39,7 +41,7 @@ function differing(before: Values, after: Values): string {
     .join(', ');
 }
 
-/** One line for each resource that would change: how, which, and the names of the members that differ. */
+/** The image, and one line for each resource that would change: how, which, and the names of the members that differ. */
 export function summaryOf(plan: Plan, environment: string): string {
   const changes = (plan.resource_changes ?? []).flatMap(({ address, change }) => {
     const verb = verbOf(change.actions);
@@ -49,6 +51,9 @@ export function summaryOf(plan: Plan, environment: string): string {
   });
   const counted = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`;
   const lines = [`## ${environment}: ${counted}`];
+  const image = plan.variables?.image?.value;
+  // Without it two merges would have the same summary, and the approval of one would do for the other.
+  if (image !== undefined) lines.push('', `\`${image}\``);
   if (changes.length > 0) lines.push('', '| | resource | members |', '|---|---|---|');
   for (const verb of verbs) {
     const ofVerb = changes.filter((change) => change.verb === verb);

@@ -45,6 +45,18 @@ describe('the summary of a plan', () => {
     expect(summaryOf(turned, 'prod')).toBe(summaryOf(plan, 'prod'));
   });
 
+  it('is another for another image, and shows no other variable', () => {
+    const withImage = (value: string) => ({
+      variables: { image: { value }, password: { value: 'hush' } },
+    });
+    expect(summaryOf(withImage('r/a@sha256:1'), 'dev')).toBe(
+      '## dev: 0 changes\n\n`r/a@sha256:1`\n',
+    );
+    expect(summaryOf(withImage('r/a@sha256:2'), 'dev')).not.toBe(
+      summaryOf(withImage('r/a@sha256:1'), 'dev'),
+    );
+  });
+
   it('says that nothing changes', () => {
     expect(summaryOf({}, 'dev')).toBe('## dev: 0 changes\n');
   });
