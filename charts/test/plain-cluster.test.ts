@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +9,7 @@ import {
 } from '../../control-plane/test/servers/postgres-server.ts';
 import { GatewayProcess } from '../../gateway/test/gateway-process.ts';
 import { startRedis, type RedisServer } from '../../proxy/test/servers/redis-server.ts';
+import { freePort } from '../../smoke/bench/server-process.ts';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -141,12 +140,3 @@ describe.skipIf(helm === undefined)(`on a cluster without anything of Azure${mis
     expect(await proxy.ended()).toBe(0);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

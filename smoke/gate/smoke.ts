@@ -2,26 +2,15 @@
  * What k6 does in the smoke of one environment: a few tiny calls of everything that a client needs, in order, each with a check that
  * must hold. Exit code 99 when one does not. Started by `main.ts`, which gives it `SMOKE_SETTINGS`; k6 runs TypeScript as it stands.
  *
- * k6 has no Node: nothing but its own modules can be imported here.
+ * k6 has no Node: nothing but its own modules can be imported here, and types.
  */
 import { check, group, sleep } from 'k6';
 import http, { type RefinedResponse } from 'k6/http';
-
-type Settings = {
-  readonly url: string;
-  readonly models: readonly string[];
-  readonly chat: string;
-  readonly responses: string;
-  readonly embeddings: string;
-  readonly management: 'open' | 'closed';
-  readonly limits: boolean;
-  readonly longestCallMs: number;
-  readonly longestFirstByteMs: number;
-};
+import type { GateSettings } from './settings.ts';
 
 type Answer = RefinedResponse<'text'>;
 
-const settings = JSON.parse(__ENV['SMOKE_SETTINGS'] ?? '') as Settings;
+const settings = JSON.parse(__ENV['SMOKE_SETTINGS'] ?? '') as GateSettings;
 const key = __ENV['SMOKE_KEY'] ?? '';
 const limitedKey = __ENV['SMOKE_LIMITED_KEY'] ?? '';
 const revision = __ENV['SMOKE_REVISION'] ?? '';
