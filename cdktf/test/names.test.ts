@@ -31,6 +31,7 @@ const azure: { readonly [type in ResourceType]: RegExp } = {
   idadm: /^[a-z0-9][a-z0-9-]{2,127}$/,
   idgha: /^[a-z0-9][a-z0-9-]{2,127}$/,
   idplan: /^[a-z0-9][a-z0-9-]{2,127}$/,
+  idread: /^[a-z0-9][a-z0-9-]{2,127}$/,
   oai: /^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$/,
   vnet: /^[a-z0-9-]{2,64}$/,
   nsg: /^[a-z0-9-]{1,80}$/,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a GitHub environment: who must approve what is deployed there, from which branch, and the variables that workflows read,
 # which come as NAME=VALUE lines on standard input. They become variables of the repository, with the environment in front
-# (STAGING_AZURE_CLIENT_ID): what only looks at an environment must not wait for its reviewers.
+# (STAGING_AZURE_CLIENT_ID): what only reads an environment must not wait for its reviewers.
 #
 #   scripts/azure/bootstrap-oidc.sh --env staging --repo OWNER/NAME |
 #     scripts/azure/bootstrap-environment.sh --env staging --repo OWNER/NAME --reviewer LOGIN-or-ORG/TEAM [--dry-run]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Lets GitHub Actions of one repository sign in to Azure for one environment, without any secret: two identities, one that may
-# only look (plan, drift) and one that may change (apply), each trusted for its own jobs alone.
+# Lets GitHub Actions of one repository sign in to Azure for one environment, without any secret, as three identities, each trusted
+# for its own jobs alone: one for pull requests, whose code nobody has read yet, may only look; one for the main branch reads everything
+# anew, which takes secrets of apps (plan of a deployment, drift); one for jobs of the environment may change (apply).
 #
 #   scripts/azure/bootstrap-oidc.sh --env dev --repo OWNER/NAME [--client pvc] [--identity uami|app] [--region southafricanorth]
 #                                   [--state-group GROUP --state-account ACCOUNT --state-container NAME] [--dry-run]
@@ -38,6 +39,32 @@ state="$scope/resourceGroups/$state_group/providers/Microsoft.Storage/storageAcc
 # What the applying identity may assign to others: the roles that the infrastructure gives its own identities, and no other.
 assignable='4633458b-17de-408a-b874-0445c86b69e6, 5e0bd9bd-7b93-4f28-af87-19fc36ad61bd, 7f951dda-4ed3-4680-a7ca-43fe172d538d, 3913510d-42f4-4e42-8a64-420c390055eb'
 condition="((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable})) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable}))"
+
+# What the provider asks for beyond a Reader's rights when it reads apps, jobs and Cosmos DB; it fails without. Keys of what else the
+# infrastructure has are off, or not missed: azurerm 4.73.
+refreshed=(
+  Microsoft.App/containerApps/listSecrets/action
+  Microsoft.App/jobs/listSecrets/action
+  Microsoft.DocumentDB/databaseAccounts/listConnectionStrings/action
+  Microsoft.DocumentDB/databaseAccounts/listKeys/action
+  Microsoft.DocumentDB/databaseAccounts/readonlykeys/action
+)
+
+# define_role NAME DESCRIPTION ACTION…: a role of the subscription's own that allows these actions and no others.
+define_role() {
+  local name=$1 description=$2 known id actions
+  shift 2
+  known=$(ask az role definition list --name "$name" --custom-role-only --scope "$scope" --query '[0].permissions[0].actions')
+  [ "$known" != "$(printf '%s\n' "$@")" ] || return 0
+  actions=$(printf '"%s",' "$@")
+  actions="\"description\":\"$description\",\"actions\":[${actions%,}],\"assignableScopes\":[\"$scope\"]"
+  if [ -z "$known" ]; then
+    change az role definition create --role-definition "{\"name\":\"$name\",$actions}"
+  else
+    id=$(ask az role definition list --name "$name" --custom-role-only --scope "$scope" --query '[0].id')
+    change az role definition update --role-definition "{\"id\":\"$id\",\"roleName\":\"$name\",$actions}"
+  fi
+}
 
 # make_identity NAME: sets `client_id` and `principal_id`; placeholders in a dry run of what is not there yet.
 make_identity() {
@@ -89,12 +116,22 @@ grant() {
     --role "$role" --scope "$where" "$@"
 }
 
+read=$(name_of idread)
+# First: until Azure knows it everywhere nobody can be given it.
+define_role "$read" 'Reads what Terraform reads anew and a Reader may not' "${refreshed[@]}"
+
 plan=$(name_of idplan)
 make_identity "$plan"
 plan_client_id=$client_id
 trust "$plan" pull-request "$prefix:pull_request"
-trust "$plan" main "$prefix:ref:refs/heads/main"
 grant Reader "$scope"
+grant 'Storage Blob Data Reader' "$state"
+
+make_identity "$read"
+read_client_id=$client_id
+trust "$read" main "$prefix:ref:refs/heads/main"
+grant Reader "$scope"
+grant "$read" "$scope"
 grant 'Storage Blob Data Reader' "$state"
 
 apply=$(name_of idgha)
@@ -109,4 +146,5 @@ AZURE_TENANT_ID=$tenant
 AZURE_SUBSCRIPTION_ID=$subscription
 AZURE_CLIENT_ID=$client_id
 AZURE_PLAN_CLIENT_ID=$plan_client_id
+AZURE_READ_CLIENT_ID=$read_client_id
 END

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Takes back what the bootstrap scripts made for one environment: its identities with their roles, and its state. Refuses prod.
+# Takes back what the bootstrap scripts made for one environment: its identities with their roles, the role that was defined for one of
+# them, and its state. Refuses prod.
 # The environment itself goes before that, by the workflow "destroy".
 #
 #   scripts/azure/teardown.sh --env dev --confirm pvc-dev [--client pvc] [--identity uami|app] [--container tfstate] [--dry-run]
@@ -19,7 +20,7 @@ account=$(name_of st)
 left=$(ask az group list --tag "env=$environment" --query "[?tags.client=='$client' && tags.\"managed-by\"=='cdktf'].name")
 [ -z "$left" ] || die "There are still resources of it in $left: run the workflow \"destroy\" first"
 
-for type in idplan idgha; do
+for type in idplan idread idgha; do
   name=$(name_of "$type")
   if [ "$identity" = uami ]; then
     if missing az identity show --resource-group "$group" --name "$name"; then continue; fi
@@ -39,6 +40,10 @@ for type in idplan idgha; do
     change az ad app delete --id "$app"
   fi
 done
+
+role=$(name_of idread)
+defined=$(ask az role definition list --name "$role" --custom-role-only --scope "/subscriptions/$subscription" --query '[].id')
+[ -z "$defined" ] || change az role definition delete --name "$role" --custom-role-only --scope "/subscriptions/$subscription"
 
 if ! missing az storage container-rm show --resource-group "$group" --storage-account "$account" --name "$container"; then
   change az storage container-rm delete --resource-group "$group" --storage-account "$account" --name "$container" --yes

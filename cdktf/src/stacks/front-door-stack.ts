@@ -5,7 +5,7 @@ import { CdnFrontdoorOrigin } from '@cdktn/provider-azurerm/lib/cdn-frontdoor-or
 import { CdnFrontdoorProfile } from '@cdktn/provider-azurerm/lib/cdn-frontdoor-profile/index.js';
 import { CdnFrontdoorRoute } from '@cdktn/provider-azurerm/lib/cdn-frontdoor-route/index.js';
 import { CdnFrontdoorSecurityPolicy } from '@cdktn/provider-azurerm/lib/cdn-frontdoor-security-policy/index.js';
-import { DataAzurermContainerApp } from '@cdktn/provider-azurerm/lib/data-azurerm-container-app/index.js';
+import { DataAzurermContainerAppEnvironment } from '@cdktn/provider-azurerm/lib/data-azurerm-container-app-environment/index.js';
 import { type App, TerraformOutput } from '../cdk.ts';
 import { partsOf } from '../clients.ts';
 import type { Configuration } from '../config.ts';
@@ -32,11 +32,7 @@ export function addFrontDoor(
   configuration: Configuration,
   settings: NonNullable<Configuration['frontDoor']>,
 ): void {
-  const { stack, tags, subscriptionId } = createGround(
-    app,
-    `${stackName(configuration)}-frontdoor`,
-    configuration,
-  );
+  const { stack, tags } = createGround(app, `${stackName(configuration)}-frontdoor`, configuration);
   const nameIn = (location: string, type: ResourceType) =>
     nameOf(type, { ...partsOf(configuration), location: codeOf(location) });
   const { location: first, furtherRegions } = configuration;
@@ -67,12 +63,12 @@ export function addFrontDoor(
   });
   const origins = [first, ...furtherRegions.map(({ location }) => location)].map((location) => {
     const code = codeOf(location);
-    const resourceGroup = nameIn(location, 'rg');
-    const proxy = new DataAzurermContainerApp(stack, `proxy-${code}`, {
-      name: nameIn(location, 'ca'),
-      resourceGroupName: resourceGroup,
+    // Not the app itself: to read one the provider lists its secrets, which those who plan for pull requests may not.
+    const environment = new DataAzurermContainerAppEnvironment(stack, `environment-${code}`, {
+      name: nameIn(location, 'cae'),
+      resourceGroupName: nameIn(location, 'rg'),
     });
-    const host = proxy.ingress.get(0).fqdn;
+    const host = `${nameIn(location, 'ca')}.${environment.defaultDomain}`;
     return new CdnFrontdoorOrigin(stack, `origin-${code}`, {
       name: code,
       cdnFrontdoorOriginGroupId: group.id,
@@ -85,7 +81,7 @@ export function addFrontDoor(
       weight: 500,
       privateLink: {
         location,
-        privateLinkTargetId: `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.App/managedEnvironments/${nameIn(location, 'cae')}`,
+        privateLinkTargetId: environment.id,
         targetType: 'managedEnvironments',
         requestMessage: profile.name,
       },

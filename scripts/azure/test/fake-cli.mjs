@@ -108,6 +108,20 @@ const az = {
       Object.keys(state).find((key) => state[key] === option('ids')),
       undefined,
     ),
+  'role definition list': () => {
+    const role = state[`role ${option('name')}`];
+    if (role === undefined) answer();
+    answer(option('query').endsWith('.actions') ? role.actions : role.id);
+  },
+  'role definition create': () => {
+    const { name, ...role } = JSON.parse(option('role-definition'));
+    set(`role ${name}`, { ...role, id: `id-of-${name}` });
+  },
+  'role definition update': () => {
+    const { roleName, ...role } = JSON.parse(option('role-definition'));
+    set(`role ${roleName}`, role);
+  },
+  'role definition delete': () => set(`role ${option('name')}`, undefined),
   'keyvault secret show': () => {
     if (state['vault does not answer'] === true) {
       process.stderr.write('ERROR: (ForbiddenByConnection) public network access is disabled\n');

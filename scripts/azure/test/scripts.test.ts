@@ -126,7 +126,7 @@ describe('bootstrap-state.sh', () => {
 
 describe('bootstrap-oidc.sh', () => {
   it.each(['uami', 'app'])(
-    'makes two identities (%s), trusted for their own jobs alone',
+    'makes three identities (%s), trusted for their own jobs alone',
     (kind) => {
       const { code, out } = run('bootstrap-oidc.sh', [...dev, ...repo, '--identity', kind]);
       expect(code).toBe(0);
@@ -138,23 +138,26 @@ describe('bootstrap-oidc.sh', () => {
       expect(trusted.toSorted()).toEqual(
         [
           `trust ${of('idplan')} repo:octo/gateway:pull_request`,
-          `trust ${of('idplan')} repo:octo/gateway:ref:refs/heads/main`,
+          `trust ${of('idread')} repo:octo/gateway:ref:refs/heads/main`,
           `trust ${of('idgha')} repo:octo/gateway:environment:dev`,
         ].toSorted(),
       );
       const roles = Object.keys(state())
         .filter((key) => key.startsWith('grant|'))
         .map((key) => key.split('|'))
-        .map(([, who = '', role]) => `${who.includes('idplan') ? 'plan' : 'apply'}: ${role}`);
+        .map(([, who = '', role]) => `${/id(plan|read|gha)/.exec(who)?.[1]}: ${role}`);
       expect(roles).toEqual([
         'plan: Reader',
         'plan: Storage Blob Data Reader',
-        'apply: Contributor',
-        'apply: Role Based Access Control Administrator',
-        'apply: Storage Blob Data Contributor',
+        'read: Reader',
+        'read: pvc-dev-aigateway-idread-san',
+        'read: Storage Blob Data Reader',
+        'gha: Contributor',
+        'gha: Role Based Access Control Administrator',
+        'gha: Storage Blob Data Contributor',
       ]);
       expect(out).toBe(
-        'AZURE_TENANT_ID=tenant-1\nAZURE_SUBSCRIPTION_ID=subscription-1\nAZURE_CLIENT_ID=client-of-pvc-dev-aigateway-idgha-san\nAZURE_PLAN_CLIENT_ID=client-of-pvc-dev-aigateway-idplan-san\n',
+        'AZURE_TENANT_ID=tenant-1\nAZURE_SUBSCRIPTION_ID=subscription-1\nAZURE_CLIENT_ID=client-of-pvc-dev-aigateway-idgha-san\nAZURE_PLAN_CLIENT_ID=client-of-pvc-dev-aigateway-idplan-san\nAZURE_READ_CLIENT_ID=client-of-pvc-dev-aigateway-idread-san\n',
       );
     },
   );
@@ -166,6 +169,19 @@ describe('bootstrap-oidc.sh', () => {
     expect(condition.match(/[0-9a-f]{8}-[0-9a-f-]{27}/g)).toHaveLength(8);
     // Owner, Contributor and User Access Administrator.
     for (const role of ['8e3af657', 'b24988ac', '18d7d88d']) expect(condition).not.toContain(role);
+  });
+
+  it('lets the main branch read what a Reader may not, and nothing that changes or reads data', () => {
+    const role = 'role pvc-dev-aigateway-idread-san';
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    const made = state()[role] as { actions: string[]; assignableScopes: string[] };
+    expect(made.assignableScopes).toEqual(['/subscriptions/subscription-1']);
+    for (const action of made.actions) expect(action).toMatch(/\/(list\w+|readonlykeys)\/action$/);
+    expect(made).not.toHaveProperty('dataActions');
+    // One of a release before, which asked for less.
+    given({ ...state(), [role]: { ...made, actions: made.actions.slice(1) } });
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    expect(state()[role]).toMatchObject({ id: `id-of-${role.slice(5)}`, actions: made.actions });
   });
 
   it('takes the subject that GitHub names, with ids where the repository has those', () => {
@@ -194,7 +210,8 @@ describe('bootstrap-oidc.sh', () => {
     ]);
     expect(code).toBe(0);
     expect(changes()).toEqual([]);
-    expect(out.match(/^az role assignment create/gm)).toHaveLength(5);
+    expect(out.match(/^az role assignment create/gm)).toHaveLength(8);
+    expect(out.match(/^az role definition create/gm)).toHaveLength(1);
   });
 
   it('needs a repository', () => {
@@ -326,7 +343,7 @@ describe('teardown.sh', () => {
     run('bootstrap-state.sh', dev);
     run('bootstrap-oidc.sh', [...dev, ...repo]);
     expect(run('teardown.sh', confirmed).code).toBe(0);
-    const left = Object.keys(state()).filter((key) => /^(identity|grant|container)/.test(key));
+    const left = Object.keys(state()).filter((key) => /^(identity|grant|role|container)/.test(key));
     expect(left).toEqual([]);
     changes();
     run('teardown.sh', confirmed);
@@ -336,7 +353,7 @@ describe('teardown.sh', () => {
   it('takes back app registrations too', () => {
     run('bootstrap-oidc.sh', [...dev, ...repo, '--identity', 'app']);
     run('teardown.sh', [...confirmed, '--identity', 'app']);
-    expect(Object.keys(state()).filter((key) => /^(app|grant)/.test(key))).toEqual([]);
+    expect(Object.keys(state()).filter((key) => /^(app|grant|role)/.test(key))).toEqual([]);
   });
 
   it('refuses prod, a missing confirmation, and an environment that is still there', () => {

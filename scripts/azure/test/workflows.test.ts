@@ -141,7 +141,16 @@ describe('who may change Azure', () => {
     one.steps?.some(({ uses }) => uses === './.github/actions/stack'),
   );
 
-  it('is a job with an environment, whose reviewers approve it; all others may only look', () => {
+  const identityOf = (one: Job) =>
+    /AZURE_(?:(\w+)_)?CLIENT_ID/.exec(
+      String(
+        one.steps!.find(({ uses }) => uses === './.github/actions/stack')!.with?.[
+          'azure-client-id'
+        ],
+      ),
+    )?.[1] ?? 'apply';
+
+  it('is a job with an environment, whose reviewers approve it; all others may only read', () => {
     expect(signsIn.map(([name]) => name).toSorted()).toEqual([
       'deploy-env/deploy',
       'deploy-env/plan',
@@ -150,11 +159,23 @@ describe('who may change Azure', () => {
       'plan/plan',
     ]);
     for (const [name, one] of signsIn) {
-      const step = one.steps!.find(({ uses }) => uses === './.github/actions/stack')!;
-      const mayChange = !String(step.with?.['azure-client-id']).includes('PLAN_CLIENT_ID');
-      expect([name, one.environment !== undefined]).toEqual([name, mayChange]);
+      expect([name, one.environment !== undefined]).toEqual([name, identityOf(one) === 'apply']);
       expect(one.permissions?.['id-token']).toBe('write');
     }
+  });
+
+  it('reads secrets of apps on the main branch alone, never for a pull request', () => {
+    expect(Object.fromEntries(signsIn.map(([name, one]) => [name, identityOf(one)]))).toEqual({
+      'deploy-env/plan': 'READ',
+      'deploy-env/deploy': 'apply',
+      'destroy/destroy': 'apply',
+      'drift/drift': 'READ',
+      'plan/plan': 'PLAN',
+    });
+    // deploy-env is called by what runs on main alone; a job with an environment has another subject, which Azure trusts for the one that applies.
+    const callers = jobs.filter(([, { uses }]) => uses === './.github/workflows/deploy-env.yml');
+    expect(new Set(callers.map(([name]) => name.split('/')[0]))).toEqual(new Set(['deploy']));
+    expect(job('drift/drift').if).toBe("github.ref == 'refs/heads/main'");
   });
 
   it('gets no token for a change that comes from a fork', () => {
@@ -178,14 +199,15 @@ describe('who may change Azure', () => {
     expect(workflows['deploy']?.concurrency).toBeUndefined();
   });
 
-  it('reads everything anew before it applies; who may only look plans from the state', () => {
+  it('reads everything anew, so that an approval is for what is there; who may only look plans from the state', () => {
     const plans = (name: string) =>
       job(name)
         .steps!.flatMap(({ run = '' }) => run.split('\n'))
         .filter((line) => / plan .*-out=/.test(line))
         .map((line) => line.includes('-refresh=false'));
     expect(plans('deploy-env/deploy')).toEqual([false]);
-    expect(plans('deploy-env/plan')).toEqual([true]);
+    expect(plans('deploy-env/plan')).toEqual([false]);
+    expect(plans('drift/drift')).toEqual([false]);
     expect(plans('plan/plan')).toEqual([true]);
   });
 
