@@ -25,7 +25,10 @@ export async function allConfigurations(): Promise<Configuration[]> {
  *
  * @throws {Error} as `allConfigurations`
  */
-async function loadConfiguration(client: string, environment: string): Promise<Configuration> {
+export async function loadConfiguration(
+  client: string,
+  environment: string,
+): Promise<Configuration> {
   for (const name of [client, environment]) {
     if (!/^[a-z][a-z0-9]*$/.test(name))
       throw new Error(`"${name}" names no client and no environment`);

@@ -1,6 +1,7 @@
 import { App } from './cdk.ts';
 import { allConfigurations } from './clients.ts';
 import type { Configuration } from './config.ts';
+import { stacksOf } from './environment-stacks.ts';
 import { addEnvironmentStack, addFurtherRegion } from './stacks/environment-stack.ts';
 import { addFrontDoor } from './stacks/front-door-stack.ts';
 
@@ -15,11 +16,12 @@ export async function synthesize(
 ): Promise<string[]> {
   const app = new App({ outdir: folder });
   for (const configuration of configurations ?? (await allConfigurations())) {
-    addEnvironmentStack(app, configuration);
-    for (const { location } of configuration.furtherRegions)
-      addFurtherRegion(app, configuration, location);
-    if (configuration.frontDoor !== undefined)
-      addFrontDoor(app, configuration, configuration.frontDoor);
+    for (const stack of stacksOf(configuration)) {
+      const { name, kind } = stack;
+      if (kind === 'first') addEnvironmentStack(app, name, configuration);
+      else if (kind === 'further') addFurtherRegion(app, name, configuration, stack.location);
+      else addFrontDoor(app, name, configuration, stack.settings);
+    }
   }
   app.synth();
   return app.node.children.map(({ node }) => node.id).toSorted();

@@ -74,13 +74,22 @@ missing() {
   esac
 }
 
-# name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
-name_of() {
-  # The project's own Node, where it is installed: the system's may be too old for TypeScript.
+# typescript FILE ARGUMENTS…: runs a program of the project by its own Node, where that is installed: the system's may be too old.
+typescript() {
   local node=$project/node_modules/.bin/node
   [ -x "$node" ] || node=node
-  "$node" "$project/cdktf/src/names.ts" --client "$client" --env "$environment" --type "$1"
+  "$node" "$project/$1" "${@:2}"
 }
+
+# name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
+name_of() { typescript cdktf/src/names.ts --client "$client" --env "$environment" --type "$1"; }
+
+# stacks: a line for each stack of the environment, in the order in which they are applied: its name, its region, and there the resource
+# group, the app of the proxies and the vault; "-" where it is of no region.
+stacks() { typescript cdktf/src/environment-stacks.ts --client "$client" --env "$environment"; }
+
+# directory_of STACK: where Terraform runs, once the stacks are synthesized.
+directory_of() { printf '%s\n' "$project/cdktf/cdktf.out/stacks/$1"; }
 
 # signed_in: sets `subscription` and `tenant`, those that Azure CLI is signed in to.
 signed_in() {

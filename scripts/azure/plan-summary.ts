@@ -2,10 +2,12 @@
  * What a plan of Terraform would change, as Markdown for reviewers, without any value but the image: plans hold secrets. The same changes give the
  * same text, so that what was approved can be compared with what is about to be applied.
  *
- *   terraform show -json PLAN | node scripts/azure/plan-summary.ts ENVIRONMENT
+ *   terraform show -json PLAN | node scripts/azure/plan-summary.ts STACK [--without-loss]
+ *
+ * With --without-loss the exit code is 1 where something would be destroyed or replaced.
  */
 import { text } from 'node:stream/consumers';
-import { isDeepStrictEqual } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 
 type Values = { readonly [member: string]: unknown } | null;
 
@@ -41,16 +43,27 @@ function differing(before: Values, after: Values): string {
     .join(', ');
 }
 
-/** The image, and one line for each resource that would change: how, which, and the names of the members that differ. */
-export function summaryOf(plan: Plan, environment: string): string {
-  const changes = (plan.resource_changes ?? []).flatMap(({ address, change }) => {
+function changesOf(
+  plan: Plan,
+): { verb: (typeof verbs)[number]; address: string; members: string }[] {
+  return (plan.resource_changes ?? []).flatMap(({ address, change }) => {
     const verb = verbOf(change.actions);
     if (verb === undefined) return [];
     const members = verb === 'update' ? differing(change.before, change.after) : '';
     return [{ verb, address, members }];
   });
+}
+
+/** Whether the plan destroys something, also what it makes anew. */
+export function hasLoss(plan: Plan): boolean {
+  return changesOf(plan).some(({ verb }) => verb === 'destroy' || verb === 'replace');
+}
+
+/** The image, and one line for each resource that would change: how, which, and the names of the members that differ. */
+export function summaryOf(plan: Plan, stack: string): string {
+  const changes = changesOf(plan);
   const counted = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`;
-  const lines = [`## ${environment}: ${counted}`];
+  const lines = [`## ${stack}: ${counted}`];
   const image = plan.variables?.image?.value;
   // Without it two merges would have the same summary, and the approval of one would do for the other.
   if (image !== undefined) lines.push('', `\`${image}\``);
@@ -68,6 +81,16 @@ export function summaryOf(plan: Plan, environment: string): string {
 }
 
 if (import.meta.main) {
-  const [environment = ''] = process.argv.slice(2);
-  process.stdout.write(summaryOf(JSON.parse(await text(process.stdin)) as Plan, environment));
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { 'without-loss': { type: 'boolean', default: false } },
+  });
+  const plan = JSON.parse(await text(process.stdin)) as Plan;
+  process.stdout.write(summaryOf(plan, positionals[0] ?? ''));
+  if (values['without-loss'] && hasLoss(plan)) {
+    process.stderr.write(
+      'Something would be lost, which nobody has approved: run the deployment again.\n',
+    );
+    process.exitCode = 1;
+  }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gives one secret of an environment a new value, in the environment's Key Vault. Values are never printed, nor arguments of a
-# program that others on the machine could list.
+# Gives one secret of an environment a new value, the same in the Key Vaults of all its regions. Values are never printed, nor arguments
+# of a program that others on the machine could list.
 #
 #   scripts/azure/rotate.sh --env dev --secret azure-openai-api-key --group GROUP --account ACCOUNT [--client pvc] [--dry-run]
 #   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key
@@ -20,7 +20,9 @@ secret=
 group=
 account=
 take secret=secret group=group account=account -- "$@"
-vault=$(name_of kv)
+# The first region's is the one that is read.
+vaults=$(stacks | while read -r _ _ _ _ vault; do [ "$vault" = - ] || printf '%s\n' "$vault"; done)
+vault=${vaults%%$'\n'*}
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -35,8 +37,11 @@ current() {
 
 # put NAME FILE: makes what stands in the file the value of the secret.
 put() {
-  change az keyvault secret set --vault-name "$vault" --name "$1" --encoding utf-8 --file "$2"
-  say "$1 of $vault has a new version"
+  local one
+  for one in $vaults; do
+    change az keyvault secret set --vault-name "$one" --name "$1" --encoding utf-8 --file "$2"
+    say "$1 of $one has a new version"
+  done
 }
 
 restarts='Container Apps starts processes again with it within half an hour; a new revision has it at once.'

@@ -12,18 +12,12 @@ import { createPlatform, type Platform } from './platform.ts';
 import { createRedis, grantRedis, redisOf, redisVariables, type SharedRedis } from './redis.ts';
 import { createSite, type Site } from './site.ts';
 import { createStore } from './store.ts';
-import { codeOf } from '../regions.ts';
 
 type Variables = { readonly [name: string]: Variable };
 
-/** Name of the stack of an environment. */
-export function stackName({ client, environment }: Configuration): string {
-  return `${client}-${environment}`;
-}
-
 /** All resources of one environment in its first region. */
-export function addEnvironmentStack(app: App, configuration: Configuration): void {
-  const site = createSite(app, stackName(configuration), configuration);
+export function addEnvironmentStack(app: App, id: string, configuration: Configuration): void {
+  const site = createSite(app, id, configuration);
   const platform = createPlatform(site);
   const accounts = createAccounts(site, platform.network);
   const redis = createRedis(site, platform.network);
@@ -65,8 +59,12 @@ export function addEnvironmentStack(app: App, configuration: Configuration): voi
  * Proxies of a further region: of models and keys they know what the first region's control plane publishes, and its Redis counts limits
  * for all of them. Everything else, logs and secrets too, is the region's own.
  */
-export function addFurtherRegion(app: App, configuration: Configuration, location: string): void {
-  const id = `${stackName(configuration)}-${codeOf(location)}`;
+export function addFurtherRegion(
+  app: App,
+  id: string,
+  configuration: Configuration,
+  location: string,
+): void {
   const site = createSite(app, id, configuration, location);
   const platform = createPlatform(site);
   const identity = proxyIdentityOf(site);

@@ -11,7 +11,6 @@ import { partsOf } from '../clients.ts';
 import type { Configuration } from '../config.ts';
 import { nameOf, type ResourceType } from '../names.ts';
 import { codeOf } from '../regions.ts';
-import { stackName } from './environment-stack.ts';
 import { createGround } from './site.ts';
 
 /** Front Door with private links, and managed rules, are of this kind alone. */
@@ -29,10 +28,11 @@ const longestSilenceSeconds = 240;
  */
 export function addFrontDoor(
   app: App,
+  id: string,
   configuration: Configuration,
   settings: NonNullable<Configuration['frontDoor']>,
 ): void {
-  const { stack, tags } = createGround(app, `${stackName(configuration)}-frontdoor`, configuration);
+  const { stack, tags } = createGround(app, id, configuration);
   const nameIn = (location: string, type: ResourceType) =>
     nameOf(type, { ...partsOf(configuration), location: codeOf(location) });
   const { location: first, furtherRegions } = configuration;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Stands for `az` and `gh` in tests: remembers in a file what was made, answers what the scripts ask for, and writes every call down.
+// Stands for `az`, `gh` and `terraform` in tests: remembers in a file what was made, answers what the scripts ask for, and writes every call down.
 // An unknown call is an error, as it is in the real programs. Plain JavaScript: it runs as a program on PATH.
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -137,8 +137,9 @@ const az = {
     set(`key ${option('key-name')}`, `new-${option('key-name')}`),
 };
 
-/** Revisions with their labels and shares of the calls, of the one container app. */
-const traffic = state['traffic'] ?? [];
+/** Revisions of a container app with their labels and shares of the calls. */
+const trafficKey = `traffic ${option('name')}`;
+const traffic = state[trafficKey] ?? [];
 
 Object.assign(az, {
   'containerapp show': () => {
@@ -148,7 +149,7 @@ Object.assign(az, {
       query.endsWith('latestRevisionName')
         ? traffic.at(-1).revision
         : query.endsWith('fqdn')
-          ? 'app.sea.example'
+          ? `${option('name')}.sea.example`
           : [],
     );
   },
@@ -162,7 +163,7 @@ Object.assign(az, {
   'containerapp ingress traffic set': () => {
     const weights = args.slice(args.indexOf('--revision-weight') + 1).map((one) => one.split('='));
     set(
-      'traffic',
+      trafficKey,
       traffic.map((one) => ({
         ...one,
         latest: false,
@@ -172,7 +173,7 @@ Object.assign(az, {
   },
   'containerapp revision label add': () => {
     set(
-      'traffic',
+      trafficKey,
       traffic.map((one) => ({
         ...one,
         label:
@@ -207,7 +208,7 @@ Object.assign(az, {
   },
   'containerapp revision deactivate': () =>
     set(
-      'traffic',
+      trafficKey,
       traffic.map((one) => (one.revision === option('revision') ? { ...one, stopped: true } : one)),
     ),
 });
@@ -235,8 +236,23 @@ const gh = {
     set('variables', [...(state['variables'] ?? []), `${args[2]}=${option('body')}`]),
 };
 
-const [command] =
-  program === 'az' ? [az[words]] : [args[0] === 'api' ? gh.api : gh[args.slice(0, 2).join(' ')]];
+const stack = basename(args[0]?.replace('-chdir=', '') ?? '');
+const out = args.find((arg) => arg.startsWith('-out='))?.slice('-out='.length);
+const terraform = {
+  plan: () => {
+    process.stdout.write('Terraform will perform the following actions\n');
+    writeFileSync(out, JSON.stringify(state[`changes of ${stack}`] ?? {}));
+  },
+  show: () => answer(readFileSync(args.at(-1), 'utf8')),
+  apply: () => set('applied', [...(state['applied'] ?? []), stack]),
+  output: () => answer(`https://${stack}.example`),
+};
+
+const command = {
+  az: () => az[words],
+  gh: () => (args[0] === 'api' ? gh.api : gh[args.slice(0, 2).join(' ')]),
+  terraform: () => terraform[args[1]],
+}[program]();
 if (command === undefined) {
   process.stderr.write(`ERROR: '${words}' is misspelled or not recognized by the system.\n`);
   process.exit(2);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { summaryOf, type Plan } from '../plan-summary.ts';
+import { hasLoss, summaryOf, type Plan } from '../plan-summary.ts';
 
 const change = (
   address: string,
@@ -55,6 +55,16 @@ describe('the summary of a plan', () => {
     expect(summaryOf(withImage('r/a@sha256:2'), 'dev')).not.toBe(
       summaryOf(withImage('r/a@sha256:1'), 'dev'),
     );
+  });
+
+  it('knows whether something is lost, also by being made anew', () => {
+    const without = (...lost: string[]) => ({
+      resource_changes: plan.resource_changes!.filter(({ address }) => !lost.includes(address)),
+    });
+    expect(hasLoss(without())).toBe(true);
+    expect(hasLoss(without('azurerm_y.gone'))).toBe(true);
+    expect(hasLoss(without('azurerm_z.store'))).toBe(true);
+    expect(hasLoss(without('azurerm_y.gone', 'azurerm_z.store'))).toBe(false);
   });
 
   it('says that nothing changes', () => {

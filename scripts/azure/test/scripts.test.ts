@@ -20,7 +20,7 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'aigateway-azure-scripts-'));
   mkdirSync(join(folder, 'bin'));
-  for (const name of ['az', 'gh']) {
+  for (const name of ['az', 'gh', 'terraform']) {
     copyFileSync(join(import.meta.dirname, 'fake-cli.mjs'), join(folder, 'bin', name));
   }
 });
@@ -291,6 +291,12 @@ describe('rotate.sh', () => {
     expect(inVault('aigateway-secret-previous')).toBe(inVault('aigateway-secret'));
   });
 
+  it('gives all regions the same', () => {
+    run('rotate.sh', ['--client', 'contoso', '--env', 'prod', '--secret', 'master-key']);
+    const vaults = changes().map((call) => call[call.indexOf('--vault-name') + 1]);
+    expect(vaults).toEqual(['pvc-prd-contosogw-kv-weu', 'pvc-prd-contosogw-kv-neu']);
+  });
+
   it('makes a salt key once and never another', () => {
     expect(run('rotate.sh', [...dev, '--secret', 'salt-key']).code).toBe(0);
     expect(run('rotate.sh', [...dev, '--secret', 'salt-key'])).toMatchObject({
@@ -367,26 +373,26 @@ describe('teardown.sh', () => {
 
 describe('traffic.sh', () => {
   const to = (where: string) => run('traffic.sh', [...dev, '--to', where]);
-  const shares = () =>
-    (state()['traffic'] as { revision: string; weight?: number; label?: string }[]).map(
+  const app = 'pvc-dev-aigateway-ca-san';
+  const key = `traffic ${app}`;
+  const shares = (of = app) =>
+    (state()[`traffic ${of}`] as { revision: string; weight?: number; label?: string }[]).map(
       ({ revision, weight = 0, label = '' }) => `${revision} ${weight} ${label}`.trim(),
     );
   /** Terraform makes a revision, which gets no call. */
   const apply = (revision: string) =>
     given({
-      traffic: [
-        ...(state()['traffic'] as object[]),
-        { revision, image: `${revision}-image`, weight: 0 },
-      ],
+      ...state(),
+      [key]: [...(state()[key] as object[]), { revision, image: `${revision}-image`, weight: 0 }],
     });
 
   it('keeps the calls where they are, tries the new revision under its own address, and shifts step by step', () => {
-    given({ traffic: [{ revision: 'one', image: 'one-image', weight: 100, latest: true }] });
+    given({ [key]: [{ revision: 'one', image: 'one-image', weight: 100, latest: true }] });
     expect(to('present').code).toBe(0);
     expect(shares()).toEqual(['one 100 blue']);
     apply('two');
     expect(to('green').out).toBe(
-      'url=https://app.sea.example\ngreen=https://app---green.sea.example\n',
+      `southafricanorth https://${app}.sea.example https://${app}---green.sea.example\n`,
     );
     expect(shares()).toEqual(['one 100 blue', 'two 0 green']);
     to('10');
@@ -401,7 +407,7 @@ describe('traffic.sh', () => {
   });
 
   it('stops the revision before when the next deployment begins, not sooner, and each once', () => {
-    given({ traffic: [{ revision: 'one', weight: 100 }] });
+    given({ [key]: [{ revision: 'one', weight: 100 }] });
     to('present');
     apply('two');
     to('green');
@@ -422,7 +428,7 @@ describe('traffic.sh', () => {
   it.each(['0', '10', '50', '100'])(
     'gives all calls back to the revision before after %s percent',
     (percent) => {
-      given({ traffic: [{ revision: 'one', weight: 100 }] });
+      given({ [key]: [{ revision: 'one', weight: 100 }] });
       to('present');
       apply('two');
       to('green');
@@ -433,9 +439,11 @@ describe('traffic.sh', () => {
   );
 
   it('has nothing to shift where no new revision was made', () => {
-    given({ traffic: [{ revision: 'one', weight: 100 }] });
+    given({ [key]: [{ revision: 'one', weight: 100 }] });
     to('present');
-    expect(to('green').out).toBe('url=https://app.sea.example\ngreen=https://app.sea.example\n');
+    expect(to('green').out).toBe(
+      `southafricanorth https://${app}.sea.example https://${app}.sea.example\n`,
+    );
     to('10');
     expect(shares()).toEqual(['one 100 blue']);
   });
@@ -448,12 +456,143 @@ describe('traffic.sh', () => {
 
   it('does not begin while the calls are divided', () => {
     given({
-      traffic: [
+      [key]: [
         { revision: 'one', weight: 50, label: 'blue' },
         { revision: 'two', weight: 50 },
       ],
     });
     expect(to('present')).toMatchObject({ code: 1, told: expect.stringContaining('--to back') });
+  });
+
+  describe('of several regions', () => {
+    const toIn = (...args: string[]) =>
+      run('traffic.sh', ['--client', 'contoso', '--env', 'prod', '--to', ...args]);
+    const [weu, neu] = ['pvc-prod-contosogw-ca-weu', 'pvc-prod-contosogw-ca-neu'];
+    const present = { revision: 'one', image: 'one-image', weight: 100, label: 'blue' };
+    const newer = { revision: 'two', image: 'two-image', weight: 0 };
+    const both = { [`traffic ${weu}`]: [present, newer], [`traffic ${neu}`]: [present, newer] };
+
+    it('does in each what is to be done, and nothing in Front Door', () => {
+      given(both);
+      expect(toIn('green').out).toBe(
+        `westeurope https://${weu}.sea.example https://${weu}---green.sea.example\n` +
+          `northeurope https://${neu}.sea.example https://${neu}---green.sea.example\n`,
+      );
+      toIn('50');
+      for (const region of [weu, neu])
+        expect(shares(region)).toEqual(['one 50 blue', 'two 50 green']);
+      expect(toIn('back').code).toBe(0);
+      for (const region of [weu, neu])
+        expect(shares(region)).toEqual(['one 100 blue', 'two 0 green']);
+      expect(toIn('image').out).toBe('one-image\n');
+    });
+
+    it('goes back in one region where another has nothing to go back to, and says so', () => {
+      given({ ...both, [`traffic ${weu}`]: [{ ...newer, weight: 100 }] });
+      toIn('50', '--region', 'northeurope');
+      const { code, told } = toIn('back');
+      expect([code, told]).toEqual([
+        1,
+        'No revision is known to go back to in westeurope: az containerapp revision list shows them all.\n',
+      ]);
+      expect(shares(neu)).toEqual(['one 100 blue', 'two 0']);
+      // A region that is only just being made has no calls.
+      given({ [`traffic ${weu}`]: [present] });
+      expect(toIn('back')).toEqual({ code: 0, out: '', told: '' });
+    });
+
+    it('does it in one alone, and knows which there are', () => {
+      given(both);
+      toIn('100', '--region', 'northeurope');
+      expect(shares(weu)).toEqual(['one 100 blue', 'two 0']);
+      expect(shares(neu)).toEqual(['one 0 blue', 'two 100']);
+      expect(toIn('100', '--region', 'eastus').told).toContain('none of the environment');
+    });
+  });
+});
+
+describe('plan.sh and apply.sh', () => {
+  const prod = ['--client', 'contoso', '--env', 'prod'];
+  const plan = (...args: string[]) =>
+    run('plan.sh', [...prod, '--plans', join(folder, 'plans'), ...args]);
+  const apply = (of: string) =>
+    run('apply.sh', [...prod, '--plans', join(folder, 'plans'), '--of', of]);
+  const there = (...regions: string[]) =>
+    Object.fromEntries(
+      regions.map((code) => [`traffic pvc-prod-contosogw-ca-${code}`, [{ revision: 'one' }]]),
+    );
+  const change = (...actions: string[]) => ({
+    resource_changes: [{ address: 'azurerm_a.b', change: { actions, before: null, after: null } }],
+  });
+  beforeEach(() => mkdirSync(join(folder, 'plans')));
+
+  it('plan all stacks of an environment, each by its own state', () => {
+    given({ ...there('weu', 'neu'), 'changes of contoso-prod-neu': change('create') });
+    const { code, out, told } = plan('--changed', '2');
+    expect(code).toBe(2);
+    expect(out.match(/^## .*/gm)).toEqual([
+      '## contoso-prod: 0 changes',
+      '## contoso-prod-neu: 1 change',
+      '## contoso-prod-frontdoor: 0 changes',
+    ]);
+    // What Terraform says may hold values, and is not what is approved.
+    expect(told).toContain('Terraform will perform');
+    expect(out).not.toContain('Terraform will perform');
+    given(there('weu', 'neu'));
+    expect(plan('--changed', '2').code).toBe(0);
+  });
+
+  it('ask nothing anew for those who may only look', () => {
+    given(there('weu', 'neu'));
+    const options = (...args: string[]) => {
+      calls();
+      plan(...args);
+      return calls()
+        .filter(([program, , command]) => program === 'terraform' && command === 'plan')
+        .map((call) => call.includes('-refresh=false'));
+    };
+    expect(options('--read', 'state')).toEqual([true, true, true]);
+    expect(options()).toEqual([false, false, false]);
+  });
+
+  it('apply the stacks in their order, Front Door last, each as it was planned', () => {
+    given(there('weu', 'neu'));
+    plan();
+    calls();
+    expect(apply('regions').out).toBe(
+      'https://contoso-prod.example\nhttps://contoso-prod-neu.example\n',
+    );
+    expect(state()['applied']).toEqual(['contoso-prod', 'contoso-prod-neu']);
+    expect(apply('front-door').out).toBe('https://contoso-prod-frontdoor.example\n');
+    expect(state()['applied']).toEqual([
+      'contoso-prod',
+      'contoso-prod-neu',
+      'contoso-prod-frontdoor',
+    ]);
+    expect(
+      calls().some(([program, , command]) => program === 'terraform' && command === 'plan'),
+    ).toBe(false);
+  });
+
+  it('plan what needs another stack once that is there, and lose nothing by it', () => {
+    expect(plan('--changed', '2').code).toBe(2);
+    expect(plan().out.match(/^## .*/gm)).toEqual([
+      '## contoso-prod: 0 changes',
+      '## contoso-prod-neu: made once contoso-prod is there',
+      '## contoso-prod-frontdoor: made once contoso-prod is there',
+    ]);
+    expect(readdirSync(join(folder, 'plans'))).toEqual(['contoso-prod']);
+    given({
+      'changes of contoso-prod-neu': change('create'),
+      'changes of contoso-prod-frontdoor': change('delete'),
+    });
+    expect(apply('regions').code).toBe(0);
+    expect(state()['applied']).toEqual(['contoso-prod', 'contoso-prod-neu']);
+    expect(apply('front-door')).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('nobody has approved'),
+    });
+    expect(state()['applied']).toEqual(['contoso-prod', 'contoso-prod-neu']);
   });
 });
 

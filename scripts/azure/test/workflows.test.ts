@@ -203,8 +203,8 @@ describe('who may change Azure', () => {
     const plans = (name: string) =>
       job(name)
         .steps!.flatMap(({ run = '' }) => run.split('\n'))
-        .filter((line) => / plan .*-out=/.test(line))
-        .map((line) => line.includes('-refresh=false'));
+        .filter((line) => line.includes('scripts/azure/plan.sh '))
+        .map((line) => line.includes('--read state'));
     expect(plans('deploy-env/deploy')).toEqual([false]);
     expect(plans('deploy-env/plan')).toEqual([false]);
     expect(plans('drift/drift')).toEqual([false]);
@@ -243,14 +243,16 @@ describe('a deployment', () => {
       return found;
     };
     const order = [
-      at('$APPROVED'),
+      // An update writes weights as the plan has read them.
       at('--to present'),
+      at('$APPROVED'),
       // A control plane refuses to start before.
       at('migrate.sh'),
-      at(' apply '),
+      at('--of regions'),
       at('--to green'),
-      at('$GREEN_URL'),
+      at('--revision "$GITHUB_SHA"'),
       at('for percent in 10 50 100'),
+      at('--of front-door'),
       at('--to back'),
     ];
     expect(order).toEqual(order.toSorted((a, b) => a - b));
@@ -263,7 +265,8 @@ describe('a deployment', () => {
   it('never keeps a plan: plans hold secrets', () => {
     for (const text of Object.values(texts)) expect(text).not.toMatch(/upload-artifact[\s\S]*plan/);
     for (const [, { run = '' }] of steps)
-      for (const [out] of run.matchAll(/-out=\S+/g)) expect(out).toBe('-out="$RUNNER_TEMP/plan"');
+      for (const [plans] of run.matchAll(/--plans \S+/g))
+        expect(plans).toBe('--plans "$RUNNER_TEMP/plans"');
   });
 });
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Plans every stack of one environment, in the order in which they are applied, and prints as Markdown what would change. Terraform's own
+# words go to standard error, its plans to FOLDER/STACK: they hold secrets, and are kept nowhere.
+#
+#   scripts/azure/plan.sh --env prod --plans FOLDER [--client pvc] [--read anew|state] [--changed CODE]
+#
+# --read state     nothing is asked of Azure but what Terraform looks up: for who may only look (default: anew)
+# --changed CODE   ends with this code where something would change
+#
+# A stack needs what those before it have made. Where one of them is not there yet it is not planned but told: it is planned by apply.sh,
+# once the others are there, and nothing of it may be destroyed then. Before it the stacks are synthesized (npm run synth) and Terraform
+# is initialized in each.
+
+. "$(dirname "$0")/common.sh"
+
+plans=
+read=anew
+changed=0
+take plans=plans read=read changed=changed -- "$@"
+[ -n "$plans" ] || die '--plans is needed: a folder; see --help'
+options=(-lock=false)
+case $read in
+  anew) ;;
+  state) options+=(-refresh=false) ;;
+  *) die '--read is anew or state; see --help' ;;
+esac
+all=$(stacks)
+
+code=0
+awaited=
+while read -r stack region group app _ <&3; do
+  if [ -n "$awaited" ]; then
+    printf '## %s: made once %s is there\n\n' "$stack" "$awaited"
+    code=$changed
+    continue
+  fi
+  directory=$(directory_of "$stack")
+  terraform -chdir="$directory" plan "${options[@]}" -out="$plans/$stack" >&2
+  summary=$(terraform -chdir="$directory" show -json "$plans/$stack" | typescript scripts/azure/plan-summary.ts "$stack")
+  printf '%s\n\n' "$summary"
+  case $summary in "## $stack: 0 changes"*) ;; *) code=$changed ;; esac
+  if [ "$region" != - ] && missing az containerapp show --resource-group "$group" --name "$app"; then awaited=$stack; fi
+done 3<<<"$all"
+exit "$code"
