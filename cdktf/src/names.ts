@@ -41,6 +41,7 @@ export const resourceTypes = {
   ca: { what: 'container app of the proxy', max: 32 },
   caadm: { what: 'container app of the control plane', max: 32 },
   caj: { what: 'job that migrates the store', max: 32 },
+  cajrs: { what: 'job that seals the store anew', max: 32 },
   kv: { what: 'Key Vault', max: 24, isGlobal: true },
   st: { what: 'storage account of the Terraform state', max: 24, isPlain: true, isGlobal: true },
   cr: { what: 'container registry', max: 50, isPlain: true, isGlobal: true },

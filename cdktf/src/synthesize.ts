@@ -17,10 +17,10 @@ export async function synthesize(
   const app = new App({ outdir: folder });
   for (const configuration of configurations ?? (await allConfigurations())) {
     for (const stack of stacksOf(configuration)) {
-      const { name, kind } = stack;
-      if (kind === 'first') addEnvironmentStack(app, name, configuration);
-      else if (kind === 'further') addFurtherRegion(app, name, configuration, stack.location);
-      else addFrontDoor(app, name, configuration, stack.settings);
+      const { name } = stack;
+      if (stack.kind === 'front-door') addFrontDoor(app, name, configuration, stack.settings);
+      else if (stack.kind === 'first') addEnvironmentStack(app, name, configuration);
+      else addFurtherRegion(app, name, configuration, stack.location);
     }
   }
   app.synth();

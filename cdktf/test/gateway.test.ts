@@ -83,6 +83,8 @@ function environmentOf({ env }: Container): { [name: string]: string } {
     AIGATEWAY_SECRET_PREVIOUS: 'test-secret-of-at-least-32-bytes-length',
     PROXY_API_KEY: 'sk-caller-0123456789abcdef',
     LITELLM_MASTER_KEY: 'sk-master-0123456789abcdef',
+    LITELLM_SALT_KEY: 'test-salt-key-of-at-least-32-bytes-length',
+    LITELLM_SALT_KEY_PREVIOUS: 'test-salt-key-of-at-least-32-bytes-length',
     DATABASE_URL: 'postgres://a:b@c.postgres.database.azure.com/aigateway?sslmode=verify-full',
   };
   return Object.fromEntries(
@@ -106,7 +108,8 @@ describe.each(containers)('$name', ({ app, container }) => {
     const text = environment['AIGATEWAY_CONFIG_TEXT'];
     const raw = text === undefined ? {} : (JSON.parse(text) as Json);
     expect(() => namedStore(environment)).not.toThrow();
-    if (readCommand(container.args).action === 'migrate') return;
+    // Jobs on the store need no models.
+    if (['migrate', 'reseal'].includes(readCommand(container.args).action)) return;
     const { problems, notices } = configure(raw, environment);
     expect(problems).toEqual([]);
     expect(notices.filter(({ level }) => level !== 'info')).toEqual([]);
@@ -120,6 +123,30 @@ describe.each(containers)('$name', ({ app, container }) => {
     }
     const referred = container.env.flatMap(({ secret_name: name }) => name ?? []);
     expect(secrets.map(({ name }) => name)).toEqual([...new Set(referred)].toSorted());
+  });
+});
+
+describe('secrets in the store', () => {
+  it('are opened by every process of an environment, whichever has sealed them', () => {
+    const sealing = containers.filter(({ container }) =>
+      container.env.some(({ name }) => name === 'LITELLM_SALT_KEY'),
+    );
+    for (const role of ['app-proxy', 'app-control-plane', 'app-all', 'reseal'])
+      expect(sealing.some(({ name }) => name.endsWith(`.${role}`))).toBe(true);
+    for (const { name, container } of sealing) {
+      const named = Object.fromEntries(
+        container.env.map((one) => [one.name, one.secret_name] as const),
+      );
+      expect([name, named]).toEqual([
+        name,
+        expect.objectContaining({
+          AIGATEWAY_SECRET: 'aigateway-secret',
+          AIGATEWAY_SECRET_PREVIOUS: 'aigateway-secret-previous',
+          LITELLM_SALT_KEY: 'salt-key',
+          LITELLM_SALT_KEY_PREVIOUS: 'salt-key-previous',
+        }),
+      ]);
+    }
   });
 });
 

@@ -131,12 +131,28 @@ describe('the proxies', () => {
       'aigateway-secret-previous',
       'azure-openai-api-key',
       'master-key',
+      'salt-key',
+      'salt-key-previous',
     ]);
     expect(app('pvc-dev').secret.map(({ name }) => name)).toEqual([
       'aigateway-secret',
       'aigateway-secret-previous',
       'proxy-api-key',
     ]);
+  });
+
+  it('seal and open with the same salt keys as the control plane, in every region', () => {
+    const salts = (stack: string, role?: string) =>
+      app(stack, role)
+        .secret.map(({ name }) => name)
+        .filter((name) => name.startsWith('salt-key'));
+    for (const [stack, role] of [
+      ['contoso-prod', 'control-plane'],
+      ['contoso-prod', 'proxy'],
+      ['contoso-prod-neu', 'proxy'],
+    ] as const)
+      expect(salts(stack, role)).toEqual(['salt-key', 'salt-key-previous']);
+    expect(salts('pvc-dev')).toEqual([]);
   });
 
   it('let in only the addresses on a list, where there is one', () => {

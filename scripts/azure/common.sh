@@ -81,6 +81,38 @@ typescript() {
   "$node" "$project/$1" "${@:2}"
 }
 
+# settled VAULT SECRET: ends the script while some process may not have the newest version of a secret yet: Container Apps looks for one
+# every half hour, and then starts processes again.
+settled() {
+  local updated age
+  updated=$(ask az keyvault secret show --vault-name "$1" --name "$2" --query attributes.updated)
+  age=$(($(date +%s) - $(date --date "$updated" +%s)))
+  [ "$age" -ge 2700 ] || die "$2 was changed $((age / 60)) minutes ago, and a process may not know it yet: run this again in $((45 - age / 60)) minutes."
+}
+
+# run_job GROUP JOB CONTAINER: starts a job of Container Apps and waits for its end.
+run_job() {
+  if [ "$dry_run" = true ]; then
+    change az containerapp job start --resource-group "$1" --name "$2"
+    return
+  fi
+  local execution status
+  execution=$(ask az containerapp job start --resource-group "$1" --name "$2" --query name)
+  # The job itself ends after half an hour, and is tried once more.
+  for _ in $(seq 720); do
+    status=$(ask az containerapp job execution show --resource-group "$1" --name "$2" --job-execution-name "$execution" --query properties.status)
+    case $status in
+      Succeeded)
+        say "$execution has succeeded"
+        return
+        ;;
+      Failed | Stopped | Degraded) die "$execution: $status. Its log: az containerapp job logs show --resource-group $1 --name $2 --execution $execution --container $3" ;;
+    esac
+    sleep "${JOB_POLL_SECONDS:-5}"
+  done
+  die "$execution has not ended"
+}
+
 # name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
 name_of() { typescript cdktf/src/names.ts --client "$client" --env "$environment" --type "$1"; }
 

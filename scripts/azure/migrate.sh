@@ -16,21 +16,4 @@ job=$(name_of caj)
 if missing az containerapp job show --resource-group "$group" --name "$job"; then exit 0; fi
 
 change az containerapp job update --resource-group "$group" --name "$job" --container-name migration --image "$image"
-if [ "$dry_run" = true ]; then
-  change az containerapp job start --resource-group "$group" --name "$job"
-  exit 0
-fi
-execution=$(ask az containerapp job start --resource-group "$group" --name "$job" --query name)
-# The job itself ends after half an hour.
-for _ in $(seq 360); do
-  status=$(ask az containerapp job execution show --resource-group "$group" --name "$job" --job-execution-name "$execution" --query properties.status)
-  case $status in
-    Succeeded)
-      say "$execution has succeeded"
-      exit 0
-      ;;
-    Failed | Stopped | Degraded) die "$execution: $status. Its log: az containerapp job logs show --resource-group $group --name $job --execution $execution --container migration" ;;
-  esac
-  sleep "${MIGRATION_POLL_SECONDS:-5}"
-done
-die "$execution has not ended"
+run_job "$group" "$job" migration

@@ -3,7 +3,7 @@
 # of a program that others on the machine could list.
 #
 #   scripts/azure/rotate.sh --env dev --secret azure-openai-api-key --group GROUP --account ACCOUNT [--client pvc] [--dry-run]
-#   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key
+#   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key | salt-key-previous
 #
 # azure-openai-api-key   the key of the Azure OpenAI account that is not in use is made anew and put in force; the one that was in
 #                        use stays valid until the next rotation, so no call fails meanwhile
@@ -12,7 +12,11 @@
 # aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it,
 #                        until the next rotation
 #
-# A secret that is not there yet is made. salt-key, which seals the store, is made once and changed by the gateway's --reseal alone.
+# salt-key               what seals the store, in two steps 45 minutes apart, each this same call: first every process learns to open with the
+#                        new one, then it seals. Afterwards reseal.sh
+# salt-key-previous      takes earlier salt keys away, once reseal.sh has succeeded
+#
+# A secret that is not there yet is made.
 
 . "$(dirname "$0")/common.sh"
 
@@ -76,12 +80,35 @@ case $secret in
     fi
     put "$secret-previous" "$folder/previous"
     put "$secret" "$folder/next"
-    say "$restarts Before the next rotation, where there is a store: --reseal apply (docs/operations/security.md, rotating secrets)."
+    say "$restarts"
     ;;
   salt-key)
-    if current "$secret"; then die 'salt-key seals what is in the store: change it with the gateway, --reseal apply'; fi
-    random >"$folder/next"
-    put "$secret" "$folder/next"
+    if ! current salt-key; then
+      random >"$folder/next"
+      # Apps name both, and do not start while one is missing.
+      put salt-key-previous "$folder/next"
+      put salt-key "$folder/next"
+      exit 0
+    fi
+    current salt-key-previous || cp "$folder/salt-key" "$folder/salt-key-previous"
+    # Announced it stands in front of the one in use, and of those before that.
+    read -r announced _ <"$folder/salt-key-previous"
+    if [ "$announced" = "$(cat "$folder/salt-key")" ]; then
+      { random && printf ' ' && tr -d '\n' <"$folder/salt-key-previous"; } >"$folder/next"
+      put salt-key-previous "$folder/next"
+      say 'In 45 minutes every process opens what the new one seals: run this once more then, and it is put in force.'
+    else
+      settled "$vault" salt-key-previous
+      printf %s "$announced" >"$folder/next"
+      put salt-key "$folder/next"
+      say 'In 45 minutes every process seals with it: run scripts/azure/reseal.sh then.'
+    fi
     ;;
-  *) die '--secret is azure-openai-api-key, proxy-api-key, master-key, aigateway-secret or salt-key; see --help' ;;
+  salt-key-previous)
+    current salt-key || die 'There is no salt-key'
+    settled "$vault" salt-key
+    tr -d '\n' <"$folder/salt-key" >"$folder/next"
+    put salt-key-previous "$folder/next"
+    ;;
+  *) die '--secret is azure-openai-api-key, proxy-api-key, master-key, aigateway-secret, salt-key or salt-key-previous; see --help' ;;
 esac

@@ -5,12 +5,12 @@ import { gatewayConfiguration, type AccountSettings } from '../gateway-settings.
 import { createApp, dataDirectory, graceSeconds, type Variable } from './app.ts';
 import { createAvailabilityTest } from './availability.ts';
 import { createIdentity, grant, proxyIdentityOf, type Actor, type Identity } from './identity.ts';
-import { createMigrationJob } from './migration-job.ts';
 import { createAlerts, createBudget } from './monitoring.ts';
 import { accountsOf, createAccounts, type Account } from './openai.ts';
 import { createPlatform, type Platform } from './platform.ts';
 import { createRedis, grantRedis, redisOf, redisVariables, type SharedRedis } from './redis.ts';
 import { createSite, type Site } from './site.ts';
+import { createStoreJobs } from './store-jobs.ts';
 import { createStore } from './store.ts';
 
 type Variables = { readonly [name: string]: Variable };
@@ -21,10 +21,6 @@ export function addEnvironmentStack(app: App, id: string, configuration: Configu
   const platform = createPlatform(site);
   const accounts = createAccounts(site, platform.network);
   const redis = createRedis(site, platform.network);
-  const outputs: { [output: string]: string } = {
-    resource_group: site.base.resourceGroupName,
-    key_vault: platform.vault.name,
-  };
   const identity = createActor(site, platform, 'proxy');
   grantModels(site, identity, accounts);
   grantRedis(site, redis, identity);
@@ -32,11 +28,14 @@ export function addEnvironmentStack(app: App, id: string, configuration: Configu
   const control =
     configuration.topology === 'separate' ? createControlPlane(site, platform, shared) : undefined;
   const proxy = createProxy(site, platform, { ...shared, control: control?.app });
-  outputs['url'] = `https://${proxy.app.ingress.fqdn}`;
-  outputs['proxy_app'] = proxy.app.name;
-  if (control !== undefined) outputs['control_plane_app'] = control.app.name;
-  const job = control?.job ?? proxy.job;
-  if (job !== undefined) outputs['migration_job'] = job;
+  const outputs: { [output: string]: string } = {
+    resource_group: site.base.resourceGroupName,
+    key_vault: platform.vault.name,
+    url: `https://${proxy.app.ingress.fqdn}`,
+    proxy_app: proxy.app.name,
+    ...(control !== undefined && { control_plane_app: control.app.name }),
+    ...(control ?? proxy).jobs,
+  };
   for (const [output, value] of Object.entries(outputs))
     new TerraformOutput(site.stack, output, { value });
 
@@ -91,6 +90,13 @@ type Shared = {
   readonly proxyIdentity: Identity;
 };
 
+/** What was made for one role. Without a store of its own it has no jobs. */
+type Process = {
+  readonly app: ContainerApp;
+  readonly jobs?: ReturnType<typeof createStoreJobs>;
+  readonly watched?: ReturnType<typeof createStore>['watched'];
+};
+
 /** The app that callers talk to: proxies, or both planes in one. */
 function createProxy(
   site: Site,
@@ -101,7 +107,7 @@ function createProxy(
     proxyIdentity: identity,
     control,
   }: Shared & { control: ContainerApp | undefined },
-): { app: ContainerApp; job?: string; watched?: ReturnType<typeof createStore>['watched'] } {
+): Process {
   const { configuration, name } = site;
   const { topology, proxy: scale, frontDoor } = configuration;
   const regions = 1 + configuration.furtherRegions.length;
@@ -114,6 +120,7 @@ function createProxy(
     }),
     ...redisVariables(redis, identity),
     ...store?.variables,
+    ...(topology !== 'proxy' && saltKeys),
     // A proxy that follows a control plane has models and keys from there; upstreams' keys it looks up itself.
     ...(topology !== 'separate' && {
       ...models(site, accounts, identity),
@@ -130,10 +137,10 @@ function createProxy(
     identity,
     environmentId: platform.environmentId,
     vaultUri: platform.vault.uri,
-    variables,
   };
   const app = createApp(site, {
     ...running,
+    variables,
     role,
     name: name('ca'),
     scale,
@@ -141,12 +148,8 @@ function createProxy(
     allowedIps: scale.allowedIps,
   });
   if (store === undefined) return { app };
-  const job = createMigrationJob(site, {
-    ...running,
-    name: name('caj'),
-    variables: { ...clientId(identity), ...store.variables },
-  });
-  return { app, job: job.name, watched: store.watched };
+  const jobs = createStoreJobs(site, { ...running, seals, store: store.variables });
+  return { app, jobs, watched: store.watched };
 }
 
 /** The management API and its store. */
@@ -154,7 +157,7 @@ function createControlPlane(
   site: Site,
   platform: Platform,
   { accounts, redis, proxyIdentity }: Shared,
-): { app: ContainerApp; job: string; watched: ReturnType<typeof createStore>['watched'] } {
+): Process {
   const { configuration, name } = site;
   const identity = createActor(site, platform, 'control-plane');
   grantRedis(site, redis, identity);
@@ -179,18 +182,15 @@ function createControlPlane(
       ...common(identity, { hops: isExternal ? 1 : 2, replicas: scale.maxReplicas }),
       ...redisVariables(redis, identity),
       ...store.variables,
+      ...saltKeys,
       ...models(site, accounts, proxyIdentity),
       // Not used there, but a reference to what is not set counts as a mistake.
       ...upstreamKey(accounts),
       ...masterKey,
     },
   });
-  const job = createMigrationJob(site, {
-    ...running,
-    name: name('caj'),
-    variables: { ...clientId(identity), ...store.variables },
-  });
-  return { app, job: job.name, watched: store.watched };
+  const jobs = createStoreJobs(site, { ...running, seals, store: store.variables });
+  return { app, jobs, watched: store.watched };
 }
 
 /** Whether the control plane has an address of its own, for those on the list. */
@@ -220,6 +220,21 @@ function grantModels(site: Site, identity: Identity, accounts: readonly Account[
   }
 }
 
+// Those before are always there: when a secret has a new version Container Apps starts processes again by itself, and they must know it.
+const rootSecrets: Variables = {
+  AIGATEWAY_SECRET: { secret: 'aigateway-secret' },
+  AIGATEWAY_SECRET_PREVIOUS: { secret: 'aigateway-secret-previous' },
+};
+
+/** What seals secrets in the store, and on their way from the control plane to the proxies: both need the same. */
+const saltKeys: Variables = {
+  LITELLM_SALT_KEY: { secret: 'salt-key' },
+  LITELLM_SALT_KEY_PREVIOUS: { secret: 'salt-key-previous' },
+};
+
+/** Root secrets seal where no salt key does, and open what they did. */
+const seals: Variables = { ...rootSecrets, ...saltKeys };
+
 const masterKey: Variables = { LITELLM_MASTER_KEY: { secret: 'master-key' } };
 
 /** Who may call where no control plane gives out keys, and who gives them out where one does. */
@@ -243,10 +258,6 @@ function models(
   return { AIGATEWAY_CONFIG_TEXT: { value } };
 }
 
-function clientId({ resource }: Identity): Variables {
-  return { AZURE_CLIENT_ID: { value: resource.clientId } };
-}
-
 /** What every process is told. */
 function common(
   identity: Identity,
@@ -254,14 +265,12 @@ function common(
 ): Variables {
   return {
     AIGATEWAY_PROFILE: { value: 'production' },
-    AIGATEWAY_SECRET: { secret: 'aigateway-secret' },
-    // Always there: when a secret has a new version Container Apps starts processes again by itself, and they must know the one before.
-    AIGATEWAY_SECRET_PREVIOUS: { secret: 'aigateway-secret-previous' },
+    ...rootSecrets,
     AIGATEWAY_DATA_DIR: { value: dataDirectory },
     AIGATEWAY_TRUSTED_HOPS: { value: String(hops) },
     AIGATEWAY_REPLICAS: { value: String(replicas) },
     // Some seconds are left to write usage out.
     AIGATEWAY_DRAIN_TIME: { value: `${graceSeconds - 30}s` },
-    ...clientId(identity),
+    AZURE_CLIENT_ID: { value: identity.resource.clientId },
   };
 }

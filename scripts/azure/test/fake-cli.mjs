@@ -127,10 +127,13 @@ const az = {
       process.stderr.write('ERROR: (ForbiddenByConnection) public network access is disabled\n');
       process.exit(1);
     }
-    show(`secret ${option('name')}`, state[`secret ${option('name')}`]);
+    const kind = option('query') === 'attributes.updated' ? 'updated' : 'secret';
+    show(`secret ${option('name')}`, state[`${kind} ${option('name')}`]);
   },
-  'keyvault secret set': () =>
-    set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8')),
+  'keyvault secret set': () => {
+    set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8'));
+    set(`updated ${option('name')}`, new Date().toISOString());
+  },
   'cognitiveservices account keys list': () =>
     answer(state[`key ${option('query')}`] ?? `first-${option('query')}`),
   'cognitiveservices account keys regenerate': () =>

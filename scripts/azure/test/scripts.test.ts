@@ -38,7 +38,7 @@ function run(script: string, args: readonly string[], input = ''): Ran {
       HOME: folder,
       TMPDIR: folder,
       FAKE_CLI_FOLDER: folder,
-      MIGRATION_POLL_SECONDS: '0',
+      JOB_POLL_SECONDS: '0',
     },
   });
   return { code: status, out: stdout, told: stderr };
@@ -297,12 +297,33 @@ describe('rotate.sh', () => {
     expect(vaults).toEqual(['pvc-prd-contosogw-kv-weu', 'pvc-prd-contosogw-kv-neu']);
   });
 
-  it('makes a salt key once and never another', () => {
-    expect(run('rotate.sh', [...dev, '--secret', 'salt-key']).code).toBe(0);
-    expect(run('rotate.sh', [...dev, '--secret', 'salt-key'])).toMatchObject({
-      code: 1,
-      told: expect.stringContaining('--reseal'),
-    });
+  it('announces a salt key to every process before it seals, and keeps those before until the store is sealed anew', () => {
+    const rotate = (secret = 'salt-key') => run('rotate.sh', [...dev, '--secret', secret]);
+    const waitFor = (secret: string) =>
+      given({ ...state(), [`updated ${secret}`]: '2026-01-01T00:00:00+00:00' });
+    expect(rotate().code).toBe(0);
+    const first = String(inVault('salt-key'));
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(inVault('salt-key-previous')).toBe(first);
+
+    expect(rotate().code).toBe(0);
+    const announced = String(inVault('salt-key-previous'));
+    expect(announced).toMatch(new RegExp(`^[0-9a-f]{64} ${first}$`));
+    expect(inVault('salt-key')).toBe(first);
+
+    changes();
+    expect(rotate()).toMatchObject({ code: 1, told: expect.stringContaining('in 45 minutes') });
+    expect(changes()).toEqual([]);
+    waitFor('salt-key-previous');
+    expect(rotate().code).toBe(0);
+    expect(inVault('salt-key')).toBe(announced.split(' ')[0]);
+    expect(inVault('salt-key-previous')).toBe(announced);
+
+    expect(rotate('salt-key-previous').code).toBe(1);
+    expect(inVault('salt-key-previous')).toBe(announced);
+    waitFor('salt-key');
+    expect(rotate('salt-key-previous').code).toBe(0);
+    expect(inVault('salt-key-previous')).toBe(inVault('salt-key'));
   });
 
   it.each(['salt-key', 'aigateway-secret', 'azure-openai-api-key'])(
@@ -318,22 +339,30 @@ describe('rotate.sh', () => {
     },
   );
 
-  it.each(['proxy-api-key', 'master-key', 'aigateway-secret', 'azure-openai-api-key'])(
-    'never shows a value of %s',
-    (secret) => {
-      given({ [`secret ${secret}`]: 'first-key1' });
-      const args = secret === 'azure-openai-api-key' ? upstream : [...dev, '--secret', secret];
-      const { out, told } = run('rotate.sh', args);
-      const values = Object.entries(state()).flatMap(([key, value]) =>
-        /^(secret|key) /.test(key) ? [String(value)] : [],
-      );
-      expect(values.length).toBeGreaterThan(0);
-      const shown = out + told + JSON.stringify(calls());
-      for (const value of values) expect(shown).not.toContain(value);
-      // Nor does it leave one behind on the disk.
-      expect(readdirSync(folder).toSorted()).toEqual(['bin', 'state.json']);
-    },
-  );
+  it.each([
+    'proxy-api-key',
+    'master-key',
+    'aigateway-secret',
+    'azure-openai-api-key',
+    'salt-key',
+    'salt-key-previous',
+  ])('never shows a value of %s', (secret) => {
+    given({
+      [`secret ${secret}`]: 'first-key1',
+      'secret salt-key': 'first-key1',
+      'updated salt-key': '2026-01-01T00:00:00+00:00',
+    });
+    const args = secret === 'azure-openai-api-key' ? upstream : [...dev, '--secret', secret];
+    const { out, told } = run('rotate.sh', args);
+    const values = Object.entries(state()).flatMap(([key, value]) =>
+      /^(secret|key) /.test(key) ? [String(value)] : [],
+    );
+    expect(values.length).toBeGreaterThan(0);
+    const shown = out + told + JSON.stringify(calls());
+    for (const value of values) expect(shown).not.toContain(value);
+    // Nor does it leave one behind on the disk.
+    expect(readdirSync(folder).toSorted()).toEqual(['bin', 'state.json']);
+  });
 
   it('changes nothing with --dry-run', () => {
     given({ 'secret azure-openai-api-key': 'first-key1' });
@@ -622,6 +651,32 @@ describe('migrate.sh', () => {
       out: '',
       told: '',
     });
+  });
+});
+
+describe('reseal.sh', () => {
+  const reseal = (changed: string, ...job: string[]) => {
+    given({ job, 'secret salt-key': 'salt', 'updated salt-key': changed });
+    return run('reseal.sh', dev);
+  };
+
+  it('waits until the job has succeeded, and says what may go then', () => {
+    const { code, told } = reseal('2026-01-01T00:00:00+00:00', 'started', 'Succeeded');
+    expect(code).toBe(0);
+    expect(told).toContain('--secret salt-key-previous');
+    expect(calls().find((call) => call.includes('start'))).toContain('pvc-dev-aigateway-cajrs-san');
+  });
+
+  it('takes nothing for granted where the job has failed, or a process may still seal with the key before', () => {
+    const failed = reseal('2026-01-01T00:00:00+00:00', 'started', 'Failed');
+    expect(failed.code).toBe(1);
+    expect(failed.told).toMatch(/logs show .* --container reseal\n$/);
+    calls();
+    expect(reseal(new Date().toISOString(), 'started', 'Succeeded')).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('may not know it yet'),
+    });
+    expect(calls().some((call) => call.includes('start'))).toBe(false);
   });
 });
 
