@@ -2,6 +2,7 @@ import { chownSync, copyFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { UsageRecord } from '@aigateway/contract/usage';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../contract/test/until.ts';
@@ -16,10 +17,21 @@ import {
   startPostgres,
   type PostgresServer,
 } from '../servers/postgres-server.ts';
-import { auditEntry, dayMs, keyDocument, noon, teamDocument, usageRecord } from './documents.ts';
+import {
+  auditEntry,
+  dayMs,
+  hourMs,
+  keyDocument,
+  noon,
+  teamDocument,
+  usageRecord,
+} from './documents.ts';
 import { describeInterruption } from './interruption-conformance.ts';
 import { describeKills } from './kill-conformance.ts';
 import { describeStore } from './store-conformance.ts';
+
+/** As long as it takes on a machine that has much else to do: nothing here is about how long. */
+const patient = { statementTimeoutMs: 170_000, connectTimeoutMs: 170_000 };
 
 describe.skipIf(!(await postgresBinaries()))('with a server', () => {
   let server: PostgresServer;
@@ -52,8 +64,36 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
     });
   }
 
-  async function migrated(): Promise<{ connectionString: string; database: string }> {
-    const connectionString = await server.createDatabase();
+  /** Until so many connections of a database wait for a lock. */
+  async function waitingIn(database: string, writers: number): Promise<void> {
+    await until(async () => {
+      const [waiting] = await server.query(
+        `select count(*)::int as writers from pg_stat_activity
+         where datname = '${database}' and wait_event_type = 'Lock'`,
+      );
+      return waiting?.['writers'] === writers;
+    });
+  }
+
+  async function clientsOf(database: string): Promise<unknown> {
+    const [open] = await server.query(
+      `select count(*)::int as connections from pg_stat_activity
+       where datname = '${database}' and backend_type = 'client backend'`,
+    );
+    return open?.['connections'];
+  }
+
+  /** How many circles the server had to break, asked once all connections are closed: only then it has counted those of each. */
+  async function deadlocksOf(database: string): Promise<unknown> {
+    await until(async () => (await clientsOf(database)) === 0);
+    const [counted] = await server.query(
+      `select deadlocks::int from pg_stat_database where datname = '${database}'`,
+    );
+    return counted?.['deadlocks'];
+  }
+
+  async function migrated(settings = ''): Promise<{ connectionString: string; database: string }> {
+    const connectionString = await server.createDatabase(settings);
     const migrator = await createPostgresMigrator({ connectionString });
     await migrator.apply();
     await migrator.close();
@@ -166,13 +206,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
               (error: unknown) => error,
             ),
           );
-          await until(async () => {
-            const [waiting] = await server.query(
-              `select count(*)::int as writers from pg_stat_activity
-               where datname = '${database}' and wait_event_type = 'Lock'`,
-            );
-            return waiting?.['writers'] === 2;
-          });
+          await waitingIn(database, 2);
           await holder.query('rollback');
           const errors = (await Promise.all(ends)).filter((error) => error !== undefined);
           expect(errors.map((error) => (error as Error).name)).toEqual(['ConflictError']);
@@ -186,38 +220,165 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
       }
     });
 
-    it('opens no more connections than it may, and writers of sums never wait in a circle', async () => {
+    it('opens no more connections than it may', async () => {
       const { connectionString, database } = await migrated();
-      const store = await createPostgresStore({ connectionString, connections: 4 });
+      const store = await createPostgresStore({ connectionString, ...patient, connections: 4 });
       try {
-        const append = (producer: number, turn: number): Promise<number> =>
-          store.ledger.append(
-            `producer-${producer}`,
-            Array.from({ length: 10 }, (_, at) => ({
-              sequence: turn * 10 + at + 1,
-              // Each has the same ids in an order of its own.
-              record: usageRecord({
-                keyId: `key-${(at * (producer + 1)) % 7}`,
-                model: `model-${(at + producer) % 5}`,
-                startedAt: noon + ((at + producer) % 3) * dayMs,
-              }),
-            })),
-          );
-        const work = async (producer: number): Promise<void> => {
-          for (let turn = 0; turn < 5; turn += 1) await append(producer, turn);
-        };
-        await Promise.all(Array.from({ length: 20 }, (_, producer) => work(producer)));
-        const [open] = await server.query(
-          `select count(*)::int as connections from pg_stat_activity where datname = '${database}'`,
+        await Promise.all(
+          Array.from({ length: 20 }, (_, producer) =>
+            store.ledger.append(`producer-${producer}`, [{ sequence: 1, record: usageRecord() }]),
+          ),
         );
-        expect(open).toEqual({ connections: 4 });
-        const [counted] = await server.query(
-          `select deadlocks::int from pg_stat_database where datname = '${database}'`,
-        );
-        expect(counted).toEqual({ deadlocks: 0 });
+        expect(await clientsOf(database)).toBe(4);
       } finally {
         await store.close();
       }
+    });
+
+    it('takes the rows of sums in the order of their bytes, whatever the order of events, other groups and the language of the database', async () => {
+      const { connectionString, database } = await migrated(
+        `template template0 locale_provider icu icu_locale 'en-US' locale 'C'`,
+      );
+      const store = await createPostgresStore({ connectionString });
+      const [holder, looker] = [new Client({ connectionString }), new Client({ connectionString })];
+      await Promise.all([holder.connect(), looker.connect()]);
+      // Of two days and hours, with ids that no language has in the order of their bytes.
+      const ids = ['a', 'B', 'a-b', 'Ab', 'ä', '_', 'z'];
+      const records = ids.map((id, at) =>
+        usageRecord({
+          keyId: id,
+          teamId: `team-${id}`,
+          userId: id,
+          model: ids[(at * 3) % ids.length] ?? '',
+          tags: [id, 'tag'],
+          startedAt: noon + (at % 2) * dayMs + (at % 3) * hourMs,
+        }),
+      );
+      const eventsOf = (order: readonly UsageRecord[]) =>
+        order.map((record, at) => ({ sequence: at + 1, record }));
+      const keys = {
+        usage_hour: 'dimension, id, hour',
+        usage_daily: 'dimension, by_dimension, id, day, by_id',
+      };
+      try {
+        await store.ledger.append('first', eventsOf(records));
+        let writers = 0;
+        for (const [table, key] of Object.entries(keys)) {
+          const all = await texts(
+            looker,
+            `select (${key})::text as row from ${table} order by ${key}`,
+          );
+          expect(all.length).toBeGreaterThan(40);
+          for (const at of [
+            0,
+            1,
+            Math.floor(all.length / 3),
+            Math.floor(all.length / 2),
+            all.length - 1,
+          ]) {
+            await holder.query('begin');
+            await holder.query(`select 1 from ${table} where (${key})::text = $1 for update`, [
+              all[at],
+            ]);
+            const order = writers % 2 === 0 ? records.toReversed() : records;
+            writers += 1;
+            const appended = store.ledger.append(`writer-${writers}`, eventsOf(order));
+            await waitingIn(database, 1);
+            const free = new Set(
+              await texts(
+                looker,
+                `select (${key})::text as row from ${table} for update skip locked`,
+              ),
+            );
+            expect(all.filter((row) => !free.has(row))).toEqual(all.slice(0, at + 1));
+            await holder.query('rollback');
+            expect(await appended).toBe(records.length);
+          }
+        }
+      } finally {
+        await Promise.all([holder.end(), looker.end()]);
+        await store.close();
+      }
+    });
+
+    it('makes places for days and drops them in one order, so that nobody waits in a circle', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      const holder = new Client({ connectionString });
+      await holder.connect();
+      const on = (...days: readonly number[]) =>
+        days.map((day, at) => ({
+          sequence: at + 1,
+          record: usageRecord({ startedAt: noon + day * dayMs }),
+        }));
+      try {
+        // Both have named their first day when they come to the table of all days, and one has another's day still to name.
+        await holder.query('begin; lock table usage_record in access share mode');
+        const both = [store.ledger.append('both', on(0, 1))];
+        await waitingIn(database, 1);
+        both.push(store.ledger.append('later', on(1)));
+        await waitingIn(database, 2);
+        await holder.query('rollback');
+        expect(await Promise.all(both)).toEqual([2, 1]);
+
+        // The later of two days was there first. Who drops them waits for one of them, and who counts in them comes after.
+        await store.ledger.append('newer', on(11));
+        await store.ledger.append('older', on(10));
+        for (const day of [10, 11]) {
+          const name = new Date(noon + day * dayMs).toISOString().slice(0, 10);
+          await store.ledger.append(`again-${day}`, on(10, 11));
+          await holder.query(`begin; select 1 from usage_day where day = '${name}' for update`);
+          const dropped = store.ledger.dropLogsBefore('2027-01-01');
+          await waitingIn(database, 1);
+          const appended = store.ledger.append(`meanwhile-${day}`, on(10, 11));
+          await waitingIn(database, 2);
+          await holder.query('rollback');
+          expect(await dropped).toBeGreaterThan(1);
+          expect(await appended).toBe(2);
+        }
+      } finally {
+        await holder.end();
+        await store.close();
+      }
+      expect(await deadlocksOf(database)).toBe(0);
+    });
+
+    it('never has writers of usage wait in a circle, whatever else goes on in the ledger', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString, ...patient, connections: 12 });
+      const random = randomOf(4);
+      try {
+        const work = async (producer: number): Promise<void> => {
+          for (let turn = 0; turn < 4; turn += 1) {
+            const events = Array.from({ length: 12 }, (_, at) => ({
+              sequence: turn * 12 + at + 1,
+              record: usageRecord({
+                keyId: `key-${random(9)}`,
+                teamId: `team-${random(3)}`,
+                model: `model-${random(5)}`,
+                tags: [`tag-${random(4)}`, `tag-${random(4)}`],
+                startedAt: noon + random(6) * dayMs,
+                // The same of all producers, of which each counts once.
+                ...(at % 4 === 0 && { corrects: `request-${random(40)}` }),
+              }),
+            }));
+            expect(await store.ledger.append(`producer-${producer}`, events)).toBe((turn + 1) * 12);
+          }
+        };
+        const prune = async (): Promise<void> => {
+          for (let turn = 0; turn < 4; turn += 1) {
+            const before = new Date(noon + random(6) * dayMs).toISOString().slice(0, 10);
+            await store.ledger.dropLogsBefore(before);
+          }
+        };
+        await Promise.all([
+          ...Array.from({ length: 12 }, (_, producer) => work(producer)),
+          prune(),
+        ]);
+      } finally {
+        await store.close();
+      }
+      expect(await deadlocksOf(database)).toBe(0);
     });
 
     it('drops a day of records as a table', async () => {
@@ -481,6 +642,20 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
     });
   });
 });
+
+/** One column of what a statement finds. */
+async function texts(client: Client, statement: string): Promise<readonly string[]> {
+  return (await client.query<{ row: string }>(statement)).rows.map(({ row }) => row);
+}
+
+/** Whole numbers below a bound, the same in every run. */
+function randomOf(seed: number): (bound: number) => number {
+  let state = seed;
+  return (bound) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * bound);
+  };
+}
 
 /** What a promise was rejected with; a handler is there from the start. */
 function failureOf(promise: Promise<unknown>): Promise<unknown> {

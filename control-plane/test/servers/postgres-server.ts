@@ -11,8 +11,12 @@ export type PostgresServer = {
   readonly pid: number;
   /** The folder that the server keeps its files in. */
   data: string;
-  /** A connection string for a new, empty database. */
-  createDatabase(): Promise<string>;
+  /**
+   * A connection string for a new, empty database.
+   *
+   * @param settings - of the statement that makes it, e.g. its language
+   */
+  createDatabase(settings?: string): Promise<string>;
   /** Runs a statement as the superuser. */
   query(sql: string, database?: string): Promise<readonly Record<string, unknown>[]>;
   /** Ends the server as an administrator does who does not wait for clients; what it holds stays. */
@@ -130,10 +134,10 @@ export async function startPostgres(
     },
     data,
     query,
-    async createDatabase() {
+    async createDatabase(settings = '') {
       databases += 1;
       const name = `test${databases}`;
-      await query(`create database ${name}`);
+      await query(`create database ${name} ${settings}`);
       return urlOf(name);
     },
     shutDown,

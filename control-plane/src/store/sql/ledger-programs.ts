@@ -167,13 +167,18 @@ export function ledgerPrograms(dialect: Dialect) {
       );
     },
 
-    /** A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it. */
+    /**
+     * A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it, and only after
+     * all days are named. Whoever names days meanwhile waits for one of them, and has not locked the table.
+     */
     *addUsageDays(days: readonly string[]): Program<void> {
-      for (const day of days.toSorted()) {
-        const added = yield* query(
-          sql`insert into usage_day (day) values (${day}) on conflict (day) do nothing returning day`,
-        );
-        if (added.length === 0) continue;
+      const given = days.toSorted().map((day) => ({ day }));
+      const added = yield* query<{ day: string }>(sql`
+        insert into usage_day (day) select day from ${dialect.rows(given, { day: 'text' })}
+        where true
+        order by day
+        on conflict (day) do nothing returning day`);
+      for (const { day } of added) {
         const table = tableOf(day);
         if (!dialect.partitioned) {
           for (const statement of recordTable(dialect, table, dialect.byPrimaryKey))
@@ -187,11 +192,13 @@ export function ledgerPrograms(dialect: Dialect) {
       }
     },
 
-    /** @returns how many days went */
+    /** Takes the days in the order of those who count in them. @returns how many days went */
     *dropUsageDays(before: string): Program<number> {
-      const dropped = yield* query<{ day: string }>(
-        sql`delete from usage_day where day < ${before} returning day`,
-      );
+      const dropped = yield* query<{ day: string }>(sql`
+        select day from usage_day where day < ${before}
+        order by day ${dialect.forUpdate('usage_day')}`);
+      yield* query(sql`
+        delete from usage_day where day in (select day from ${dialect.rows(dropped, { day: 'text' })})`);
       for (const { day } of dropped) yield* query(sql`drop table ${sql.table(tableOf(day))}`);
       return dropped.length;
     },

@@ -46,7 +46,7 @@ export function tablePrograms(dialect: Dialect) {
         order by ${keys} limit ${limit}`);
     },
 
-    /** Makes rows as they are given, whatever stands in their place. */
+    /** Makes rows as they are given, whatever stands in their place. Nobody else writes meanwhile. */
     *putRows(name: TableName, rows: readonly TableRow[]): Program<void> {
       const { key, rest }: Table = tables[name];
       const columns = refs({ ...key, ...rest });
