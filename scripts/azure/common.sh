@@ -59,20 +59,23 @@ change() {
 # ask COMMAND…: what Azure says, as text; nothing where there is nothing.
 ask() { "$@" --output tsv; }
 
-# missing COMMAND…: whether the thing that `az … show` asks for is not there. Azure CLI says so with exit code 3, its commands for
-# Container Apps with 1 and Azure's own word; any other failure (no rights, no network) is no reason to create anything.
-missing() {
+# present COMMAND…: what `az … show` says of a thing, as text; false where it is not there. Azure CLI says so with exit code 3, its commands
+# for Container Apps with 1 and Azure's own word; any other failure (no rights, no network) ends the script, and is no reason to create anything.
+present() {
   local code=0 told
-  told=$("$@" --output none 2>&1) || code=$?
+  { told=$(ask "$@" 2>&1 >&3) || code=$?; } 3>&1
   case "$code $told" in
-    '0 '*) return 1 ;;
-    '3 '* | *'(ResourceNotFound)'* | *'(ResourceGroupNotFound)'*) return 0 ;;
+    '0 '*) return 0 ;;
+    '3 '* | *'(ResourceNotFound)'* | *'(ResourceGroupNotFound)'*) return 1 ;;
     *)
       say "$told"
       die "Azure did not say whether it is there: $(printf '%q ' "$@")"
       ;;
   esac
 }
+
+# missing COMMAND…: whether the thing that `az … show` asks for is not there.
+missing() { ! present "$@" >/dev/null; }
 
 # typescript FILE ARGUMENTS…: runs a program of the project by its own Node, where that is installed: the system's may be too old.
 typescript() {

@@ -3,7 +3,7 @@
 # of a program that others on the machine could list.
 #
 #   scripts/azure/rotate.sh --env dev --secret azure-openai-api-key --group GROUP --account ACCOUNT [--client pvc] [--dry-run]
-#   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key | salt-key-previous
+#   scripts/azure/rotate.sh --env dev --secret proxy-api-key | master-key | aigateway-secret | salt-key | salt-key-previous | smoke-key | smoke-limited-key
 #
 # azure-openai-api-key   the key of the Azure OpenAI account that is not in use is made anew and put in force; the one that was in
 #                        use stays valid until the next rotation, so no call fails meanwhile
@@ -15,6 +15,9 @@
 # salt-key               what seals the store, in two steps 45 minutes apart, each this same call: first every process learns to open with the
 #                        new one, then it seals. Afterwards reseal.sh
 # salt-key-previous      takes earlier salt keys away, once reseal.sh has succeeded
+#
+# smoke-key              a key of the smoke, where a control plane gives keys out: make-smoke-keys.sh tells the gateway, in every deployment. End
+# smoke-limited-key      the one before with /manage/keys/revoke
 #
 # A secret that is not there yet is made.
 
@@ -34,10 +37,7 @@ chmod 700 "$folder"
 
 # current NAME: the value in force goes to a file of the folder; false where there is none. A vault that does not answer ends the script:
 # what is there would be lost.
-current() {
-  if missing az keyvault secret show --vault-name "$vault" --name "$1"; then return 1; fi
-  az keyvault secret show --vault-name "$vault" --name "$1" --query value --output tsv >"$folder/$1" || die "$1 could not be read"
-}
+current() { present az keyvault secret show --vault-name "$vault" --name "$1" --query value >"$folder/$1"; }
 
 # put NAME FILE: makes what stands in the file the value of the secret.
 put() {
@@ -65,10 +65,10 @@ case $secret in
     put "$secret" "$folder/next"
     say 'Gateways that read it from the vault use it within five minutes; nothing need be restarted.'
     ;;
-  proxy-api-key | master-key)
+  proxy-api-key | master-key | smoke-key | smoke-limited-key)
     { printf 'sk-' && random; } >"$folder/next"
     put "$secret" "$folder/next"
-    say "$restarts"
+    case $secret in smoke-*) ;; *) say "$restarts" ;; esac
     ;;
   aigateway-secret)
     random >"$folder/next"
@@ -110,5 +110,5 @@ case $secret in
     tr -d '\n' <"$folder/salt-key" >"$folder/next"
     put salt-key-previous "$folder/next"
     ;;
-  *) die '--secret is azure-openai-api-key, proxy-api-key, master-key, aigateway-secret, salt-key or salt-key-previous; see --help' ;;
+  *) die '--secret is none that this script knows; see --help' ;;
 esac

@@ -11,7 +11,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  startGatewayProcess,
+  type GatewayProcess,
+} from '../../../smoke/clients/gateway-process.ts';
+import { startSimulatedAzure } from '../../../smoke/clients/simulated-azure.ts';
+import type { Simulator } from '../../../smoke/simulator/simulator.ts';
 import { toolPath } from '../../tools.ts';
 
 const scripts = join(import.meta.dirname, '..');
@@ -706,6 +712,104 @@ describe('smoke-key.sh', () => {
       code: 0,
       out: '',
       told: '',
+    });
+  });
+
+  it('prints that of callers where there is one key for all', () => {
+    given({ 'secret proxy-api-key': 'sk-0' });
+    expect(run('smoke-key.sh', [...dev, '--key', 'SMOKE_KEY'])).toEqual({
+      code: 0,
+      out: 'sk-0\n',
+      told: '',
+    });
+  });
+
+  it('says so where the vault does not answer', () => {
+    given({ 'vault does not answer': true });
+    expect(run('smoke-key.sh', [...dev, '--key', 'SMOKE_KEY'])).toMatchObject({
+      code: 1,
+      out: '',
+      told: expect.stringContaining('ForbiddenByConnection'),
+    });
+  });
+});
+
+describe('make-smoke-keys.sh', () => {
+  const masterKey = 'sk-smoke-master-1234567890abcdef';
+  const vault = {
+    'secret master-key': masterKey,
+    'secret smoke-key': 'sk-1234567890abcdef1234567890abcdef',
+    'secret smoke-limited-key': 'sk-fedcba0987654321fedcba0987654321',
+  };
+  let simulator: Simulator;
+  let gateway: GatewayProcess;
+  let data: string;
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'aigateway-smoke-keys-'));
+    simulator = await startSimulatedAzure();
+    const others = { key: 'sk-a-1234567890abcdef', slowKey: 'sk-b-1234567890abcdef' };
+    gateway = await startGatewayProcess({
+      simulator,
+      folder: data,
+      ...others,
+      masterKey,
+      role: 'all',
+    });
+  });
+  afterAll(async () => {
+    await gateway.stop();
+    await simulator.close();
+    rmSync(data, { recursive: true });
+  });
+  const make = (...more: string[]) =>
+    run('make-smoke-keys.sh', [...dev, '--url', gateway.url, ...more]);
+  const manage = async (path: string) => {
+    const headers = { authorization: `Bearer ${masterKey}` };
+    return (await (await fetch(`${gateway.url}${path}`, { headers })).json()) as {
+      keys: { key_alias: string; rpm_limit: number | null }[];
+    };
+  };
+
+  it('makes both in a gateway that has neither, once, and shows neither', async () => {
+    given(vault);
+    const dry = make('--dry-run');
+    expect(dry.out.match(/^curl .*\/key\/generate/gm)).toHaveLength(2);
+    expect((await manage('/key/list?return_full_object=true')).keys).toEqual([]);
+
+    const first = make();
+    expect([first.code, first.out]).toEqual([0, '']);
+    expect(first.told).toMatch(
+      /^smoke-key-[0-9a-f]{8} was made\nsmoke-limited-key-[0-9a-f]{8} was made\n$/,
+    );
+    expect(make()).toEqual({ code: 0, out: '', told: '' });
+    const { keys } = await manage('/key/list?return_full_object=true');
+    expect(
+      keys.map(({ key_alias: alias, rpm_limit: limit }) => [alias.slice(0, -9), limit]).toSorted(),
+    ).toEqual([
+      ['smoke-key', null],
+      ['smoke-limited-key', 3],
+    ]);
+    const shown = dry.out + dry.told + first.told + JSON.stringify(calls());
+    for (const value of Object.values(vault)) expect(shown).not.toContain(value);
+    expect(readdirSync(folder).toSorted()).toEqual(['bin', 'state.json']);
+  });
+
+  it('has nothing to do where there is one key for all', () => {
+    given({ 'secret proxy-api-key': 'sk-0' });
+    expect(make()).toEqual({ code: 0, out: '', told: '' });
+  });
+
+  it('says what is missing, and where no key can be made', () => {
+    given({ 'secret master-key': masterKey });
+    expect(make().told).toContain('rotate.sh --secret smoke-key');
+    given({
+      ...vault,
+      'secret master-key': 'sk-another',
+      'secret smoke-key': 'sk-3'.padEnd(35, '0'),
+    });
+    expect(make()).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('401 to /key/generate'),
     });
   });
 });

@@ -250,6 +250,8 @@ describe('a deployment', () => {
       at('migrate.sh'),
       at('--of regions'),
       at('--to green'),
+      at('make-smoke-keys.sh'),
+      at('smoke-key.sh'),
       at('--revision "$GITHUB_SHA"'),
       at('for percent in 10 50 100'),
       at('--of front-door'),
