@@ -251,8 +251,8 @@ describe.skipIf(k6 === undefined)(
 describe('the settings of an environment', () => {
   const environments = readdirSync(join(import.meta.dirname, 'environments'));
 
-  it('are there for dev, staging and prod, and hold no key', () => {
-    expect(environments.toSorted()).toEqual(['dev.json', 'prod.json', 'staging.json']);
+  it('are there for dev, staging, prod and the cluster that ci makes, and hold no key', () => {
+    expect(environments.toSorted()).toEqual(['dev.json', 'kind.json', 'prod.json', 'staging.json']);
     for (const file of environments) {
       expect(gateSettings(file.replace('.json', '')).models.length).toBeGreaterThan(0);
       expect(readFileSync(join(import.meta.dirname, 'environments', file), 'utf8')).not.toMatch(

@@ -136,6 +136,36 @@ describe('the image that ci builds', () => {
   });
 });
 
+describe('the cluster that ci makes', () => {
+  const runs = (job('ci/cluster').steps ?? []).map(({ run = '' }) => run).join('\n');
+
+  it('has every image that is run there, before the chart is installed', () => {
+    const folderOfRun = join(root, 'charts', 'test', 'kind');
+    const script = readFileSync(join(folderOfRun, 'run.sh'), 'utf8');
+    const services = readFileSync(join(folderOfRun, 'services.yaml'), 'utf8');
+    const tags = [...script.matchAll(/image\.tag=(\w+)/g)].map(([, tag = '']) => tag);
+    expect(tags).toEqual(['one', 'two']);
+    const images = [...tags.map((tag) => `aigateway:${tag}`), 'aigateway-simulator:ci'];
+    expect(services).toContain('image: aigateway-simulator:ci');
+    for (const tag of tags)
+      expect(runs).toContain(`--build-arg REVISION=${tag} --tag aigateway:${tag} `);
+    expect(runs).toContain(`load docker-image ${images.join(' ')}`);
+    expect(runs.indexOf('create cluster')).toBeLessThan(runs.indexOf('charts/test/kind/run.sh'));
+  });
+
+  it('is made by a pinned program, and keeps no part of what another job caches', () => {
+    expect(runs).toMatch(/go install sigs\.k8s\.io\/kind@v\d+\.\d+\.\d+$/m);
+    expect(runs).toContain('npm run tools -- helm k6');
+    const caches = steps.filter(
+      ([name, { uses }]) => name.startsWith('ci/') && uses?.includes('/cache'),
+    );
+    expect(caches.map(([name, { uses = '' }]) => [name, uses.split('@')[0]])).toEqual([
+      ['ci/check', 'actions/cache'],
+      ['ci/cluster', 'actions/cache/restore'],
+    ]);
+  });
+});
+
 describe('who may change Azure', () => {
   const signsIn = jobs.filter(([, one]) =>
     one.steps?.some(({ uses }) => uses === './.github/actions/stack'),
