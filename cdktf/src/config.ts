@@ -174,6 +174,12 @@ const account = z.strictObject({
   deployments: z.array(deployment).min(1),
 });
 
+/** People: the identity that applies may give no other identity the right to write secrets. */
+const writer = z.strictObject({
+  principalId: z.guid(),
+  principalType: z.enum(['User', 'Group']),
+});
+
 const state = z.strictObject({
   resourceGroup: z.string().min(1),
   storageAccount: z.string().regex(/^[a-z0-9]{3,24}$/),
@@ -204,8 +210,8 @@ const schema = z
     /** Where the Terraform state is; a storage account of the environment's own unless set. */
     state: state.optional(),
     registry: registry.optional(),
-    /** Object ids of people or groups who write secrets into the vault. */
-    secretWriters: z.array(z.guid()).default([]),
+    /** Who writes secrets into the vault, by object ids. */
+    secretWriters: z.array(writer).default([]),
     openai: z.array(account).min(1),
     /** Models of requests that name none. */
     defaultModels: z

@@ -311,11 +311,13 @@ describe('what holds data', () => {
 
   it('gets its secrets from those who are named, and from nobody else', async () => {
     const writer = '44444444-4444-4444-8444-444444444444';
-    const stack = await stackOf({ secretWriters: [writer] });
+    const stack = await stackOf({
+      secretWriters: [{ principalId: writer, principalType: 'Group' }],
+    });
     const writers = [...stack.values()].filter(
       ({ role_definition_name: role }) => role === 'Key Vault Secrets Officer',
     );
-    expect(writers.map(({ principal_id: id }) => id)).toEqual([writer]);
+    expect(writers).toMatchObject([{ principal_id: writer, principal_type: 'Group' }]);
   });
 
   it('is made, or brought along', async () => {

@@ -26,13 +26,21 @@ if [ -n "$reviewer" ]; then
   protection+=(-F "reviewers[][type]=$kind" -F "reviewers[][id]=$wanted")
 fi
 # Nobody approves a change of their own for those who depend on it.
-[ "$environment" != prod ] || protection+=(-F prevent_self_review=true)
+alone=false
+[ "$environment" != prod ] || alone=true
+protection+=(-F "prevent_self_review=$alone")
 
-present=$(gh api "$here" --jq '"there " + ([.protection_rules[]? | select(.type == "required_reviewers") | .reviewers[].reviewer.id | tostring] | join(","))' 2>/dev/null || true)
-[ "$present" = "there $wanted" ] || change gh api --method PUT "$here" "${protection[@]}"
+# Who approves, whether nobody approves a change of their own, and whether branches are those that are named.
+# shellcheck disable=SC2016 # the variable is jq's
+is=$(gh api "$here" --jq '[.protection_rules[]? | select(.type == "required_reviewers")] as $rules
+  | "there \([$rules[].reviewers[].reviewer.id | tostring] | join(",")) \(any($rules[]; .prevent_self_review == true)) \(.deployment_branch_policy.custom_branch_policies == true)"' 2>/dev/null || true)
+[ "$is" = "there $wanted $alone true" ] || change gh api --method PUT "$here" "${protection[@]}"
 
-branches=$(gh api "$here/deployment-branch-policies" --jq '.branch_policies[].name' 2>/dev/null || true)
-grep -qx main <<<"$branches" || change gh api --method POST "$here/deployment-branch-policies" -f name=main
+branches=$(gh api "$here/deployment-branch-policies" --jq '.branch_policies[] | "\(.id) \(.name)"' 2>/dev/null || true)
+grep -q ' main$' <<<"$branches" || change gh api --method POST "$here/deployment-branch-policies" -f name=main
+while read -r id name; do
+  [ "${name:-main}" = main ] || change gh api --method DELETE "$here/deployment-branch-policies/$id"
+done <<<"$branches"
 
 known=$(gh variable list --repo "$repo" --json name,value --jq '.[] | "\(.name)=\(.value)"')
 while IFS= read -r line; do

@@ -36,9 +36,30 @@ audience=api://AzureADTokenExchange
 scope="/subscriptions/$subscription"
 state="$scope/resourceGroups/$state_group/providers/Microsoft.Storage/storageAccounts/$state_account/blobServices/default/containers/$state_container"
 
-# What the applying identity may assign to others: the roles that the infrastructure gives its own identities, and no other.
-assignable='4633458b-17de-408a-b874-0445c86b69e6, 5e0bd9bd-7b93-4f28-af87-19fc36ad61bd, 7f951dda-4ed3-4680-a7ca-43fe172d538d, 3913510d-42f4-4e42-8a64-420c390055eb'
-condition="((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable})) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$assignable}))"
+# What the applying identity may assign, and take away again: to identities the roles that the infrastructure gives its own, to people the
+# one that secretWriters have, which no identity gets, itself included. No other role.
+to_identities=(
+  4633458b-17de-408a-b874-0445c86b69e6 # Key Vault Secrets User
+  5e0bd9bd-7b93-4f28-af87-19fc36ad61bd # Cognitive Services OpenAI User
+  7f951dda-4ed3-4680-a7ca-43fe172d538d # AcrPull
+)
+to_people=(
+  b86a8fe4-44ce-4948-aee5-eccb2c155cd7 # Key Vault Secrets Officer
+)
+# assigned WHICH TYPES ROLE…: that the assignment is of one of the roles, to somebody of one of the types.
+assigned() {
+  local which=$1 types=$2 roles
+  shift 2
+  roles=$(printf '%s, ' "$@")
+  printf '(%s[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {%s} AND %s[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {%s})' \
+    "$which" "${roles%, }" "$which" "$types"
+}
+condition=
+for action in write:@Request delete:@Resource; do
+  condition+="${condition:+ AND }((!(ActionMatches{'Microsoft.Authorization/roleAssignments/${action%:*}'}))"
+  condition+=" OR $(assigned "${action#*:}" "'ServicePrincipal'" "${to_identities[@]}")"
+  condition+=" OR $(assigned "${action#*:}" "'User', 'Group'" "${to_people[@]}"))"
+done
 
 # What the provider asks for beyond a Reader's rights when it reads apps, jobs and Cosmos DB; it fails without. Keys of what else the
 # infrastructure has are off, or not missed: azurerm 4.73.
@@ -106,12 +127,18 @@ trust() {
   fi
 }
 
-# grant ROLE SCOPE [OPTIONS…]: gives the identity made last a role.
+# grant ROLE SCOPE [CONDITION]: gives the identity made last a role, under this condition and no other.
 grant() {
-  local role=$1 where=$2
-  shift 2
+  local role=$1 where=$2 condition=${3:-}
+  set --
+  [ -z "$condition" ] || set -- --condition "$condition" --condition-version 2.0
   local known
   known=$(ask az role assignment list --assignee "$principal_id" --role "$role" --scope "$where" --query '[].id' 2>/dev/null || true)
+  if [ -n "$known" ] && [ -n "$condition" ] &&
+    [ "$(ask az role assignment list --assignee "$principal_id" --role "$role" --scope "$where" --query '[0].condition')" != "$condition" ]; then
+    change az role assignment delete --ids "$known"
+    known=
+  fi
   [ -n "$known" ] || change az role assignment create --assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal \
     --role "$role" --scope "$where" "$@"
 }
@@ -138,7 +165,7 @@ apply=$(name_of idgha)
 make_identity "$apply"
 trust "$apply" "environment-$environment" "$prefix:environment:$environment"
 grant Contributor "$scope"
-grant 'Role Based Access Control Administrator' "$scope" --condition "$condition" --condition-version 2.0
+grant 'Role Based Access Control Administrator' "$scope" "$condition"
 grant 'Storage Blob Data Contributor' "$state"
 
 cat <<END

@@ -27,11 +27,13 @@ export function createVault(
     },
     lifecycle: { preventDestroy: isProtected },
   });
-  for (const principalId of configuration.secretWriters) {
+  for (const { principalId, principalType } of configuration.secretWriters) {
     new RoleAssignment(stack, `grant-writer-${principalId}`, {
       scope: vault.id,
       roleDefinitionName: 'Key Vault Secrets Officer',
       principalId,
+      // The condition under which the pipeline may assign the role asks for it.
+      principalType,
     });
   }
   network?.connect({ id: 'vault', resourceId: vault.id, kind: 'vault' });

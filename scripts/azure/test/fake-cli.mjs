@@ -100,9 +100,12 @@ const az = {
         ? Object.entries(state).flatMap(([key, id]) =>
             key.startsWith(`grant|${option('assignee')}|`) ? [id] : [],
           )
-        : state[grantKey()],
+        : state[option('query') === '[0].condition' ? `condition of ${grantKey()}` : grantKey()],
     ),
-  'role assignment create': () => set(grantKey(), `assignment-${Object.keys(state).length}`),
+  'role assignment create': () => {
+    set(`condition of ${grantKey()}`, option('condition'));
+    set(grantKey(), `assignment-${Object.keys(state).length}`);
+  },
   'role assignment delete': () =>
     set(
       Object.keys(state).find((key) => state[key] === option('ids')),
@@ -223,11 +226,18 @@ const gh = {
     if (path.startsWith('users/')) answer('11');
     if (path.startsWith('orgs/')) answer('22');
     if (path.endsWith('/deployment-branch-policies')) {
-      if (option('method') === 'POST') set('branch', 'main');
-      else answer(state['branch']);
+      if (option('method') === 'POST') set('branches', [...(state['branches'] ?? []), '1 main']);
+      else answer(state['branches']);
+    } else if (option('method') === 'DELETE') {
+      const kept = state['branches'].filter((branch) => !branch.startsWith(`${basename(path)} `));
+      set('branches', kept);
     } else if (option('method') === 'PUT') {
-      const id = args.find((arg) => arg.startsWith('reviewers[][id]='))?.split('=')[1] ?? '';
-      set('environment', `there ${id}`);
+      const given = (name) => args.find((arg) => arg.startsWith(`${name}=`))?.split('=')[1];
+      const isCustom = given('deployment_branch_policy[custom_branch_policies]');
+      set(
+        'environment',
+        `there ${given('reviewers[][id]') ?? ''} ${given('prevent_self_review')} ${isCustom}`,
+      );
     } else show('environment', state['environment']);
   },
   'issue list': () => answer(state['issue']),

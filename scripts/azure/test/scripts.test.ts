@@ -71,7 +71,7 @@ function calls(): string[][] {
   return lines.map((line) => JSON.parse(line) as string[]);
 }
 
-const changing = /\b(create|register|update|set|delete|regenerate|PUT|POST)\b/;
+const changing = /\b(create|register|update|set|delete|regenerate|PUT|POST|DELETE)\b/;
 const changes = () => calls().filter((call) => changing.test(call.join(' ')));
 
 const dev = ['--env', 'dev'];
@@ -172,9 +172,44 @@ describe('bootstrap-oidc.sh', () => {
     run('bootstrap-oidc.sh', [...dev, ...repo]);
     const call = changes().find((one) => one.includes('Role Based Access Control Administrator'));
     const condition = call?.[call.indexOf('--condition') + 1] ?? '';
-    expect(condition.match(/[0-9a-f]{8}-[0-9a-f-]{27}/g)).toHaveLength(8);
-    // Owner, Contributor and User Access Administrator.
-    for (const role of ['8e3af657', 'b24988ac', '18d7d88d']) expect(condition).not.toContain(role);
+    const script = readFileSync(join(scripts, 'bootstrap-oidc.sh'), 'utf8');
+    const roles = (part: string) =>
+      [...script.matchAll(new RegExp(`to_${part}=\\(\n([^)]*)\\)`, 'g'))].flatMap(
+        ([, lines = '']) =>
+          [...lines.matchAll(/(\S{36}) # (.+)/g)].map(([, id = '', name = '']) => ({ id, name })),
+      );
+    const folderOfSnapshots = join(scripts, '..', '..', 'cdktf', 'snapshots');
+    const given = readdirSync(folderOfSnapshots).flatMap((file) =>
+      [
+        ...readFileSync(join(folderOfSnapshots, file), 'utf8').matchAll(
+          /"role_definition_name": "([^"]+)"/g,
+        ),
+      ].map(([, name]) => name),
+    );
+    expect(new Set(roles('identities').map(({ name }) => name))).toEqual(new Set(given));
+    const list = (part: string) =>
+      roles(part)
+        .map(({ id }) => id)
+        .join(', ');
+    const assigned = (which: string) =>
+      `(${which}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list('identities')}} AND ${which}[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}) OR (${which}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${list('people')}} AND ${which}[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {'User', 'Group'})`;
+    expect(condition).toBe(
+      `((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR ${assigned('@Request')}) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR ${assigned('@Resource')})`,
+    );
+  });
+
+  it('puts the condition of a release before right', () => {
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    const key = Object.keys(state()).find((one) => /^condition of .*Access Control/.test(one))!;
+    const condition = state()[key];
+    given({ ...state(), [key]: 'another' });
+    changes();
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    expect(changes().map((call) => call.slice(1, 4).join(' '))).toEqual([
+      'role assignment delete',
+      'role assignment create',
+    ]);
+    expect(state()[key]).toBe(condition);
   });
 
   it('lets the main branch read what a Reader may not, and nothing that changes or reads data', () => {
@@ -237,9 +272,9 @@ describe('bootstrap-environment.sh', () => {
     expect(run('bootstrap-environment.sh', args, variables)).toMatchObject({ code: 0, told: '' });
     const made = changes().map((call) => call.join(' '));
     expect(made[0]).toContain('reviewers[][type]=Team -F reviewers[][id]=22');
-    expect(made[0]).not.toContain('prevent_self_review');
+    expect(made[0]).toContain('prevent_self_review=false');
     expect(state()).toMatchObject({
-      branch: 'main',
+      branches: ['1 main'],
       variables: ['STAGING_AZURE_TENANT_ID=tenant-1', 'STAGING_AZURE_CLIENT_ID=client-1'],
     });
     run('bootstrap-environment.sh', args, variables);
@@ -249,6 +284,22 @@ describe('bootstrap-environment.sh', () => {
   it('lets nobody approve a change of their own for prod', () => {
     run('bootstrap-environment.sh', ['--env', 'prod', ...repo, '--reviewer', 'hubot'], variables);
     expect(changes()[0]?.join(' ')).toContain('reviewers[][id]=11 -F prevent_self_review=true');
+  });
+
+  it('puts right what somebody has changed by hand', () => {
+    const args = ['--env', 'prod', ...repo, '--reviewer', 'hubot'];
+    run('bootstrap-environment.sh', args, variables);
+    const right = state();
+    for (const wrong of ['there 11 false true', 'there 11 true false', 'there 12 true true']) {
+      given({ ...right, environment: wrong });
+      changes();
+      run('bootstrap-environment.sh', args, variables);
+      expect(changes()).toHaveLength(1);
+      expect(state()).toEqual(right);
+    }
+    given({ ...right, branches: ['7 *', '1 main', '8 feature/*'] });
+    run('bootstrap-environment.sh', args, variables);
+    expect(state()).toEqual(right);
   });
 
   it('needs a reviewer for all but dev', () => {
