@@ -114,6 +114,35 @@ describe('every workflow', () => {
   });
 });
 
+describe('an image', () => {
+  const builds = jobs.flatMap(([name, { steps: all = [] }]) =>
+    all.flatMap(({ run = '' }) => (run.includes('buildx build') ? [[name, run] as const] : [])),
+  );
+
+  it('that others get is built on what its provenance names by digest, and signed', () => {
+    const published = builds.filter(([, run]) => /--push|push=true/.test(run));
+    expect(published.map(([name]) => name)).toEqual(['deploy/image', 'release/release']);
+    for (const [name, run] of published) {
+      for (const needed of [
+        'base=$(scripts/image/base-image.sh)\n',
+        '--build-arg "BUILD_IMAGE=$base"',
+        '--provenance mode=max',
+        '--sbom true',
+      ])
+        expect([name, run]).toEqual([name, expect.stringContaining(needed)]);
+      const runs = job(name).steps!.map((step) => step.run ?? '');
+      const signed = runs.findIndex((one) => one.startsWith('cosign sign '));
+      expect([name, signed > runs.indexOf(run)]).toEqual([name, true]);
+      expect(job(name).permissions?.['id-token']).toBe('write');
+    }
+  });
+
+  it('is the same when it is built twice from one commit', () => {
+    const [, run = ''] = builds.find(([, one]) => one.includes('for round in 1 2'))!;
+    expect(run).toContain('--build-arg "BUILD_IMAGE=$base"');
+  });
+});
+
 describe('the image that ci builds', () => {
   it('is started with all that a gateway asks for', () => {
     const run = job('ci/image').steps?.at(-1)?.run ?? '';
@@ -220,7 +249,8 @@ describe('who may change Azure', () => {
     for (const name of ['destroy', 'drift'])
       expect(workflows[name]?.concurrency?.['cancel-in-progress']).toBe(false);
     expect(texts['deploy-env']).toContain('group: deploy-${{ inputs.environment }}');
-    for (const [name, { concurrency }] of jobs.filter(([one]) => one.startsWith('deploy/')))
+    const ofDeploy = jobs.filter(([one]) => one.startsWith('deploy/') && one !== 'deploy/ci');
+    for (const [name, { concurrency }] of ofDeploy)
       expect([name, concurrency]).toEqual([
         name,
         { group: name.replace('deploy/', 'merge-'), 'cancel-in-progress': false },
@@ -261,6 +291,13 @@ describe('a deployment', () => {
       return one.with?.['image'];
     });
     expect(new Set(images)).toEqual(new Set(['${{ needs.image.outputs.image }}']));
+    // The merge itself is checked, which is not what any pull request was checked as.
+    expect(job('deploy/ci')).toMatchObject({
+      uses: './.github/workflows/ci.yml',
+      permissions: { contents: 'read' },
+    });
+    expect(job('deploy/dev').needs).toEqual(['ci', 'image']);
+    expect(Object.keys(workflows['ci']!.on)).toEqual(['pull_request', 'workflow_call']);
     expect(job('deploy/staging').needs).toContain('dev');
     expect(job('deploy/prod').needs).toContain('staging');
   });
