@@ -397,6 +397,21 @@ it('names metrics that there are, in alerts and in the dashboard', () => {
   }
 });
 
+it('shows what the page of metrics says to watch of tokens and cost', () => {
+  const { panels } = JSON.parse(readChartFile('files/dashboard.json')) as {
+    panels: {
+      id: number;
+      gridPos: { x: number; y: number };
+      targets: { expr: string; refId: string }[];
+    }[];
+  };
+  const shown = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join('\n');
+  for (const name of ['tokens_total', 'tokens_unused_total', 'cost_usd_total'])
+    expect(shown).toContain(`aigateway_${name}{`);
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  expect(new Set(panels.map(({ gridPos: { x, y } }) => `${x} ${y}`)).size).toBe(panels.length);
+});
+
 function valueOf(env: readonly Variable[], name: string): string | undefined {
   return env.find((variable) => variable.name === name)?.value;
 }

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '../../smoke/free-port.ts';
 import {
   startPostgres,
   type PostgresServer,
 } from '../../control-plane/test/servers/postgres-server.ts';
 import { GatewayProcess } from '../../gateway/test/gateway-process.ts';
 import { startRedis, type RedisServer } from '../../proxy/test/servers/redis-server.ts';
-import { freePort } from '../../smoke/bench/server-process.ts';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { until } from '../../contract/test/until.ts';
 import {
   startPostgres,
   type PostgresServer,
 } from '../../control-plane/test/servers/postgres-server.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { rawSocket } from '../../proxy/test/raw-socket.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

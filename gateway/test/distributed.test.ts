@@ -1,17 +1,18 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import type { Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { until } from '../../contract/test/until.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
 import { chat, metric, post, ready } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
+import { startAzureOfOneModel, writeConfigurationOfOneModel } from './one-model.ts';
 
 const master = 'sk-master-0123456789abcdef';
 const upstreamKey = 'an-upstream-key-that-must-not-be-seen';
@@ -22,13 +23,7 @@ let redis: RedisServer;
 
 beforeEach(async () => {
   started = [];
-  simulator = await startSimulator({
-    config: {
-      resources: [
-        { name: 'east', keys: [upstreamKey], deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }] },
-      ],
-    },
-  });
+  simulator = await startAzureOfOneModel(upstreamKey);
   redis = await startRedis();
 });
 afterEach(async () => {
@@ -49,25 +44,10 @@ function environment(): Record<string, string> {
 
 /** Models, and secrets in the clear, as a file may have them. */
 function controlPlane(folder = newFolder(), more: Record<string, string> = {}): GatewayProcess {
-  writeFileSync(
-    join(folder, 'config.yaml'),
-    JSON.stringify({
-      model_list: [
-        {
-          model_name: 'gpt-4o',
-          litellm_params: {
-            model: 'azure/gpt-4o',
-            api_base: simulator.resourceUrl('east'),
-            api_key: upstreamKey,
-            extra_headers: { 'x-canary': `${upstreamKey}-in-a-header` },
-            extra_body: { user: `${upstreamKey}-in-a-body` },
-            api_version: '2024-10-21',
-          },
-        },
-      ],
-      aigateway_settings: { allow_insecure_upstream: true },
-    }),
-  );
+  writeConfigurationOfOneModel(folder, simulator, upstreamKey, {
+    extra_headers: { 'x-canary': `${upstreamKey}-in-a-header` },
+    extra_body: { user: `${upstreamKey}-in-a-body` },
+  });
   return start(['--role', 'control-plane', '--config', 'config.yaml'], folder, more);
 }
 

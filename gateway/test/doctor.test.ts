@@ -5,12 +5,12 @@ import { SnapshotSigner } from '@aigateway/contract/signing';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import {
   startPostgres,
   type PostgresServer,
 } from '../../control-plane/test/servers/postgres-server.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

@@ -6,6 +6,7 @@ import type { UsageRecord } from '@aigateway/contract/usage';
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { until } from '../../contract/test/until.ts';
 import {
   postgresBinaries,
@@ -13,7 +14,6 @@ import {
   type PostgresServer,
 } from '../../control-plane/test/servers/postgres-server.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

@@ -13,9 +13,9 @@ import type { GatewayError } from '@aigateway/proxy/errors';
 import { createContext } from '@aigateway/proxy/upstream/transport';
 import express, { type ErrorRequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { rawSocket } from '../../proxy/test/raw-socket.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

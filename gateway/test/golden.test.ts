@@ -24,9 +24,9 @@ import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source
 import { createRedisTransport } from '@aigateway/proxy/stores/redis/usage-transport';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { Follower } from '../../contract/test/snapshot.fixture.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { configure } from '@aigateway/contract/compile';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { startCluster } from '../../proxy/test/servers/redis-cluster.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,

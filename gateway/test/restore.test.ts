@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import type { Simulator } from '@aigateway/smoke/simulator/simulator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../contract/test/until.ts';
 import {
@@ -11,6 +11,7 @@ import {
 } from '../../proxy/test/servers/redis-server.ts';
 import { chat, post, ready } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
+import { startAzureOfOneModel, writeConfigurationOfOneModel } from './one-model.ts';
 
 const master = 'sk-master-0123456789abcdef';
 const upstreamKey = 'an-upstream-key-of-the-restoration';
@@ -23,30 +24,9 @@ describe.skipIf(!hasRedisServer)('an older backup that is restored while proxies
   let redis: RedisServer;
 
   beforeAll(async () => {
-    const resource = {
-      name: 'east',
-      keys: [upstreamKey],
-      deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }],
-    };
-    simulator = await startSimulator({ config: { resources: [resource] } });
+    simulator = await startAzureOfOneModel(upstreamKey);
     redis = await startRedis();
-    writeFileSync(
-      join(folders.control, 'config.yaml'),
-      JSON.stringify({
-        model_list: [
-          {
-            model_name: 'gpt-4o',
-            litellm_params: {
-              model: 'azure/gpt-4o',
-              api_base: simulator.resourceUrl('east'),
-              api_key: upstreamKey,
-              api_version: '2024-10-21',
-            },
-          },
-        ],
-        aigateway_settings: { allow_insecure_upstream: true },
-      }),
-    );
+    writeConfigurationOfOneModel(folders.control, simulator, upstreamKey);
   });
   afterAll(async () => {
     for (const gateway of started) await gateway.stop();

@@ -7,21 +7,20 @@ import {
 } from '@aigateway/contract/channels';
 import { schemaVersion } from '@aigateway/contract/records';
 import { SnapshotDigest, SnapshotSigner } from '@aigateway/contract/signing';
-import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
+import type { Simulator } from '@aigateway/smoke/simulator/simulator';
 import { hash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../smoke/free-port.ts';
 import { until } from '../../contract/test/until.ts';
 import {
-  freePort,
   hasRedisServer,
   startRedis,
   type RedisServer,
 } from '../../proxy/test/servers/redis-server.ts';
 import { chat, metric, post, ready } from './calls.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
+import { startAzureOfOneModel, writeConfigurationOfOneModel } from './one-model.ts';
 
 const master = 'sk-master-0123456789abcdef';
 const upstreamKey = 'an-upstream-key';
@@ -124,34 +123,12 @@ describe.skipIf(!hasRedisServer)(
 
     beforeAll(async () => {
       if (!hasRedisServer) return;
-      simulator = await startSimulator({
-        config: {
-          resources: [
-            {
-              name: 'east',
-              keys: [upstreamKey],
-              deployments: [{ name: 'gpt-4o', model: 'gpt-4o' }],
-            },
-          ],
-        },
-      });
+      simulator = await startAzureOfOneModel(upstreamKey);
       redis = await startRedis();
       client = new Redis(redis.url);
       later = new LaterControlPlane(client);
       const folder = newFolder();
-      const model = {
-        model: 'azure/gpt-4o',
-        api_base: simulator.resourceUrl('east'),
-        api_key: upstreamKey,
-        api_version: '2024-10-21',
-      };
-      writeFileSync(
-        join(folder, 'config.yaml'),
-        JSON.stringify({
-          model_list: [{ model_name: 'gpt-4o', litellm_params: model }],
-          aigateway_settings: { allow_insecure_upstream: true },
-        }),
-      );
+      writeConfigurationOfOneModel(folder, simulator, upstreamKey);
       const control = start(['--role', 'control-plane', '--config', 'config.yaml'], {}, folder);
       const api = await control.url();
       const made = await post(api, '/key/generate', master, {});

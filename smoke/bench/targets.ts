@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../free-port.ts';
 import { nodeFlags } from '../../scripts/project-node.mjs';
-import { type ServerProcess, freePort, startServer } from './server-process.ts';
+import { type ServerProcess, startServer } from './server-process.ts';
 import { benchModel } from './workloads.ts';
 
 /** A server that stands in front of the upstream, or the upstream itself. */

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../bench/server-process.ts';
+import { freePort } from '../free-port.ts';
 import type { Simulator } from '../simulator/simulator.ts';
 import { start } from './child-process.ts';
 import { gatewayConfig } from './simulated-azure.ts';

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../free-port.ts';
 import { gatewayEnvironment, masterKey } from '../bench/targets.ts';
-import { freePort, startServer } from '../bench/server-process.ts';
+import { startServer } from '../bench/server-process.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import type { ApiDocument } from './document.ts';
 import type { Models } from './exchanges.ts';

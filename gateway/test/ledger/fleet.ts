@@ -12,6 +12,7 @@ import {
 import { startRedis, type RedisServer } from '../../../proxy/test/servers/redis-server.ts';
 import { startRelay, type TcpRelay } from '../../../proxy/test/servers/tcp-relay.ts';
 import { GatewayProcess, newFolder } from '../gateway-process.ts';
+import { configurationOfOneModel } from '../one-model.ts';
 
 export const masterKey = 'sk-master-0123456789abcdef';
 const upstreamKey = 'simulated-key-of-the-ledger';
@@ -259,18 +260,7 @@ async function withClient<Result>(
 /** One model, asked once for each call: what the simulator counts is what the callers caused. */
 function configurationFor(simulator: Simulator): object {
   return {
-    model_list: [
-      {
-        model_name: 'gpt-4o',
-        litellm_params: {
-          model: 'azure/gpt-4o',
-          api_base: simulator.resourceUrl('east'),
-          api_key: upstreamKey,
-          api_version: '2024-10-21',
-        },
-      },
-    ],
+    ...configurationOfOneModel(simulator, upstreamKey),
     router_settings: { num_retries: 0 },
-    aigateway_settings: { allow_insecure_upstream: true },
   };
 }

@@ -4,13 +4,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../../smoke/free-port.ts';
 import {
   connectRedis,
   parseRedisUrl,
   type RedisConnection,
 } from '../../src/stores/redis/connection.ts';
 import { createRedisLimiter } from '../../src/stores/redis/limiter.ts';
-import { freePort, hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
+import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
 
 describe.skipIf(!hasRedisServer)('connections to Redis', () => {
   const ends: (() => Promise<void> | void)[] = [];
