@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a GitHub environment: who must approve what is deployed there, from which branch, and the variables that workflows read,
 # which come as NAME=VALUE lines on standard input. They become variables of the repository, with the environment in front
-# (STAGING_AZURE_CLIENT_ID): what only reads an environment must not wait for its reviewers.
+# (STAGING_AZURE_CLIENT_ID): what only reads an environment must not wait for its reviewers. CLIENT, which workflows read as well, is the
+# same for all environments.
 #
 #   scripts/azure/bootstrap-oidc.sh --env staging --repo OWNER/NAME |
 #     scripts/azure/bootstrap-environment.sh --env staging --repo OWNER/NAME --reviewer LOGIN-or-ORG/TEAM [--dry-run]
@@ -43,8 +44,13 @@ while read -r id name; do
 done <<<"$branches"
 
 known=$(gh variable list --repo "$repo" --json name,value --jq '.[] | "\(.name)=\(.value)"')
+# set_variable LINE: NAME=VALUE, where it is not so yet.
+set_variable() {
+  grep -qxF "$1" <<<"$known" || change gh variable set "${1%%=*}" --repo "$repo" --body "${1#*=}"
+}
+
+set_variable "CLIENT=$client"
 while IFS= read -r line; do
   [[ $line =~ ^[A-Z_]+=[A-Za-z0-9_.-]+$ ]] || die "not NAME=VALUE with an id or a name as the value: ${line%%=*}"
-  line="${environment^^}_$line"
-  grep -qxF "$line" <<<"$known" || change gh variable set "${line%%=*}" --repo "$repo" --body "${line#*=}"
+  set_variable "${environment^^}_$line"
 done

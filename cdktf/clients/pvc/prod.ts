@@ -1,4 +1,7 @@
 import { configuration } from '../../src/config.ts';
+import { defaultModels, deployments } from '../pvc.ts';
+
+const { chat, embeddings } = deployments(500);
 
 export default configuration({
   client: 'pvc',
@@ -16,34 +19,19 @@ export default configuration({
       region: 'swedencentral',
       deployments: [
         {
-          name: 'gpt-5.3-codex-ptu',
-          alias: 'gpt-5.3-codex',
-          model: 'gpt-5.3-codex',
-          version: '2026-02-24',
+          ...chat,
+          name: `${chat.name}-ptu`,
+          alias: chat.name,
           sku: 'DataZoneProvisionedManaged',
           capacity: 25,
         },
-        { name: 'gpt-5.3-codex', model: 'gpt-5.3-codex', version: '2026-02-24', capacity: 500 },
-        {
-          name: 'text-embedding-3-small',
-          model: 'text-embedding-3-small',
-          version: '1',
-          capacity: 500,
-        },
+        chat,
+        embeddings,
       ],
     },
-    {
-      region: 'francecentral',
-      deployments: [
-        { name: 'gpt-5.3-codex', model: 'gpt-5.3-codex', version: '2026-02-24', capacity: 500 },
-      ],
-    },
+    { region: 'francecentral', deployments: [chat] },
   ],
-  defaultModels: {
-    chat: 'gpt-5.3-codex',
-    responses: 'gpt-5.3-codex',
-    embeddings: 'text-embedding-3-small',
-  },
+  defaultModels,
   applicationInsights: true,
   contacts: ['platform@pvc.example', 'on-call@pvc.example'],
   budget: { amount: 4000, from: '2027-01-01' },

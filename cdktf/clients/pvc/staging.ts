@@ -1,4 +1,7 @@
 import { configuration } from '../../src/config.ts';
+import { defaultModels, deployments } from '../pvc.ts';
+
+const { chat, embeddings } = deployments(100);
 
 export default configuration({
   client: 'pvc',
@@ -6,25 +9,8 @@ export default configuration({
   topology: 'separate',
   redis: { kind: 'managed', isHighlyAvailable: false },
   store: { kind: 'cosmos' },
-  openai: [
-    {
-      region: 'swedencentral',
-      deployments: [
-        { name: 'gpt-5.3-codex', model: 'gpt-5.3-codex', version: '2026-02-24', capacity: 100 },
-        {
-          name: 'text-embedding-3-small',
-          model: 'text-embedding-3-small',
-          version: '1',
-          capacity: 100,
-        },
-      ],
-    },
-  ],
-  defaultModels: {
-    chat: 'gpt-5.3-codex',
-    responses: 'gpt-5.3-codex',
-    embeddings: 'text-embedding-3-small',
-  },
+  openai: [{ region: 'swedencentral', deployments: [chat, embeddings] }],
+  defaultModels,
   contacts: ['platform@pvc.example'],
   budget: { amount: 300, from: '2027-01-01' },
 });

@@ -22,6 +22,13 @@ import { toolPath } from '../../tools.ts';
 
 const scripts = join(import.meta.dirname, '..');
 let folder: string;
+/** Every call starts a Node; compiled code is kept from one to the next. */
+let compiled: string;
+
+beforeAll(() => {
+  compiled = mkdtempSync(join(tmpdir(), 'aigateway-compiled-'));
+});
+afterAll(() => rmSync(compiled, { recursive: true }));
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'aigateway-azure-scripts-'));
@@ -44,6 +51,7 @@ function run(script: string, args: readonly string[], input = ''): Ran {
       HOME: folder,
       TMPDIR: folder,
       FAKE_CLI_FOLDER: folder,
+      NODE_COMPILE_CACHE: compiled,
       JOB_POLL_SECONDS: '0',
     },
   });
@@ -275,7 +283,11 @@ describe('bootstrap-environment.sh', () => {
     expect(made[0]).toContain('prevent_self_review=false');
     expect(state()).toMatchObject({
       branches: ['1 main'],
-      variables: ['STAGING_AZURE_TENANT_ID=tenant-1', 'STAGING_AZURE_CLIENT_ID=client-1'],
+      variables: [
+        'CLIENT=pvc',
+        'STAGING_AZURE_TENANT_ID=tenant-1',
+        'STAGING_AZURE_CLIENT_ID=client-1',
+      ],
     });
     run('bootstrap-environment.sh', args, variables);
     expect(changes()).toEqual([]);

@@ -46,7 +46,9 @@ const texts = Object.fromEntries(
 const workflows = Object.fromEntries(
   Object.entries(texts).map(([name, text]) => [name, parse(text) as Workflow]),
 );
-const action = readFileSync(join(root, '.github', 'actions', 'stack', 'action.yml'), 'utf8');
+const actions = ['stack', 'terraform'].map((name) =>
+  readFileSync(join(root, '.github', 'actions', name, 'action.yml'), 'utf8'),
+);
 const jobs = Object.entries(workflows).flatMap(([name, workflow]) =>
   Object.entries(workflow.jobs).map(([id, job]) => [`${name}/${id}`, job] as const),
 );
@@ -77,7 +79,9 @@ describe('every workflow', () => {
   });
 
   it('runs others’ actions by their full commit, with the version beside it', () => {
-    const used = [...Object.values(texts), action].flatMap((text) => text.match(/uses: .*/g) ?? []);
+    const used = [...Object.values(texts), ...actions].flatMap(
+      (text) => text.match(/uses: .*/g) ?? [],
+    );
     const foreign = used.filter((line) => !line.startsWith('uses: ./'));
     expect(foreign.length).toBeGreaterThan(20);
     for (const line of foreign)
@@ -99,6 +103,13 @@ describe('every workflow', () => {
       expect([name, text.match(/secrets\.\w+/g)]).toEqual([name, null]);
       expect([name, text.includes('pull_request_target')]).toEqual([name, false]);
     }
+  });
+
+  it('names the client by the variable that bootstrapping sets, and Terraform’s version in one place', () => {
+    const all = [...Object.values(texts), ...actions];
+    for (const line of all.flatMap((text) => text.match(/.*vars\.CLIENT.*/g) ?? []))
+      expect(line).toBe('  CLIENT: ${{ vars.CLIENT }}');
+    expect(all.flatMap((text) => text.match(/terraform_version:/g) ?? [])).toHaveLength(1);
   });
 
   it('ends by itself', () => {
@@ -273,7 +284,7 @@ describe('who may change Azure', () => {
 
   it('destroys dev alone, after its name was typed', () => {
     expect(job('destroy/destroy').environment).toBe('dev');
-    expect(job('destroy/destroy').steps?.[0]?.run).toBe('test "$CONFIRM" = "$EXPECTED"');
+    expect(job('destroy/destroy').steps?.[0]?.run).toBe('test "$CONFIRM" = "$CLIENT-dev"');
     expect(Object.keys(workflows['destroy']!.on)).toEqual(['workflow_dispatch']);
     const image = job('destroy/destroy').steps?.at(-1)?.env?.['TF_VAR_image'];
     // The stacks refuse any other form, also when they are destroyed.
