@@ -156,7 +156,9 @@ Object.assign(az, {
         ? traffic.at(-1).revision
         : query.endsWith('fqdn')
           ? `${option('name')}.sea.example`
-          : [],
+          : query.endsWith('provisioningState')
+            ? 'Succeeded'
+            : [],
     );
   },
   'containerapp ingress traffic show': () => {
@@ -202,7 +204,21 @@ Object.assign(az, {
     set('job', later);
     answer(status);
   },
+  'containerapp logs show': () => {
+    const { running = 1 } = traffic.find(({ revision }) => revision === option('revision'));
+    if (running > 0) answer(`the last ${option('tail')} lines of ${option('revision')}`);
+    process.stderr.write('ERROR: there is no replica\n');
+    process.exit(1);
+  },
   'containerapp revision list': () => {
+    if (option('query').includes('runningState'))
+      answer(
+        traffic
+          .filter(({ stopped }) => stopped !== true)
+          .map(({ revision, weight = 0, running = 1 }) =>
+            [revision, weight, running > 0 ? 'Running' : 'ScaledToZero', running].join('\t'),
+          ),
+      );
     const kept = [...option('query').matchAll(/name!='([^']*)'/g)].map(([, name]) => name);
     answer(
       kept.length === 0

@@ -609,6 +609,43 @@ describe('traffic.sh', () => {
   });
 });
 
+describe('status.sh', () => {
+  const app = 'pvc-dev-aigateway-ca-san';
+  const revisions = [
+    { revision: 'zero', stopped: true },
+    { revision: 'one', weight: 90 },
+    { revision: 'two', weight: 10, running: 0 },
+  ];
+
+  it('shows what has come through, the revisions that may get calls, and the log of the newest', () => {
+    given({ [`traffic ${app}`]: revisions.slice(0, 2) });
+    expect(run('status.sh', [...dev, '--lines', '50'])).toMatchObject({
+      code: 0,
+      out: [
+        `southafricanorth ${app}: Succeeded`,
+        '  one: 90 percent of the calls, Running, 1 replicas',
+        'the last 50 lines of one',
+        '',
+      ].join('\n'),
+    });
+    expect(changes()).toEqual([]);
+  });
+
+  it('says so where nothing runs, and shows no more than was asked for', () => {
+    given({ [`traffic ${app}`]: revisions });
+    const { code, out, told } = run('status.sh', dev);
+    expect([code, out.includes('two: 10 percent of the calls, ScaledToZero, 0')]).toEqual([
+      0,
+      true,
+    ]);
+    expect(told).toContain('Azure shows no log of two now');
+    expect(run('status.sh', [...dev, '--lines', '0']).told).toBe('');
+    given({});
+    expect(run('status.sh', dev).out).toBe(`southafricanorth ${app}: not there\n`);
+    expect(run('status.sh', [...dev, '--lines', '301']).code).toBe(1);
+  });
+});
+
 describe('plan.sh and apply.sh', () => {
   const prod = ['--client', 'contoso', '--env', 'prod'];
   const plan = (...args: string[]) =>
