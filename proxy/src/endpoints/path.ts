@@ -73,19 +73,21 @@ export function canonicalPath(url: string): string | undefined {
   return single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
 }
 
-const remembered = new Map<string, Lookup>();
+/** By method and target: two maps rather than one of joined names, which would be put together and hashed for every request. */
+const remembered = new Map<string, Map<string, Lookup>>();
 /** Paths with ids in them come once; those without are few. */
 const maxRemembered = 500;
 
 /** The same as `findEndpoint`, from memory for what was asked before. */
 export function rememberedEndpoint(method: string, url: string): Lookup {
-  const key = `${method} ${url}`;
-  let lookup = remembered.get(key);
-  if (lookup === undefined) {
-    lookup = findEndpoint(method, url);
-    if (remembered.size >= maxRemembered) remembered.clear();
-    if (lookup.kind === 'found' && lookup.match.id === undefined) remembered.set(key, lookup);
-  }
+  const known = remembered.get(method)?.get(url);
+  if (known !== undefined) return known;
+  const lookup = findEndpoint(method, url);
+  if (lookup.kind !== 'found' || lookup.match.id !== undefined) return lookup;
+  const ofMethod = remembered.get(method) ?? new Map<string, Lookup>();
+  remembered.set(method, ofMethod);
+  if (ofMethod.size >= maxRemembered) ofMethod.clear();
+  ofMethod.set(url, lookup);
   return lookup;
 }
 

@@ -105,6 +105,9 @@ export function stripThoughts(
 /** Longer texts quote more of a request than its ids. */
 const maxQuoteLength = 2000;
 
+/** So many ids of a text are looked for in the request, which may be large. */
+const maxQuotedIds = 4;
+
 /** How an upstream's id looks in a text. */
 const upstreamId = /\b[a-z]{1,16}_(\w{8,128})/g;
 
@@ -119,7 +122,10 @@ export function inCallersIds(
   ownerId: string,
 ): string {
   if (text.length > maxQuoteLength) return text;
+  let looks = 0;
   return text.replace(upstreamId, (original, rest: string) => {
+    if (looks === maxQuotedIds) return original;
+    looks += 1;
     const at = written.indexOf(rest);
     if (at === -1) return original;
     const before = written.toString('latin1', Math.max(0, at - maxTagLength), at + rest.length);

@@ -63,18 +63,22 @@ export type MessagesOfCall = {
   readonly responseCut: true | undefined;
 };
 
-const flushBytes = 32_768;
+const bufferBytes = 65_536;
+/** UTF-8 takes at most three bytes for what is one in a string's length. */
+const mostBytesOfUnit = 3;
 const flushMs = 200;
 
 /**
  * One JSON line per call, written at its end, and for keys that chose so one of its messages. Otherwise holds no content, and never a key;
  * caller-controlled text is escaped as JSON.
  *
- * Lines are collected and written in one piece: a write per call would cost more than the rest of the line.
+ * Lines are collected and written in one piece: a write per call would cost more than the rest of the line. Each goes into the
+ * buffer at once: kept as text, the dozens of pieces that it was put together from are looked up again when they are cold.
  */
 export class AccessLog {
   readonly #write: (text: string) => void;
-  #pending = '';
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  #length = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param write - takes one or several whole lines; standard output unless given */
@@ -131,9 +135,9 @@ export class AccessLog {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#pending === '') return;
-    const text = this.#pending;
-    this.#pending = '';
+    if (this.#length === 0) return;
+    const text = this.#buffer.toString('utf8', 0, this.#length);
+    this.#length = 0;
     this.#write(text);
   }
 
@@ -145,9 +149,15 @@ export class AccessLog {
   }
 
   #line(line: string): void {
-    this.#pending += `${line}\n`;
-    if (this.#pending.length >= flushBytes) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
+    const text = `${line}\n`;
+    const mostBytes = text.length * mostBytesOfUnit;
+    if (mostBytes > bufferBytes - this.#length) this.flush();
+    if (mostBytes > bufferBytes) {
+      this.#write(text);
+      return;
+    }
+    this.#length += this.#buffer.write(text, this.#length);
+    this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
   }
 }
 

@@ -43,19 +43,15 @@ export type Series = {
  * additions, where a metrics library hashes labels for each of a dozen counters.
  */
 export class CallSeries {
-  readonly #series = new Map<string, Series>();
+  /** By model. Of each there are a few; a joined name of all labels would be put together and hashed for every call. */
+  readonly #series = new Map<string, Series[]>();
 
   /**
    * @param model - the model group as configured, so that the number of series is bounded
    * @param reserved - tokens that the call was admitted with
    */
   add(endpoint: string, model: string, record: UsageRecord, reserved: number): void {
-    const key = `${endpoint}\n${model}\n${record.outcome}\n${record.status}`;
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = newSeries(endpoint, model, record);
-      this.#series.set(key, series);
-    }
+    const series = this.#seriesOf(endpoint, model, record);
     const { tokens } = record;
     series.requests += 1;
     series.input += tokens.input;
@@ -71,9 +67,30 @@ export class CallSeries {
       observe(series.firstOutput, record.firstOutputMs / 1000);
   }
 
+  #seriesOf(endpoint: string, model: string, record: UsageRecord): Series {
+    let ofModel = this.#series.get(model);
+    if (ofModel === undefined) this.#series.set(model, (ofModel = []));
+    for (const series of ofModel) {
+      const { labels } = series;
+      if (
+        labels.endpoint === endpoint &&
+        labels.outcome === record.outcome &&
+        labels.status === record.status
+      )
+        return series;
+    }
+    const series = newSeries(endpoint, model, record);
+    ofModel.push(series);
+    return series;
+  }
+
+  #all(): Series[] {
+    return [...this.#series.values()].flat();
+  }
+
   /** A counter over all series. */
   counter(name: string, help: string, read: (series: Series) => Value[]): CollectedMetric {
-    return collected(name, help, 'counter', () => sumOf([...this.#series.values()].flatMap(read)));
+    return collected(name, help, 'counter', () => sumOf(this.#all().flatMap(read)));
   }
 
   /** A histogram over all series. */
@@ -84,11 +101,7 @@ export class CallSeries {
     labelsOf: (series: Series) => Labels,
   ): CollectedMetric {
     return collected(name, help, 'histogram', () =>
-      sumOf(
-        [...this.#series.values()].flatMap((series) =>
-          bucketsOf(name, labelsOf(series), read(series)),
-        ),
-      ),
+      sumOf(this.#all().flatMap((series) => bucketsOf(name, labelsOf(series), read(series)))),
     );
   }
 

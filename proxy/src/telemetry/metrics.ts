@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
-import type { UsageRecord } from '@aigateway/contract/usage';
+import type { AttemptRecord, UsageRecord } from '@aigateway/contract/usage';
 import { CallSeries } from './call-series.ts';
 import { litellmMetrics } from './litellm-metrics.ts';
 import { registerReadings, type Reading } from './readings.ts';
@@ -32,7 +32,8 @@ export type AttemptCount = { deployment: string; status: number; reason: string;
 export class Metrics {
   readonly registry: Registry;
   readonly #calls = new CallSeries();
-  readonly #attempts = new Map<string, AttemptCount>();
+  /** By deployment. */
+  readonly #attempts = new Map<string, AttemptCount[]>();
   readonly #refused: Counter<'code'>;
 
   /**
@@ -54,7 +55,7 @@ export class Metrics {
     });
     const collectedOnes = [
       ...this.#calls.metrics('aigateway_'),
-      ...litellmMetrics(this.#calls, () => [...this.#attempts.values()], deployments),
+      ...litellmMetrics(this.#calls, () => this.#attemptCounts(), deployments),
     ];
     for (const metric of collectedOnes) {
       this.registry.registerMetric(metric as unknown as Metric);
@@ -72,12 +73,19 @@ export class Metrics {
    */
   settled(endpoint: string, model: string, record: UsageRecord, reserved: number): void {
     this.#calls.add(endpoint, model, record, reserved);
-    for (const { deploymentId: deployment, status, reason } of record.attempts) {
-      const key = `${deployment}\n${status}${reason}`;
-      const known = this.#attempts.get(key);
-      if (known === undefined) this.#attempts.set(key, { deployment, status, reason, count: 1 });
-      else known.count += 1;
-    }
+    for (const attempt of record.attempts) this.#countAttempt(attempt);
+  }
+
+  #countAttempt({ deploymentId: deployment, status, reason }: AttemptRecord): void {
+    let counts = this.#attempts.get(deployment);
+    if (counts === undefined) this.#attempts.set(deployment, (counts = []));
+    const known = counts.find((count) => count.status === status && count.reason === reason);
+    if (known === undefined) counts.push({ deployment, status, reason, count: 1 });
+    else known.count += 1;
+  }
+
+  #attemptCounts(): AttemptCount[] {
+    return [...this.#attempts.values()].flat();
   }
 
   /** A request was refused before or instead of an upstream's answer. */
@@ -93,7 +101,7 @@ export class Metrics {
       registers: [this.registry],
       collect: () => {
         counter.reset();
-        for (const { count, ...labels } of this.#attempts.values()) counter.inc(labels, count);
+        for (const { count, ...labels } of this.#attemptCounts()) counter.inc(labels, count);
       },
     });
   }
