@@ -92,15 +92,31 @@ describe.skipIf(k6 === undefined)(
       return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
     }
 
-    async function smoke(url: string, more: Partial<GateSettings> = {}, revision = '') {
-      const script = join(import.meta.dirname, 'smoke.ts');
+    function smoke(url: string, more: Partial<GateSettings> = {}, revision = '') {
+      return runK6('smoke.ts', url, more, {
+        SMOKE_LIMITED_KEY: slowKey,
+        SMOKE_REVISION: revision,
+      });
+    }
+
+    function load(url: string, more: Partial<GateSettings> = {}, given = key) {
+      const callers = { SMOKE_CALLERS: '4', SMOKE_STEP_SECONDS: '1', SMOKE_KEY: given };
+      return runK6('load.ts', url, more, callers);
+    }
+
+    async function runK6(
+      file: string,
+      url: string,
+      more: Partial<GateSettings>,
+      variables: { readonly [name: string]: string },
+    ) {
+      const script = join(import.meta.dirname, file);
       const child = spawn(k6!, ['run', '--quiet', '--no-usage-report', '--no-color', script], {
         env: {
           HOME: folder,
           SMOKE_SETTINGS: JSON.stringify({ ...settings, ...more, url }),
           SMOKE_KEY: key,
-          SMOKE_LIMITED_KEY: slowKey,
-          SMOKE_REVISION: revision,
+          ...variables,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
@@ -235,6 +251,31 @@ describe.skipIf(k6 === undefined)(
           .join('\n'),
       ).toContain(step);
       expect(code).toBe(99);
+    });
+
+    describe('under load', () => {
+      it('holds for a gateway that has no bottleneck, with more callers step by step', async () => {
+        const { code, out } = await load(gateway.url);
+        expect(out.match(/^\| \d+ \|/gm)).toEqual(['| 1 |', '| 2 |', '| 3 |', '| 4 |', '| 1 |']);
+        expect(out).toContain('ok: 100.0 % answered to their end');
+        expect(code).toBe(0);
+      });
+
+      it('counts what is refused for want of quota, which is no bottleneck of the gateway', async () => {
+        const { code, out } = await load(gateway.url, {}, slowKey);
+        expect(out).toMatch(/^\| 4 \| .* \| ([5-9]\d|100) % \| ok \|$/m);
+        expect(code).toBe(0);
+      });
+
+      it('does not hold where calls fail, or their output comes late', async () => {
+        const broken = await spoiled(() => ({ status: 503 }));
+        const failed = await load(broken);
+        expect(failed.out).toContain('**failed**: 0.0 %');
+        expect(failed.code).toBe(99);
+        const late = await load(gateway.url, { longestFirstByteMs: 1 });
+        expect(late.out).toContain('**too slow**');
+        expect(late.code).toBe(99);
+      });
     });
 
     it('stays closed for another revision than the one that was deployed', async () => {

@@ -1,6 +1,6 @@
 /**
  * `npm run smoke -- --env NAME [--url URL] [--revision COMMIT]`: tries one environment with k6. Exit code 0 when all holds, 99 when
- * something does not, 1 when it could not be tried.
+ * something does not, 1 when it could not be tried. With `--load CALLERS [--step-seconds 60]` it is put under load instead, step by step.
  *
  * Keys come from the environment: `SMOKE_KEY`, a key of every model; `SMOKE_LIMITED_KEY`, one of few calls a minute.
  */
@@ -10,14 +10,17 @@ import { parseArgs } from 'node:util';
 import { toolPath } from '../../scripts/tools.ts';
 import { gateSettings } from './settings.ts';
 
-/** Longer than the script's own limits: only a k6 that hangs meets it. */
+/** Longer than the scripts' own limits: only a k6 that hangs meets it. */
 const longestRunMs = 300_000;
+const loadSteps = 5;
 
 const { values } = parseArgs({
   options: {
     env: { type: 'string' },
     url: { type: 'string' },
     revision: { type: 'string', default: '' },
+    load: { type: 'string' },
+    'step-seconds': { type: 'string', default: '60' },
   },
 });
 
@@ -33,18 +36,24 @@ function run(): number {
   if (k6 === undefined) throw new Error('k6 is not there: npm run tools -- k6');
   if (values.env === undefined) throw new Error('--env names the environment');
   const settings = gateSettings(values.env);
-  for (const name of ['SMOKE_KEY', ...(settings.limits ? ['SMOKE_LIMITED_KEY'] : [])]) {
+  const { load, 'step-seconds': stepSeconds } = values;
+  for (const [name, value] of Object.entries({ load, 'step-seconds': stepSeconds }))
+    if (value !== undefined && !/^[1-9]\d{0,3}$/.test(value))
+      throw new Error(`--${name} is a number from 1 to 9999`);
+  const needsLimited = settings.limits && load === undefined;
+  for (const name of ['SMOKE_KEY', ...(needsLimited ? ['SMOKE_LIMITED_KEY'] : [])]) {
     if (!process.env[name]) throw new Error(`${name} is not set`);
   }
   const { GITHUB_STEP_SUMMARY: summary } = process.env;
-  const script = join(import.meta.dirname, 'smoke.ts');
+  const script = join(import.meta.dirname, load === undefined ? 'smoke.ts' : 'load.ts');
   const ran = spawnSync(k6, ['run', '--quiet', '--no-usage-report', '--no-color', script], {
     stdio: 'inherit',
-    timeout: longestRunMs,
+    timeout: longestRunMs + (load === undefined ? 0 : loadSteps * Number(stepSeconds) * 1000),
     env: {
       ...process.env,
       SMOKE_SETTINGS: JSON.stringify({ ...settings, url: values.url ?? settings.url }),
       SMOKE_REVISION: values.revision,
+      ...(load !== undefined && { SMOKE_CALLERS: load, SMOKE_STEP_SECONDS: stepSeconds }),
       ...(summary && { SMOKE_SUMMARY: summary }),
     },
   });
