@@ -9,11 +9,13 @@
 #                        use stays valid until the next rotation, so no call fails meanwhile
 # proxy-api-key          the key of callers
 # master-key             the administrator's key of the gateway
-# aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it,
-#                        until the next rotation
+# aigateway-secret       what the gateway signs with; the value before goes to aigateway-secret-previous and is accepted beside it, until the
+#                        next rotation
+# salt-key               what seals the store; those before stay in salt-key-previous. Afterwards reseal.sh
 #
-# salt-key               what seals the store, in two steps 45 minutes apart, each this same call: first every process learns to open with the
-#                        new one, then it seals. Afterwards reseal.sh
+# These two in two steps 45 minutes apart, each this same call: processes get a new value at different times, so that all learn to accept it
+# first, from NAME-previous, and only then some begin to use it.
+#
 # salt-key-previous      takes earlier salt keys away, once reseal.sh has succeeded
 #
 # smoke-key              a key of the smoke, where a control plane gives keys out: make-smoke-keys.sh tells the gateway, in every deployment. End
@@ -39,11 +41,11 @@ chmod 700 "$folder"
 # what is there would be lost.
 current() { present az keyvault secret show --vault-name "$vault" --name "$1" --query value >"$folder/$1"; }
 
-# put NAME FILE: makes what stands in the file the value of the secret.
+# put NAME FILE [OPTIONS…]: makes what stands in the file the value of the secret.
 put() {
   local one
   for one in $vaults; do
-    change az keyvault secret set --vault-name "$one" --name "$1" --encoding utf-8 --file "$2"
+    change az keyvault secret set --vault-name "$one" --name "$1" --encoding utf-8 --file "$2" "${@:3}"
     say "$1 of $one has a new version"
   done
 }
@@ -70,38 +72,30 @@ case $secret in
     put "$secret" "$folder/next"
     case $secret in smoke-*) ;; *) say "$restarts" ;; esac
     ;;
-  aigateway-secret)
-    random >"$folder/next"
-    if current "$secret"; then
-      tr -d '\n' <"$folder/$secret" >"$folder/previous"
-    else
-      # Apps name both, and do not start while one is missing.
-      cp "$folder/next" "$folder/previous"
-    fi
-    put "$secret-previous" "$folder/previous"
-    put "$secret" "$folder/next"
-    say "$restarts"
-    ;;
-  salt-key)
-    if ! current salt-key; then
+  aigateway-secret | salt-key)
+    if ! current "$secret"; then
       random >"$folder/next"
       # Apps name both, and do not start while one is missing.
-      put salt-key-previous "$folder/next"
-      put salt-key "$folder/next"
+      put "$secret-previous" "$folder/next"
+      put "$secret" "$folder/next"
       exit 0
     fi
-    current salt-key-previous || cp "$folder/salt-key" "$folder/salt-key-previous"
-    # Announced it stands in front of the one in use, and of those before that.
-    read -r announced _ <"$folder/salt-key-previous"
-    if [ "$announced" = "$(cat "$folder/salt-key")" ]; then
-      { random && printf ' ' && tr -d '\n' <"$folder/salt-key-previous"; } >"$folder/next"
-      put salt-key-previous "$folder/next"
-      say 'In 45 minutes every process opens what the new one seals: run this once more then, and it is put in force.'
+    current "$secret-previous" || cp "$folder/$secret" "$folder/$secret-previous"
+    present_one=$(cat "$folder/$secret")
+    if [ "$(ask az keyvault secret show --vault-name "$vault" --name "$secret-previous" --query tags.announced)" != true ]; then
+      random >"$folder/next"
+      # Of the gateway's own secret one besides the present one is accepted, of salt keys all.
+      [ "$secret" = aigateway-secret ] || printf ' %s %s' "$present_one" "$(cat "$folder/$secret-previous")" >>"$folder/next"
+      put "$secret-previous" "$folder/next" --tags announced=true
+      say "In 45 minutes every process accepts a new $secret: run this once more then, and it is put in force."
     else
-      settled "$vault" salt-key-previous
+      settled "$vault" "$secret-previous"
+      read -r announced earlier <"$folder/$secret-previous"
       printf %s "$announced" >"$folder/next"
-      put salt-key "$folder/next"
-      say 'In 45 minutes every process seals with it: run scripts/azure/reseal.sh then.'
+      printf %s "${earlier:-$present_one}" >"$folder/previous"
+      put "$secret" "$folder/next"
+      put "$secret-previous" "$folder/previous"
+      [ "$secret" = aigateway-secret ] || say 'In 45 minutes every process seals with it: run scripts/azure/reseal.sh then.'
     fi
     ;;
   salt-key-previous)

@@ -130,12 +130,17 @@ const az = {
       process.stderr.write('ERROR: (ForbiddenByConnection) public network access is disabled\n');
       process.exit(1);
     }
-    const kind = option('query') === 'attributes.updated' ? 'updated' : 'secret';
-    show(`secret ${option('name')}`, state[`${kind} ${option('name')}`]);
+    const kinds = { 'attributes.updated': 'updated', 'tags.announced': 'announced' };
+    show(
+      `secret ${option('name')}`,
+      state[`${kinds[option('query')] ?? 'secret'} ${option('name')}`],
+    );
   },
   'keyvault secret set': () => {
     set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8'));
     set(`updated ${option('name')}`, new Date().toISOString());
+    // A new version has no tags but its own.
+    set(`announced ${option('name')}`, option('tags')?.split('=')[1]);
   },
   'cognitiveservices account keys list': () =>
     answer(state[`key ${option('query')}`] ?? `first-${option('query')}`),
