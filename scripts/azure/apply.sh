@@ -10,6 +10,7 @@ plans=
 of=
 take plans=plans of=of -- "$@"
 [ -n "$plans" ] || die '--plans is needed: the folder that plan.sh filled; see --help'
+plans=$(cd "$plans" && pwd)
 [ "$of" = regions ] || [ "$of" = front-door ] || die '--of is regions or front-door; see --help'
 all=$(stacks)
 

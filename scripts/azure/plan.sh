@@ -18,6 +18,8 @@ read=anew
 changed=0
 take plans=plans read=read changed=changed -- "$@"
 [ -n "$plans" ] || die '--plans is needed: a folder; see --help'
+# Terraform runs elsewhere.
+plans=$(cd "$plans" && pwd)
 options=(-lock=false)
 case $read in
   anew) ;;

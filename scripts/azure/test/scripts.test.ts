@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   startGatewayProcess,
@@ -686,6 +686,16 @@ describe('plan.sh and apply.sh', () => {
     expect(out).not.toContain('Terraform will perform');
     given(there('weu', 'neu'));
     expect(plan('--changed', '2').code).toBe(0);
+  });
+
+  it('find a folder that is named from where they are called', () => {
+    given(there('weu', 'neu'));
+    const { code, told } = run('plan.sh', [...prod, '--plans', 'nowhere']);
+    expect([code, told]).toEqual([1, expect.stringContaining('nowhere')]);
+    expect(calls()).toEqual([]);
+    const plans = relative(process.cwd(), join(folder, 'plans'));
+    expect(run('plan.sh', [...prod, '--plans', plans]).code).toBe(0);
+    expect(readdirSync(plans)).toHaveLength(3);
   });
 
   it('ask nothing anew for those who may only look', () => {
