@@ -24,7 +24,7 @@ export default defineConfig({
             '*/src/**/*.test.ts',
             'contract/test/**/*.test.ts',
             'smoke/{simulator,conformance,bench}/**/*.test.ts',
-            'scripts/*.test.{mjs,ts}',
+            'scripts/{,api/}*.test.{mjs,ts}',
           ],
         },
       },

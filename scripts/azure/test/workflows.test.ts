@@ -176,6 +176,28 @@ describe('the image that ci builds', () => {
   });
 });
 
+describe('the API of a pull request', () => {
+  it('is compared with that of the branch it is merged into, unless the title announces a break', () => {
+    const compared = job('ci/api').steps?.at(-1);
+    expect(compared?.env).toEqual({ TITLE: '${{ github.event.pull_request.title }}' });
+    const [before, after, compare] = (compared?.run ?? '').trim().split('\n').slice(1);
+    expect([before, after]).toEqual([
+      'describe before >"$RUNNER_TEMP/before.json"',
+      'describe . >"$RUNNER_TEMP/after.json"',
+    ]);
+    expect(compare).toBe(
+      'node scripts/api/changes.ts "$RUNNER_TEMP/before.json" "$RUNNER_TEMP/after.json"',
+    );
+    const checkouts = job('ci/api').steps!.filter(({ uses }) =>
+      uses?.startsWith('actions/checkout@'),
+    );
+    expect(checkouts.map((step) => [step.with?.['path'], step.with?.['ref']])).toEqual([
+      [undefined, undefined],
+      ['before', '${{ github.event.pull_request.base.sha }}'],
+    ]);
+  });
+});
+
 describe('the cluster that ci makes', () => {
   const runs = (job('ci/cluster').steps ?? []).map(({ run = '' }) => run).join('\n');
 
