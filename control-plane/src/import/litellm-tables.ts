@@ -41,7 +41,7 @@ export const litellmSubjects: readonly LitellmSubject[] = [
   carried(
     'Access groups',
     'AccessGroupTable',
-    'with their models; keys and teams have them by their own lists, as in LiteLLM. MCP servers, agents and skills in them have no effect',
+    "with their models; keys and teams have them by their own lists, as in LiteLLM. A key's group opens nothing beyond its team's list. MCP servers, agents and skills in them have no effect",
   ),
   carried(
     'Models and credentials',
