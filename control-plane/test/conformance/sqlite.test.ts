@@ -10,15 +10,17 @@ import { StoreUnavailableError } from '../../src/store/entities.ts';
 import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { keyDocument, usageRecord } from './documents.ts';
 import { describeKills } from './kill-conformance.ts';
+import { laterSchema } from './later-schema.ts';
 import { describeStore } from './store-conformance.ts';
 
 function newFolder(): string {
   return mkdtempSync(join(tmpdir(), 'aigateway-sqlite-'));
 }
 
-describeStore('SQLite', async () => {
+async function create(prepare: (path: string) => Promise<void>) {
   const folder = newFolder();
   const path = join(folder, 'store.sqlite');
+  await prepare(path);
   const store = await createSqliteStore({ path });
   return {
     store,
@@ -34,7 +36,22 @@ describeStore('SQLite', async () => {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-});
+}
+
+describeStore('SQLite', () => create(() => Promise.resolve()));
+
+describeStore(
+  'SQLite with the schema of a later release',
+  () =>
+    create(async (path) => {
+      await (await createSqliteStore({ path })).close();
+      const database = new DatabaseSync(path);
+      const tables = database.prepare(`select name from sqlite_schema where type = 'table'`).all();
+      database.exec(laterSchema(tables.map(({ name }) => String(name))).join('; '));
+      database.close();
+    }),
+  { runs: 5 },
+);
 
 describeKills('SQLite', () => {
   const folder = newFolder();
