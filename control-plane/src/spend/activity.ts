@@ -8,7 +8,7 @@ import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import type { TeamDocument } from '../store/documents.ts';
 import type { ActivityQuery, ActivityRow, Dimension, LedgerSums } from '../store/ledger.ts';
-import { noSums, sumNames } from '../store/usage-sums.ts';
+import { add, noSums } from '../store/usage-sums.ts';
 import type { activityQuery, exportQuery, wholeActivityQuery } from './schema.ts';
 import { deploymentActivity, modelActivity } from './breakdowns.ts';
 import { providersById } from './providers.ts';
@@ -366,43 +366,52 @@ function grouped(
 ): JsonObject {
   const groups = Map.groupBy(rows, nameOf);
   return Object.fromEntries(
-    [...groups].map(([name, group]) => [
-      name,
-      {
-        metrics: metricsOf(sumOf(group)),
-        metadata: metadata?.(group) ?? {},
-        ...(keys !== undefined && { api_key_breakdown: keys(group) }),
-      },
-    ]),
+    Array.from(groups, ([name, group]) => {
+      const metrics = metricsOf(sumOf(group));
+      const own = metadata?.(group) ?? {};
+      const answer = keys
+        ? { metrics, metadata: own, api_key_breakdown: keys(group) }
+        : { metrics, metadata: own };
+      return [name, answer];
+    }),
   );
 }
 
 /** The sum of several rows. */
 export function sumOf(rows: readonly ActivityRow[]): LedgerSums {
+  const [first] = rows;
+  // A report has a row for most of what it shows.
+  if (rows.length === 1 && first) return first.sums;
   const sum = { ...noSums };
-  for (const { sums } of rows) {
-    for (const name of sumNames) sum[name] += sums[name];
-  }
+  for (const { sums } of rows) add(sum, sums);
   return sum;
 }
 
 /**
- * What LiteLLM sums besides, of which there is none here: reserved throughput has no price of its own, nothing is compressed, no request
- * is timed by day.
+ * Of what LiteLLM sums besides there is none here: reserved throughput has no price of its own, nothing is compressed, no request is
+ * timed by day.
  */
-const notHere = Object.freeze({
-  flat_cost: 0,
-  ptu_hours: 0,
-  compression_saved_tokens: 0,
-  compression_savings_spend: 0,
-  gateway_injected_caching_savings_spend: 0,
-  autorouter_savings_spend: 0,
-  total_response_time_ms: 0,
-  timed_requests: 0,
-});
-
 function metricsOf(sums: LedgerSums): JsonObject {
-  return { ...usedOf(sums), ...notHere };
+  return {
+    // Written out: a report has thousands of these, and copies of members take as long as all else.
+    spend: usdOf(sums.costNanoUsd),
+    prompt_tokens: sums.inputTokens,
+    completion_tokens: sums.outputTokens,
+    cache_read_input_tokens: sums.cachedInputTokens,
+    cache_creation_input_tokens: sums.cacheWriteTokens,
+    total_tokens: sums.inputTokens + sums.outputTokens,
+    successful_requests: sums.requests - sums.failed,
+    failed_requests: sums.failed,
+    api_requests: sums.requests,
+    flat_cost: 0,
+    ptu_hours: 0,
+    compression_saved_tokens: 0,
+    compression_savings_spend: 0,
+    gateway_injected_caching_savings_spend: 0,
+    autorouter_savings_spend: 0,
+    total_response_time_ms: 0,
+    timed_requests: 0,
+  };
 }
 
 function usedOf(sums: LedgerSums): JsonObject {

@@ -194,8 +194,8 @@ function pairOf(one: string | undefined, other: string | undefined): string | un
   return one === undefined || other === undefined ? undefined : pairId(one, other);
 }
 
-/** Member by member: a loop over their names takes several times as long, and this runs fifty times for a request. */
-function add(sums: LedgerSums, more: LedgerSums): void {
+/** Adds to sums. Member by member: a loop over their names takes several times as long, and this runs fifty times for a request. */
+export function add(sums: LedgerSums, more: LedgerSums): void {
   sums.requests += more.requests;
   sums.failed += more.failed;
   sums.inputTokens += more.inputTokens;

@@ -65,10 +65,9 @@ type Programs = ReturnType<typeof storePrograms>;
 
 const range = { fromDay: '2026-11-10', toDay: '2026-11-12' };
 type Activity = Parameters<Programs['activity']>[0];
-const activity =
-  (asked: Pick<Activity, 'dimension'> & Partial<Activity>) =>
-  (programs: Programs): Program<unknown> =>
-    programs.activity({
+const activity = (asked: Pick<Activity, 'dimension'> & Partial<Activity>) =>
+  function* (programs: Programs): Program<readonly unknown[]> {
+    const { day } = yield* programs.activity({
       by: '',
       byId: undefined,
       ids: undefined,
@@ -77,6 +76,8 @@ const activity =
       ...range,
       ...asked,
     });
+    return JSON.parse(day) as unknown[];
+  };
 const page = (where: Parameters<typeof logPageOf>[0]) => {
   const { fromMs, toMs, after } = logPageOf(where);
   return { fromMs, toMs, after, limit: where.limit, where: [] };

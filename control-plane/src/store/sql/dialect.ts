@@ -14,6 +14,10 @@ export type Dialect = {
   forShare(table: string): RawBuilder<unknown>;
   /** One row if there is a table of this name. */
   tableNamed(table: string): RawBuilder<unknown>;
+  /** All values of a column in the order of the rows, as the text of a JSON array. */
+  textsOf(column: RawBuilder<unknown>): RawBuilder<unknown>;
+  /** The same of whole numbers, where the brackets may be others. */
+  numbersOf(column: RawBuilder<unknown>): RawBuilder<unknown>;
   /** Type of text that is compared byte by byte: pages and locks go by its order. */
   readonly text: RawBuilder<unknown>;
   /** Ends the definition of a table that is read by its primary key. */
@@ -38,6 +42,8 @@ export const sqlite: Dialect = {
   forUpdate: () => nothing,
   forShare: () => nothing,
   tableNamed: (table) => sql`select 1 as found from sqlite_schema where name = ${table}`,
+  textsOf: (column) => sql`json_group_array(${column})`,
+  numbersOf: (column) => sql`json_group_array(${column})`,
   text: sql`text`,
   byPrimaryKey: sql`without rowid`,
   partitioned: false,
@@ -59,6 +65,9 @@ export const postgres: Dialect = {
   forUpdate: (table) => sql`for update of ${sql.table(table)}`,
   forShare: (table) => sql`for share of ${sql.table(table)}`,
   tableNamed: (table) => sql`select 1 as found where to_regclass(${table}) is not null`,
+  textsOf: (column) => sql`coalesce(array_to_json(array_agg(${column}))::text, '[]')`,
+  // In `{}`. To write them as JSON, or only to exchange the brackets, takes the server as long as all else does.
+  numbersOf: (column) => sql`coalesce(array_agg(${column})::text, '{}')`,
   text: sql`text collate "C"`,
   byPrimaryKey: nothing,
   partitioned: true,

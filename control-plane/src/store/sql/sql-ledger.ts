@@ -1,8 +1,13 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
-import type { ActivityRow, Ledger } from '../ledger.ts';
+import type { ActivityRow, Ledger, LedgerSums } from '../ledger.ts';
 import { checkActivity, checkDay, checkEvent, logPageOf, type LogPage } from '../prepared-usage.ts';
 import { hourMs } from '../usage-sums.ts';
-import { failedColumn, type RecordColumn, type RecordPage } from './ledger-programs.ts';
+import {
+  type ActivityColumns,
+  failedColumn,
+  type RecordColumn,
+  type RecordPage,
+} from './ledger-programs.ts';
 import type { Run } from './programs.ts';
 import { ledgerLines, loadLedgerLines } from './sql-ledger-lines.ts';
 import { fromColumn, toColumn, toCursor } from './text.ts';
@@ -36,7 +41,7 @@ export function sqlLedger(run: Run): Ledger {
     async activity(asked) {
       checkActivity(asked);
       const { dimension, by, byId, ids, fromDay, toDay, over, highest } = asked;
-      const rows = await run('activity', {
+      const columns = await run('activity', {
         dimension,
         by: by ?? '',
         byId: byId === undefined ? undefined : toColumn(byId),
@@ -46,12 +51,7 @@ export function sqlLedger(run: Run): Ledger {
         over,
         highest,
       });
-      return rows.map(({ day, id, by_id, ...sums }): ActivityRow => ({
-        day,
-        id: fromColumn(id),
-        ...(by !== undefined && { byId: fromColumn(by_id) }),
-        sums,
-      }));
+      return rowsOf(columns, by !== undefined);
     },
     async logs(asked) {
       const page = logPageOf(asked);
@@ -74,4 +74,39 @@ function columnsOf({ where, failed, ...page }: LogPage): RecordPage {
   );
   if (failed !== undefined) columns.push({ column: 'failed', value: failedColumn(failed) });
   return { ...page, where: columns };
+}
+
+function rowsOf(columns: ActivityColumns, isBrokenDown: boolean): ActivityRow[] {
+  const ids = textsOf(columns.id);
+  const parts = textsOf(columns.by_id);
+  const requests = numbersOf(columns.requests);
+  const failed = numbersOf(columns.failed);
+  const inputTokens = numbersOf(columns.inputTokens);
+  const cachedInputTokens = numbersOf(columns.cachedInputTokens);
+  const cacheWriteTokens = numbersOf(columns.cacheWriteTokens);
+  const outputTokens = numbersOf(columns.outputTokens);
+  const reasoningTokens = numbersOf(columns.reasoningTokens);
+  const costNanoUsd = numbersOf(columns.costNanoUsd);
+  return textsOf(columns.day).map((day, at) => {
+    const sums: LedgerSums = {
+      requests: requests[at] ?? 0,
+      failed: failed[at] ?? 0,
+      inputTokens: inputTokens[at] ?? 0,
+      cachedInputTokens: cachedInputTokens[at] ?? 0,
+      cacheWriteTokens: cacheWriteTokens[at] ?? 0,
+      outputTokens: outputTokens[at] ?? 0,
+      reasoningTokens: reasoningTokens[at] ?? 0,
+      costNanoUsd: costNanoUsd[at] ?? 0,
+    };
+    const id = fromColumn(ids[at] ?? '');
+    return isBrokenDown ? { day, id, byId: fromColumn(parts[at] ?? ''), sums } : { day, id, sums };
+  });
+}
+
+function textsOf(column: string): readonly string[] {
+  return JSON.parse(column) as string[];
+}
+
+function numbersOf(column: string): readonly number[] {
+  return JSON.parse(`[${column.slice(1, -1)}]`) as number[];
 }

@@ -29,6 +29,7 @@ export function isKept(text: string): boolean {
 
 /** The text that was given to `toColumn`; of a long one its beginning and digest. */
 export function fromColumn(column: string): string {
+  if (!column.includes('\\')) return column;
   return column.replace(escaped, (_match, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
