@@ -94,7 +94,7 @@ case $secret in
       printf %s "$announced" >"$folder/next"
       printf %s "${earlier:-$present_one}" >"$folder/previous"
       put "$secret" "$folder/next"
-      put "$secret-previous" "$folder/previous"
+      put "$secret-previous" "$folder/previous" --tags announced=false
       [ "$secret" = aigateway-secret ] || say 'In 45 minutes every process seals with it: run scripts/azure/reseal.sh then.'
     fi
     ;;
@@ -102,7 +102,7 @@ case $secret in
     current salt-key || die 'There is no salt-key'
     settled "$vault" salt-key
     tr -d '\n' <"$folder/salt-key" >"$folder/next"
-    put salt-key-previous "$folder/next"
+    put salt-key-previous "$folder/next" --tags announced=false
     ;;
   *) die '--secret is none that this script knows; see --help' ;;
 esac

@@ -139,8 +139,7 @@ const az = {
   'keyvault secret set': () => {
     set(`secret ${option('name')}`, readFileSync(option('file'), 'utf8'));
     set(`updated ${option('name')}`, new Date().toISOString());
-    // A new version has no tags but its own.
-    set(`announced ${option('name')}`, option('tags')?.split('=')[1]);
+    if (args.includes('--tags')) set(`announced ${option('name')}`, option('tags').split('=')[1]);
   },
   'cognitiveservices account keys list': () =>
     answer(state[`key ${option('query')}`] ?? `first-${option('query')}`),
