@@ -1,7 +1,7 @@
 /**
  * Names of Azure resources, `{prefix}-{environment}-{project}-{type}-{location}`, within what Azure permits for each type.
  *
- * As a command: `node cdktf/src/names.ts --env dev --type st` prints one; `--client NAME` takes prefix, project, location and codes
+ * As a command: `node cdktf/src/names.ts --env dev --type st` prints one, further ones for further `--type`; `--client NAME` takes prefix, project, location and codes
  * from `clients/NAME/ENV.ts`, else `--project`, `--location`, `--prefix`, `--code` and `--suffix` say them.
  */
 import { createHash } from 'node:crypto';
@@ -133,7 +133,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       env: { type: 'string' },
-      type: { type: 'string' },
+      type: { type: 'string', multiple: true },
       client: { type: 'string' },
       prefix: { type: 'string', default: defaultParts.prefix },
       project: { type: 'string', default: defaultParts.project },
@@ -142,9 +142,9 @@ async function main(): Promise<void> {
       suffix: { type: 'string' },
     },
   });
-  const { env, type = '', client } = values;
+  const { env, type: types = [], client } = values;
   if (env === undefined) throw new RangeError('--env names the environment');
-  if (!Object.hasOwn(resourceTypes, type))
+  if (types.length === 0 || types.some((type) => !Object.hasOwn(resourceTypes, type)))
     throw new RangeError(`--type is one of ${Object.keys(resourceTypes).join(', ')}`);
   const parts =
     client === undefined
@@ -157,7 +157,7 @@ async function main(): Promise<void> {
           uniqueSuffix: values.suffix,
         }
       : await (await import('./clients.ts')).namePartsOf(client, env);
-  process.stdout.write(`${nameOf(type as ResourceType, parts)}\n`);
+  for (const type of types) process.stdout.write(`${nameOf(type as ResourceType, parts)}\n`);
 }
 
 if (import.meta.main) {

@@ -152,8 +152,8 @@ describe('the command', () => {
     expect(run('--env', 'dev', '--type', 'rg', '--location', 'westeurope').stdout).toBe(
       'pvc-dev-aigateway-rg-weu\n',
     );
-    expect(run('--client', 'pvc', '--env', 'dev', '--type', 'kv').stdout).toBe(
-      'pvc-dev-aigateway-kv-san\n',
+    expect(run('--client', 'pvc', '--env', 'dev', '--type', 'kv', '--type', 'rg').stdout).toBe(
+      'pvc-dev-aigateway-kv-san\npvc-dev-aigateway-rg-san\n',
     );
   });
 

@@ -24,8 +24,10 @@ take identity=identity region=region repo=repo state-group=state_group state-acc
 [[ $repo == */* ]] || die '--repo is needed: OWNER/NAME; see --help'
 [ "$identity" = uami ] || [ "$identity" = app ] || die '--identity is uami or app'
 signed_in
-state_group=${state_group:-$(name_of rgst)}
-state_account=${state_account:-$(name_of st)}
+names=$(name_of rgst st idplan idread idgha)
+{ read -r own_group && read -r own_account && read -r plan && read -r read && read -r apply; } <<<"$names"
+state_group=${state_group:-$own_group}
+state_account=${state_account:-$own_account}
 
 # A repository made, renamed or moved since July 2026 has ids in its subjects, which only GitHub knows for sure.
 prefix=$(gh api "repos/$repo/actions/oidc/customization/sub" --jq '.sub_claim_prefix // empty')
@@ -143,11 +145,9 @@ grant() {
     --role "$role" --scope "$where" "$@"
 }
 
-read=$(name_of idread)
 # First: until Azure knows it everywhere nobody can be given it.
 define_role "$read" 'Reads what Terraform reads anew and a Reader may not' "${refreshed[@]}"
 
-plan=$(name_of idplan)
 make_identity "$plan"
 plan_client_id=$client_id
 trust "$plan" pull-request "$prefix:pull_request"
@@ -161,7 +161,6 @@ grant Reader "$scope"
 grant "$read" "$scope"
 grant 'Storage Blob Data Reader' "$state"
 
-apply=$(name_of idgha)
 make_identity "$apply"
 trust "$apply" "environment-$environment" "$prefix:environment:$environment"
 grant Contributor "$scope"

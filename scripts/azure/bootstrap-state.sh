@@ -15,8 +15,10 @@ account=
 container=tfstate
 take region=region group=group account=account container=container -- "$@"
 signed_in
-group=${group:-$(name_of rgst)}
-account=${account:-$(name_of st)}
+names=$(name_of rgst st)
+{ read -r own_group && read -r own_account; } <<<"$names"
+group=${group:-$own_group}
+account=${account:-$own_account}
 
 # Terraform is told not to register them itself: that would need rights over the whole subscription on every apply.
 registered=$(ask az provider list --query "[?registrationState=='Registered'].namespace")

@@ -116,8 +116,8 @@ run_job() {
   die "$execution has not ended"
 }
 
-# name_of TYPE: the name of this client's resource of that type in this environment, as the infrastructure has it.
-name_of() { typescript cdktf/src/names.ts --client "$client" --env "$environment" --type "$1"; }
+# name_of TYPE…: the name of this client's resource of that type in this environment, as the infrastructure has it; a line for each.
+name_of() { typescript cdktf/src/names.ts --client "$client" --env "$environment" "${@/#/--type=}"; }
 
 # stacks: a line for each stack of the environment, in the order in which they are applied: its name, its region, and there the resource
 # group, the app of the proxies and the vault; "-" where it is of no region.

@@ -11,8 +11,8 @@
 image=
 take image=image -- "$@"
 [ -n "$image" ] || die '--image is needed: the one that is to run; see --help'
-group=$(name_of rg)
-job=$(name_of caj)
+names=$(name_of rg caj)
+{ read -r group && read -r job; } <<<"$names"
 if missing az containerapp job show --resource-group "$group" --name "$job"; then exit 0; fi
 
 change az containerapp job update --resource-group "$group" --name "$job" --container-name migration --image "$image"

@@ -7,10 +7,10 @@
 . "$(dirname "$0")/common.sh"
 
 take -- "$@"
-group=$(name_of rg)
-job=$(name_of cajrs)
+names=$(name_of rg cajrs kv)
+{ read -r group && read -r job && read -r vault; } <<<"$names"
 if missing az containerapp job show --resource-group "$group" --name "$job"; then die 'There is no store whose secrets could be sealed.'; fi
 # A control plane that seals with the key before would go on after the job.
-settled "$(name_of kv)" salt-key
+settled "$vault" salt-key
 run_job "$group" "$job" reseal
 say 'Earlier salt keys are needed no more: scripts/azure/rotate.sh --secret salt-key-previous takes them away.'

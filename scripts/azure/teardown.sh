@@ -14,14 +14,13 @@ take identity=identity confirm=confirm container=container -- "$@"
 case $environment in prod*) die 'prod is not taken down by a script' ;; esac
 [ "$confirm" = "$client-$environment" ] || die "--confirm $client-$environment is needed"
 signed_in
-group=$(name_of rgst)
-account=$(name_of st)
+names=$(name_of rgst st idplan idread idgha)
+{ read -r group && read -r account && read -r plan && read -r read && read -r apply; } <<<"$names"
 
 left=$(ask az group list --tag "env=$environment" --query "[?tags.client=='$client' && tags.\"managed-by\"=='cdktf'].name")
 [ -z "$left" ] || die "There are still resources of it in $left: run the workflow \"destroy\" first"
 
-for type in idplan idread idgha; do
-  name=$(name_of "$type")
+for name in "$plan" "$read" "$apply"; do
   if [ "$identity" = uami ]; then
     if missing az identity show --resource-group "$group" --name "$name"; then continue; fi
     principal=$(ask az identity show --resource-group "$group" --name "$name" --query principalId)
@@ -41,9 +40,9 @@ for type in idplan idread idgha; do
   fi
 done
 
-role=$(name_of idread)
-defined=$(ask az role definition list --name "$role" --custom-role-only --scope "/subscriptions/$subscription" --query '[].id')
-[ -z "$defined" ] || change az role definition delete --name "$role" --custom-role-only --scope "/subscriptions/$subscription"
+# The role has the name of the identity that it was defined for.
+defined=$(ask az role definition list --name "$read" --custom-role-only --scope "/subscriptions/$subscription" --query '[].id')
+[ -z "$defined" ] || change az role definition delete --name "$read" --custom-role-only --scope "/subscriptions/$subscription"
 
 if ! missing az storage container-rm show --resource-group "$group" --storage-account "$account" --name "$container"; then
   change az storage container-rm delete --resource-group "$group" --storage-account "$account" --name "$container" --yes
