@@ -21,6 +21,12 @@ describe('clientAddress', () => {
     expect(address('2001:db8::1', 1)).toBe('2001:db8::1');
   });
 
+  it('leaves out the port that some proxies write behind it', () => {
+    expect(address('1.2.3.4:50123', 1)).toBe('1.2.3.4');
+    expect(address('[2001:db8::1]:50123', 1)).toBe('2001:db8::1');
+    expect(address('[2001:db8::1]', 1)).toBe('2001:db8::1');
+  });
+
   it('falls back to the connection for a header that is missing, too short or no address', () => {
     expect(address(undefined, 1)).toBe('10.0.0.1');
     expect(address('1.2.3.4', 2)).toBe('10.0.0.1');
