@@ -14,7 +14,9 @@
 # salt-key               what seals the store; those before stay in salt-key-previous. Afterwards reseal.sh
 #
 # These two in two steps 45 minutes apart, each this same call: processes get a new value at different times, so that all learn to accept it
-# first, from NAME-previous, and only then some begin to use it.
+# first, from NAME-previous, and only then some begin to use it. With --announce no at once, for one that has leaked: until every process has
+# the new one, within half an hour or after the next deployment, those that have it and those that do not take nothing from each other;
+# what a leaked aigateway-secret vouched for is then unknown.
 #
 # salt-key-previous      takes earlier salt keys away, once reseal.sh has succeeded
 #
@@ -28,7 +30,9 @@
 secret=
 group=
 account=
-take secret=secret group=group account=account -- "$@"
+announce=yes
+take secret=secret group=group account=account announce=announce -- "$@"
+[ "$announce" = yes ] || [ "$announce" = no ] || die '--announce is yes or no; see --help'
 # The first region's is the one that is read.
 vaults=$(stacks | while read -r _ _ _ _ vault; do [ "$vault" = - ] || printf '%s\n' "$vault"; done)
 vault=${vaults%%$'\n'*}
@@ -82,7 +86,13 @@ case $secret in
     fi
     current "$secret-previous" || cp "$folder/$secret" "$folder/$secret-previous"
     present_one=$(cat "$folder/$secret")
-    if [ "$(ask az keyvault secret show --vault-name "$vault" --name "$secret-previous" --query tags.announced)" != true ]; then
+    if [ "$announce" = no ]; then
+      random >"$folder/next"
+      # What was sealed with a salt key that has leaked must still be opened, to be sealed anew.
+      if [ "$secret" = salt-key ]; then printf '%s %s' "$present_one" "$(cat "$folder/$secret-previous")"; else cat "$folder/next"; fi >"$folder/previous"
+      put "$secret" "$folder/next"
+      put "$secret-previous" "$folder/previous" --tags announced=false
+    elif [ "$(ask az keyvault secret show --vault-name "$vault" --name "$secret-previous" --query tags.announced)" != true ]; then
       random >"$folder/next"
       # Of the gateway's own secret one besides the present one is accepted, of salt keys all.
       [ "$secret" = aigateway-secret ] || printf ' %s %s' "$present_one" "$(cat "$folder/$secret-previous")" >>"$folder/next"

@@ -381,6 +381,19 @@ describe('rotate.sh', () => {
     expect(vaults).toEqual(['pvc-prd-contosogw-kv-weu', 'pvc-prd-contosogw-kv-neu']);
   });
 
+  it('puts one in force at once where the one before has leaked, which then counts no more', () => {
+    given({ 'secret aigateway-secret': 'leaked', 'secret aigateway-secret-previous': 'older' });
+    const at = ['--announce', 'no'];
+    expect(run('rotate.sh', [...dev, '--secret', 'aigateway-secret', ...at]).code).toBe(0);
+    expect(inVault('aigateway-secret')).toMatch(/^[0-9a-f]{64}$/);
+    expect(inVault('aigateway-secret-previous')).toBe(inVault('aigateway-secret'));
+    // The store has still to be opened.
+    given({ 'secret salt-key': 'leaked', 'secret salt-key-previous': 'older' });
+    expect(run('rotate.sh', [...dev, '--secret', 'salt-key', ...at]).code).toBe(0);
+    expect(inVault('salt-key')).toMatch(/^[0-9a-f]{64}$/);
+    expect(inVault('salt-key-previous')).toBe('leaked older');
+  });
+
   it('keeps every salt key before until the store is sealed anew', () => {
     const rotate = (secret = 'salt-key') => run('rotate.sh', [...dev, '--secret', secret]);
     const words = () => String(inVault('salt-key-previous')).split(' ');
