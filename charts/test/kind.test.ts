@@ -50,11 +50,11 @@ describe('the run of the chart in a cluster', () => {
       expect(steps).toEqual([
         'install',
         'test',
-        'smoke one',
+        'smoke aaaaaaa',
         'upgrade',
-        'smoke two',
+        'smoke bbbbbbb',
         'rollback',
-        'smoke one',
+        'smoke aaaaaaa',
       ]);
       const helmCalls = made.filter((call) => /^helm (install|upgrade|rollback)/.test(call));
       expect(helmCalls.every((call) => call.includes(' --wait '))).toBe(true);
@@ -83,7 +83,7 @@ describe.skipIf(helm === undefined)(`what is installed there${missing}`, () => {
     ]),
   );
   const manifests = (): Manifest[] => {
-    const values = ['--values', join(folder, 'values.yaml'), '--set', 'image.tag=one'];
+    const values = ['--values', join(folder, 'values.yaml'), '--set', 'image.tag=aaaaaaa'];
     const { status, stdout, stderr } = run(['template'], values);
     expect([stderr, status]).toEqual(['', 0]);
     return manifestsIn(stdout);

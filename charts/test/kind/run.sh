@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the chart in the cluster that kubectl is at, and tries it: helm test and the smoke, then an upgrade and a rollback, each with
-# the smoke of what serves then. The cluster has the images aigateway:one, aigateway:two (their REVISION is their tag) and
+# the smoke of what serves then. The cluster has the images aigateway:aaaaaaa, aigateway:bbbbbbb (their REVISION is their tag) and
 # aigateway-simulator:ci; k6 is there (npm run tools -- helm k6). For an empty cluster that is thrown away: nothing is taken down.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -66,20 +66,20 @@ kubectl --namespace ai create secret generic aigateway \
   --from-literal=DATABASE_URL="postgres://aigateway:$password@postgres.stores:5432/aigateway" \
   --from-literal=AZURE_SIMULATED_KEY=simulated-key \
   --from-literal=TEST_CALLER_KEY="$caller"
-"$helm" install gateway "$chart" --namespace ai --values values.yaml --set image.tag=one --wait --timeout 6m
+"$helm" install gateway "$chart" --namespace ai --values values.yaml --set image.tag=aaaaaaa --wait --timeout 6m
 
 forward control-plane 4000
 generate "{\"key\":\"$caller\"}"
 generate "{\"key\":\"$limited\",\"rpm_limit\":3}"
 "$helm" test gateway --namespace ai --logs --timeout 3m
-smoke one
+smoke aaaaaaa
 
 mapfile -t before < <(proxies)
-"$helm" upgrade gateway "$chart" --namespace ai --values values.yaml --set image.tag=two --wait --timeout 6m
+"$helm" upgrade gateway "$chart" --namespace ai --values values.yaml --set image.tag=bbbbbbb --wait --timeout 6m
 gone "${before[@]}"
-smoke two
+smoke bbbbbbb
 
 mapfile -t before < <(proxies)
 "$helm" rollback gateway 1 --namespace ai --wait --timeout 6m
 gone "${before[@]}"
-smoke one
+smoke aaaaaaa

@@ -206,7 +206,12 @@ describe('the cluster that ci makes', () => {
     const script = readFileSync(join(folderOfRun, 'run.sh'), 'utf8');
     const services = readFileSync(join(folderOfRun, 'services.yaml'), 'utf8');
     const tags = [...script.matchAll(/image\.tag=(\w+)/g)].map(([, tag = '']) => tag);
-    expect(tags).toEqual(['one', 'two']);
+    // The gateway takes the name of a commit for its revision, and nothing else.
+    expect(tags).toEqual([
+      expect.stringMatching(/^[0-9a-f]{7}$/),
+      expect.stringMatching(/^[0-9a-f]{7}$/),
+    ]);
+    expect(tags[0]).not.toBe(tags[1]);
     const images = [...tags.map((tag) => `aigateway:${tag}`), 'aigateway-simulator:ci'];
     expect(services).toContain('image: aigateway-simulator:ci');
     for (const tag of tags)
