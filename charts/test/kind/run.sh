@@ -22,7 +22,9 @@ forward() {
 }
 
 unforward() {
-  [ -z "${forwarding:-}" ] || kill "$forwarding" 2>/dev/null || true
+  [ -n "${forwarding:-}" ] || return 0
+  kill "$forwarding" 2>/dev/null || true
+  wait "$forwarding" 2>/dev/null || true
   forwarding=
 }
 trap unforward EXIT
@@ -74,12 +76,14 @@ generate "{\"key\":\"$limited\",\"rpm_limit\":3}"
 "$helm" test gateway --namespace ai --logs --timeout 3m
 smoke aaaaaaa
 
-mapfile -t before < <(proxies)
+listed=$(proxies)
+mapfile -t before <<<"$listed"
 "$helm" upgrade gateway "$chart" --namespace ai --values values.yaml --set image.tag=bbbbbbb --wait --timeout 6m
 gone "${before[@]}"
 smoke bbbbbbb
 
-mapfile -t before < <(proxies)
+listed=$(proxies)
+mapfile -t before <<<"$listed"
 "$helm" rollback gateway 1 --namespace ai --wait --timeout 6m
 gone "${before[@]}"
 smoke aaaaaaa
