@@ -275,6 +275,54 @@ describe('what is given to a holder while the holder is deleted', () => {
   });
 });
 
+describe('the rights of who calls', () => {
+  let api: Races;
+  beforeAll(async () => {
+    api = await startRaces();
+  });
+  afterAll(() => api[Symbol.asyncDispose]());
+
+  const lost: readonly {
+    readonly how: string;
+    readonly lose: (key: string) => Asked;
+    readonly status: number;
+  }[] = [
+    {
+      how: 'the user is no administrator any more',
+      lose: () => ['POST /user/update', { user_id: 'admin', user_role: 'internal_user' }],
+      status: 401,
+    },
+    { how: 'the key is blocked', lose: (key) => ['POST /key/block', { key }], status: 401 },
+    { how: 'the key is gone', lose: (key) => ['POST /key/delete', { keys: [key] }], status: 401 },
+    {
+      how: 'the user is gone',
+      lose: () => ['POST /user/delete', { user_ids: ['admin'] }],
+      status: 401,
+    },
+  ];
+  const written: readonly (readonly [route: string, body: object])[] = [
+    ['POST /tag/new', { name: 'written' }],
+    ['POST /user/update', { user_id: 'admin', user_alias: 'written' }],
+  ];
+  for (const { how, lose, status } of lost) {
+    for (const write of written) {
+      it(`are those of the moment in which it is written: ${how}, ${write[0]}`, async () => {
+        const key = await makeUser(api, 'admin', 'proxy_admin');
+        let between: Answer | undefined;
+        api.beforeNextWrite(async () => {
+          between = await send(api, lose(key));
+        });
+        const answer = await send(api, [...write, key]);
+        expect([between?.status, answer.status]).toEqual([200, status]);
+        expect(await api.store.entities.get('tag', 'written')).toBeUndefined();
+        const user = await api.store.entities.get('user', 'admin');
+        expect(user?.document.user_alias ?? null).toBeNull();
+        await api.post('/user/delete', { user_ids: ['admin'] });
+      });
+    }
+  }
+});
+
 function title(give: Race['give']): string {
   return typeof give === 'function' ? 'as asked' : give[0];
 }

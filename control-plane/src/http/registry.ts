@@ -160,19 +160,27 @@ async function serve(
   request: ApiRequest,
   ports: ControlPlanePorts,
   requestId: string,
-  actor: Actor,
-  login: View,
+  caller: Actor,
+  firstLogin: View,
 ): Promise<ApiAnswer> {
   const { store, clock } = ports;
   const now = clock.now();
-  authorize(route, request.path, actor);
+  authorize(route, request.path, caller);
   const body = route.body === undefined ? undefined : await request.readBody();
   const input = readInput(route, { params: request.params, query: request.query, body });
 
-  const repeatable = repeatableOf(route, request, actor, input);
-  let view = login;
+  const repeatable = repeatableOf(route, request, caller, input);
+  let actor = caller;
+  let login = firstLogin;
+  let view = firstLogin;
   const decide = async (): Promise<Decided> => {
-    view = new View(store.entities, view);
+    if (view !== firstLogin) {
+      // Decided anew because something was written meanwhile: it may be the caller's rights that were.
+      login = new View(store.entities, view);
+      actor = await identify(route, request, ports, login);
+      authorize(route, request.path, actor);
+    }
+    view = new View(store.entities, view, login);
     const earlier = repeatable && (await earlierAnswer(view, repeatable, now));
     if (earlier !== undefined) return { outcome: earlier, replaced: [], isReplay: true };
     const spend = new SpendResets();

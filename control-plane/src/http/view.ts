@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../store/audit.ts';
 import type { Documents, Kind } from '../store/documents.ts';
 import type { Change, Entities, Page, Premise, Query, Stored } from '../store/entities.ts';
-import { absent, largestPage } from '../store/entities.ts';
+import { absent, ConflictError, largestPage } from '../store/entities.ts';
 
 /** One change together with what was there before. */
 export type Replaced = {
@@ -22,11 +22,16 @@ export class View {
   readonly #earlier: View | undefined;
   readonly #seen = new Map<string, Seen>();
   readonly #searched: Premise[] = [];
+  readonly #login: View | undefined;
 
-  /** @param earlier - what the same call saw before this */
-  constructor(entities: Entities, earlier?: View) {
+  /**
+   * @param earlier - what the same call saw before this
+   * @param login - what the caller's rights were found in: they rest on it as the call's decisions do on what it reads
+   */
+  constructor(entities: Entities, earlier?: View, login?: View) {
     this.#entities = entities;
     this.#earlier = earlier;
+    this.#login = login;
   }
 
   /** Whether there was one when this call looked first, and there is none any more. */
@@ -114,7 +119,7 @@ export class View {
   }
 
   /**
-   * Makes all the changes or none, on the condition that all this view saw is as it was.
+   * Makes all the changes or none, on the condition that all this view saw is as it was, and what the caller's rights rest on.
    *
    * @param entryOf - what the audit is to say of them, written with them
    * @throws {ConflictError} when it is not
@@ -131,7 +136,7 @@ export class View {
     const conditional: Change[] = [];
     for (const change of changes) {
       const before = await this.stored(change.kind, change.id);
-      conditional.push({ ...change, expected: before?.version ?? absent } as Change);
+      conditional.push({ ...change, expected: versionOf(before) } as Change);
       replaced.push({
         kind: change.kind,
         id: change.id,
@@ -139,14 +144,32 @@ export class View {
         after: change.document,
       });
     }
-    const seen = [...this.#seen.values()].map(
-      ({ kind, id, stored }) => ({ kind, id, expected: stored?.version ?? absent }) as Premise,
+    const seen = [...this.#seen.values(), ...this.#seenAtLogin()].map(
+      ({ kind, id, stored }) => ({ kind, id, expected: versionOf(stored) }) as Premise,
     );
     const versions = await this.#entities.write(conditional, entryOf(replaced), [
       ...seen,
       ...this.#searched,
     ]);
     return { replaced, versions };
+  }
+
+  /**
+   * What the caller's rights rest on and the call has not read itself.
+   *
+   * @throws {ConflictError} when it has, and found it changed
+   */
+  #seenAtLogin(): readonly Seen[] {
+    const login = this.#login;
+    if (login === undefined) return [];
+    const rest: Seen[] = [];
+    for (const [place, seen] of login.#seen) {
+      const own = this.#seen.get(place);
+      if (own === undefined) rest.push(seen);
+      else if (versionOf(own.stored) !== versionOf(seen.stored))
+        throw new ConflictError(seen.kind, seen.id);
+    }
+    return rest;
   }
 
   /** What was seen first counts: a decision may already stand on it. */
@@ -166,6 +189,10 @@ export class View {
   ): void {
     this.#searched.push({ kind, where, among: found.map(({ id }) => id) } as unknown as Premise);
   }
+}
+
+function versionOf(stored: Stored<Kind> | undefined): string {
+  return stored?.version ?? absent;
 }
 
 function placeOf(kind: Kind, id: string): string {
