@@ -13,10 +13,10 @@ const kinds = [
 
 type Kind = (typeof kinds)[number];
 
-function statementsOf({ up }: Migration, { dialect, compiler }: Kind): readonly string[] {
-  return up(dialect).map((statement) =>
-    statement.compile(compiler).sql.replaceAll(/\s+/g, ' ').trim(),
-  );
+function statementsOf(migration: Migration, { dialect, compiler }: Kind): readonly string[] {
+  return migration
+    .up(dialect)
+    .map((statement) => statement.compile(compiler).sql.replaceAll(/\s+/g, ' ').trim());
 }
 
 /**
