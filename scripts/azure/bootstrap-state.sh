@@ -20,9 +20,10 @@ names=$(name_of rgst st)
 group=${group:-$own_group}
 account=${account:-$own_account}
 
-# Terraform is told not to register them itself: that would need rights over the whole subscription on every apply.
+# Terraform is told not to register them itself: that would need rights over the whole subscription on every apply. Container Apps in a
+# virtual network want ContainerService too.
 registered=$(ask az provider list --query "[?registrationState=='Registered'].namespace")
-for provider in App Cache Cdn CognitiveServices DBforPostgreSQL DocumentDB Insights KeyVault ManagedIdentity Network OperationalInsights Storage; do
+for provider in App Cache Cdn CognitiveServices ContainerService DBforPostgreSQL DocumentDB Insights KeyVault ManagedIdentity Network OperationalInsights Storage; do
   grep -qixF "Microsoft.$provider" <<<"$registered" || change az provider register --namespace "Microsoft.$provider"
 done
 

@@ -93,7 +93,7 @@ describe('bootstrap-state.sh', () => {
       "state: { resourceGroup: 'pvc-dev-aigateway-rgst-san', storageAccount: 'pvcdevaigatewaystsan', container: 'tfstate' }\n",
     );
     const made = changes().map((call) => call.join(' '));
-    expect(made.filter((call) => call.includes('provider register'))).toHaveLength(12);
+    expect(made.filter((call) => call.includes('provider register'))).toHaveLength(13);
     const account = made.find((call) => call.includes('storage account create'));
     expect(account).toContain('--allow-shared-key-access false');
     expect(account).toContain('--allow-blob-public-access false');
@@ -112,7 +112,7 @@ describe('bootstrap-state.sh', () => {
     expect(code).toBe(0);
     expect(changes()).toEqual([]);
     const printed = out.split('\n').filter((line) => line.startsWith('az '));
-    expect(printed.filter((line) => line.includes('provider register'))).toHaveLength(12);
+    expect(printed.filter((line) => line.includes('provider register'))).toHaveLength(13);
     expect(printed.map((line) => line.split(' --')[0])).toEqual(
       expect.arrayContaining([
         'az group create',

@@ -148,6 +148,15 @@ describe('an image', () => {
     }
   });
 
+  it('is deployed only where everybody can pull it, as Container Apps does', () => {
+    const runs = job('deploy/image').steps!.map((step) => step.run ?? '');
+    const [sign, pull] = [runs.length - 2, runs.length - 1];
+    expect(runs[sign]).toMatch(/^cosign sign /);
+    expect(runs[pull]).toMatch(
+      /^docker logout ghcr\.io\nif ! docker buildx imagetools inspect "\$IMAGE" /,
+    );
+  });
+
   it('is the same when it is built twice from one commit', () => {
     const [, run] = builds.find(([, one]) => one.includes('for round in 1 2'))!;
     expect(run).toContain('--build-arg "BUILD_IMAGE=$base"');
@@ -367,6 +376,23 @@ describe('a deployment', () => {
     expect(job('deploy-env/deploy').environment).toMatchObject({
       name: '${{ inputs.environment }}',
     });
+  });
+
+  it('signs Azure CLI in anew before it reads the vault and before it gives calls back: its token is over by then', () => {
+    const all = job('deploy-env/deploy').steps!;
+    const back = all.findIndex(({ run = '' }) => run.includes('--to back'));
+    const vault = all.findIndex(({ run = '' }) => run.includes('make-smoke-keys.sh'));
+    for (const at of [vault, back]) {
+      const { uses = '', with: as, if: when } = all[at - 1]!;
+      expect(uses).toMatch(/^azure\/login@/);
+      expect(when).toBe(all[at]!.if);
+      for (const name of ['client', 'tenant', 'subscription']) {
+        const variable = `ARM_${name.toUpperCase()}_ID`;
+        expect(as?.[`${name}-id`]).toBe(`\${{ env.${variable} }}`);
+        // As whoever the action has signed in before.
+        expect(actions[0]).toContain(`echo "${variable}=`);
+      }
+    }
   });
 
   it('never keeps a plan: plans hold secrets', () => {
