@@ -4,10 +4,12 @@
 # anew, which takes secrets of apps (plan of a deployment, drift); one for jobs of the environment may change (apply).
 #
 #   scripts/azure/bootstrap-oidc.sh --env dev --repo OWNER/NAME [--client pvc] [--identity uami|app] [--region southafricanorth]
-#                                   [--state-group GROUP --state-account ACCOUNT --state-container NAME] [--dry-run]
+#                                   [--state-group GROUP --state-account ACCOUNT --state-container NAME] [--also RESOURCE] [--dry-run]
 #
 # --identity uami   managed identities with federated credentials: needs no rights in the directory (default)
 # --identity app    app registrations with service principals, where those are the rule
+# --also RESOURCE   the id of something in another subscription on which the infrastructure gives its identities a role: a registry, an
+#                   account of Azure OpenAI. One at a time; those of an earlier run stay
 #
 # Run bootstrap-state.sh before. Run it again at any time: what is there already stays. It ends with the variables that the workflows
 # read; all are ids, none is a secret.
@@ -20,8 +22,10 @@ repo=
 state_group=
 state_account=
 state_container=tfstate
-take identity=identity region=region repo=repo state-group=state_group state-account=state_account state-container=state_container -- "$@"
+also=
+take identity=identity region=region repo=repo state-group=state_group state-account=state_account state-container=state_container also=also -- "$@"
 [[ $repo == */* ]] || die '--repo is needed: OWNER/NAME; see --help'
+[ -z "$also" ] || [[ $also == /subscriptions/*/providers/* ]] || die '--also is the id of a resource; see --help'
 [ "$identity" = uami ] || [ "$identity" = app ] || die '--identity is uami or app'
 signed_in
 names=$(name_of rgst st idplan idread idgha)
@@ -159,12 +163,14 @@ read_client_id=$client_id
 trust "$read" main "$prefix:ref:refs/heads/main"
 grant Reader "$scope"
 grant "$read" "$scope"
+[ -z "$also" ] || grant Reader "$also"
 grant 'Storage Blob Data Reader' "$state"
 
 make_identity "$apply"
 trust "$apply" "environment-$environment" "$prefix:environment:$environment"
 grant Contributor "$scope"
 grant 'Role Based Access Control Administrator' "$scope" "$condition"
+[ -z "$also" ] || grant 'Role Based Access Control Administrator' "$also" "$condition"
 grant 'Storage Blob Data Contributor' "$state"
 
 cat <<END

@@ -263,6 +263,26 @@ describe('bootstrap-oidc.sh', () => {
     expect(out.match(/^az role definition create/gm)).toHaveLength(1);
   });
 
+  it('lets roles be given on what is in another subscription, by the same condition, and nothing else be done there', () => {
+    const registry =
+      '/subscriptions/other/resourceGroups/images/providers/Microsoft.ContainerRegistry/registries/images';
+    run('bootstrap-oidc.sh', [...dev, ...repo]);
+    changes();
+    run('bootstrap-oidc.sh', [...dev, ...repo, '--also', registry]);
+    const made = Object.keys(state()).filter((key) => key.endsWith(`|${registry}`));
+    const administrator = 'pvc-dev-aigateway-idgha-san|Role Based Access Control Administrator|';
+    expect(made.filter((key) => key.startsWith('grant|'))).toEqual([
+      `grant|principal-of-pvc-dev-aigateway-idread-san|Reader|${registry}`,
+      `grant|principal-of-${administrator}${registry}`,
+    ]);
+    const condition = `condition of grant|principal-of-${administrator}`;
+    expect(state()[condition + registry]).toBe(
+      state()[`${condition}/subscriptions/subscription-1`],
+    );
+    expect(changes()).toHaveLength(2);
+    expect(run('bootstrap-oidc.sh', [...dev, ...repo, '--also', 'images']).code).toBe(1);
+  });
+
   it('needs a repository', () => {
     expect(run('bootstrap-oidc.sh', dev)).toMatchObject({
       code: 1,
