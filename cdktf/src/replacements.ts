@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Json } from './snapshots.ts';
+import type { Json } from './snapshot-files.ts';
 
 /** Attributes that Azure cannot change on what is there: another value is another resource. */
 const fixedAttributes = [

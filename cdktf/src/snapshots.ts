@@ -6,11 +6,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Configuration } from './config.ts';
+import { type Json, snapshotFile, snapshotFolder } from './snapshot-files.ts';
 import { synthesize } from './synthesize.ts';
-
-export const snapshotFolder = join(import.meta.dirname, '..', 'snapshots');
-
-export type Json = { readonly [key: string]: unknown };
 
 /** Stacks of configurations, of all there are unless some are given, as plain Terraform JSON by their names. */
 export async function plainStacks(
@@ -28,11 +25,6 @@ export async function plainStacks(
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-/** A file of the folder for a stack. */
-export function snapshotFile(stack: string): string {
-  return join(snapshotFolder, `${stack}.tf.json`);
 }
 
 function withoutNotes(key: string, value: unknown): unknown {

@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { plainStacks, type Json } from './snapshots.ts';
+import type { Json } from './snapshot-files.ts';
+import { plainStacks } from './snapshots.ts';
 
 const testFolder = join(import.meta.dirname, '..', 'tests');
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toolPath } from '../../scripts/tools.ts';
-import { snapshotFolder } from '../src/snapshots.ts';
+import { snapshotFolder } from '../src/snapshot-files.ts';
 
 /** A finding that is accepted, and why; each resource is named. */
 type Accepted = { check: string; title: string; reason: string; resources: string[] };

@@ -9,7 +9,8 @@ import { namedStore } from '../../gateway/src/store-place.ts';
 import { gateSettings } from '../../smoke/gate/settings.ts';
 import { allConfigurations } from '../src/clients.ts';
 import { configuration } from '../src/config.ts';
-import { plainStacks, type Json } from '../src/snapshots.ts';
+import type { Json } from '../src/snapshot-files.ts';
+import { plainStacks } from '../src/snapshots.ts';
 import { resourcesOf } from '../src/replacements.ts';
 
 type Variable = { name: string; value?: string; secret_name?: string };

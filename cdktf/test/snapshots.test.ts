@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { allConfigurations } from '../src/clients.ts';
 import { configuration, type ConfigurationInput } from '../src/config.ts';
 import { replacements, resourcesOf } from '../src/replacements.ts';
-import { plainStacks, snapshotFile, snapshotFolder, type Json } from '../src/snapshots.ts';
+import { snapshotFile, snapshotFolder, type Json } from '../src/snapshot-files.ts';
+import { plainStacks } from '../src/snapshots.ts';
 
 const stacks = await plainStacks();
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { configuration, type ConfigurationInput } from '../src/config.ts';
 import { resourcesOf } from '../src/replacements.ts';
-import { plainStacks, type Json } from '../src/snapshots.ts';
+import type { Json } from '../src/snapshot-files.ts';
+import { plainStacks } from '../src/snapshots.ts';
 
 type App = {
   name: string;

@@ -1,4 +1,4 @@
-import type { Json } from '../snapshots.ts';
+import type { Json } from '../snapshot-files.ts';
 import type { Meter, Unit } from './meters.ts';
 
 /** What one resource is charged for. */

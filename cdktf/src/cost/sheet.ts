@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { type Json, snapshotFile, snapshotFolder } from '../snapshots.ts';
+import { type Json, snapshotFile, snapshotFolder } from '../snapshot-files.ts';
 import { type Charge, chargesOf } from './charges.ts';
 import { perUnit, type Price, priceOf } from './meters.ts';
 
