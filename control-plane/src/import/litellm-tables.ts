@@ -52,7 +52,7 @@ export const litellmSubjects: readonly LitellmSubject[] = [
   carried(
     'Sums by day',
     'DailyUserSpend DailyTeamSpend DailyOrganizationSpend DailyEndUserSpend DailyTagSpend',
-    'what is in them beyond the single requests, by key and model: the history that LiteLLM no longer has request by request. Not what caching and compression saved, and how long answers took',
+    'what is in them beyond the single requests, by key and model: the history that LiteLLM no longer has request by request. Not what caching and compression saved, and how long answers took. `total_spend` begins with what is in them and in the single requests: where LiteLLM has deleted days, its own is higher',
   ),
   left(
     'Settings',
