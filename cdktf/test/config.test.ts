@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { configuration, type ConfigurationInput } from '../src/config.ts';
-
-const least: ConfigurationInput = {
-  client: 'pvc',
-  environment: 'dev',
-  openai: [{ region: 'swedencentral', deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }] }],
-};
+import { least } from './small-stack.ts';
 
 const separate: ConfigurationInput = {
   ...least,

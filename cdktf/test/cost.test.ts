@@ -2,27 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withCosts } from '../../scripts/costs.ts';
-import { configuration, type ConfigurationInput } from '../src/config.ts';
+import type { ConfigurationInput } from '../src/config.ts';
 import { type Charge, chargesOf } from '../src/cost/charges.ts';
 import { keptPrices, type Meter, perUnit, type Price, priceOf } from '../src/cost/meters.ts';
 import { keptStacks, sheetOf, sumOf } from '../src/cost/sheet.ts';
-import { plainStacks } from '../src/snapshots.ts';
+import { stackWith } from './small-stack.ts';
 
 const stacks = keptStacks();
 const kept = keptPrices();
 
 async function chargesWith(more: Partial<ConfigurationInput>): Promise<Charge[]> {
-  const made = await plainStacks([
-    configuration({
-      client: 'pvc',
-      environment: 'dev',
-      openai: [
-        { region: 'swedencentral', deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }] },
-      ],
-      ...more,
-    }),
-  ]);
-  return chargesOf(made.get('pvc-dev') ?? {});
+  return chargesOf(await stackWith(more));
 }
 
 const fixed = (charges: readonly Charge[], type: string) =>

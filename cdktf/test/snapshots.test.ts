@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { allConfigurations } from '../src/clients.ts';
-import { configuration, type ConfigurationInput } from '../src/config.ts';
 import { replacements, resourcesOf } from '../src/replacements.ts';
 import { snapshotFile, snapshotFolder, type Json } from '../src/snapshot-files.ts';
 import { plainStacks } from '../src/snapshots.ts';
+import { stackWith } from './small-stack.ts';
 
 const stacks = await plainStacks();
 
@@ -25,20 +25,8 @@ describe('the committed snapshots', () => {
 });
 
 describe('a change of names', () => {
-  const input: ConfigurationInput = {
-    client: 'pvc',
-    environment: 'dev',
-    openai: [
-      { region: 'swedencentral', deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }] },
-    ],
-  };
-  const stackOf = async (more: Partial<ConfigurationInput>): Promise<Json> => {
-    const made = await plainStacks([configuration({ ...input, ...more })]);
-    return made.get('pvc-dev') ?? {};
-  };
-
   it('is told as what it destroys', async () => {
-    const lines = replacements(await stackOf({}), await stackOf({ project: 'gateway' }));
+    const lines = replacements(await stackWith({}), await stackWith({ project: 'gateway' }));
     expect(lines).toContain(
       'azurerm_key_vault.vault would be destroyed and made anew: name "pvc-dev-aigateway-kv-san" → "pvc-dev-gateway-kv-san"',
     );
@@ -50,14 +38,14 @@ describe('a change of names', () => {
       resourceId:
         '/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/a',
     };
-    expect(replacements(await stackOf({ registry }), await stackOf({}))).toEqual([
+    expect(replacements(await stackWith({ registry }), await stackWith({}))).toEqual([
       'azurerm_role_assignment.grant-proxy-registry would be destroyed',
     ]);
   });
 
   it('is told of what Azure cannot change on a resource', async () => {
-    const changed = await stackOf({ network: {} });
-    expect(replacements(await stackOf({}), changed)).toEqual([
+    const changed = await stackWith({ network: {} });
+    expect(replacements(await stackWith({}), changed)).toEqual([
       expect.stringMatching(
         /^azurerm_container_app_environment\.environment would be destroyed .*infrastructure_subnet_id/,
       ),
@@ -65,8 +53,8 @@ describe('a change of names', () => {
   });
 
   it('is none where only numbers change', async () => {
-    const changed = await stackOf({ proxy: { maxReplicas: 20 } });
-    expect(replacements(await stackOf({}), changed)).toEqual([]);
+    const changed = await stackWith({ proxy: { maxReplicas: 20 } });
+    expect(replacements(await stackWith({}), changed)).toEqual([]);
   });
 });
 

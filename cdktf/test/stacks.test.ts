@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { configuration, type ConfigurationInput } from '../src/config.ts';
+import type { ConfigurationInput } from '../src/config.ts';
 import { resourcesOf } from '../src/replacements.ts';
 import type { Json } from '../src/snapshot-files.ts';
 import { plainStacks } from '../src/snapshots.ts';
+import { stackWith } from './small-stack.ts';
 
 type App = {
   name: string;
@@ -45,17 +46,7 @@ function attribute(stack: string, address: string, name: string): unknown {
 
 /** One stack of a configuration that is not committed. */
 async function stackOf(input: Partial<ConfigurationInput>): Promise<Map<string, Json>> {
-  const made = await plainStacks([
-    configuration({
-      client: 'pvc',
-      environment: 'dev',
-      openai: [
-        { region: 'swedencentral', deployments: [{ name: 'a', model: 'gpt-4o', capacity: 1 }] },
-      ],
-      ...input,
-    }),
-  ]);
-  return resourcesOf(made.get('pvc-dev') ?? {});
+  return resourcesOf(await stackWith(input));
 }
 
 const sorted = (texts: Iterable<string | undefined>) =>

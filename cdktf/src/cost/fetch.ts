@@ -15,6 +15,7 @@ import {
   type Price,
   priceFile,
   priceOf,
+  productsOf,
   type Unit,
 } from './meters.ts';
 import { keptStacks } from './sheet.ts';
@@ -42,11 +43,12 @@ type Item = z.infer<typeof answer>['Items'][number];
 const tries = 5;
 
 /** What the API is asked for the prices of a meter. */
-export function filterOf({ meterName, meterNameEnd, productName, ...meter }: Meter): string {
-  const products = typeof productName === 'string' ? [productName] : (productName ?? []);
+export function filterOf(meter: Meter): string {
+  const { meterName, meterNameEnd, productName: _products, ...rest } = meter;
+  const products = productsOf(meter);
   const either = products.map((name) => `productName eq ${quoted(name)}`).join(' or ');
   return [
-    ...Object.entries(meter).map(([field, value]) => `${field} eq ${quoted(value)}`),
+    ...Object.entries(rest).map(([field, value]) => `${field} eq ${quoted(value)}`),
     ...(either === '' ? [] : [products.length === 1 ? either : `(${either})`]),
     ...(meterName === undefined ? [] : [`meterName eq ${quoted(meterName)}`]),
     ...(meterNameEnd === undefined ? [] : [`endswith(meterName, ${quoted(meterNameEnd)})`]),

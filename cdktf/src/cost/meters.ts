@@ -58,13 +58,18 @@ export function keptPrices(): Price[] {
   return z.array(price).parse(JSON.parse(readFileSync(priceFile, 'utf8')));
 }
 
+/** The products that a meter may be of; none = any. */
+export function productsOf({ productName = [] }: Meter): readonly string[] {
+  return typeof productName === 'string' ? [productName] : productName;
+}
+
 /** Whether a price is of a meter, of any region. */
 export function isOf(meter: Meter, price: Omit<Price, 'usd' | 'source' | 'retrieved'>): boolean {
-  const { serviceName, productName, skuName, meterName, meterNameEnd } = meter;
-  const products = typeof productName === 'string' ? [productName] : productName;
+  const { serviceName, skuName, meterName, meterNameEnd } = meter;
+  const products = productsOf(meter);
   return (
     (serviceName === undefined || price.serviceName === serviceName) &&
-    (products === undefined || products.includes(price.productName)) &&
+    (products.length === 0 || products.includes(price.productName)) &&
     (skuName === undefined || price.skuName === skuName) &&
     (meterName === undefined || price.meterName === meterName) &&
     (meterNameEnd === undefined || price.meterName.endsWith(meterNameEnd))
