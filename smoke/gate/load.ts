@@ -4,11 +4,12 @@
  * bottleneck would show; replicas come and go meanwhile (`scripts/azure/status.sh`). What Azure refuses for want of quota is counted apart.
  * Exit code 99 when a step does not hold.
  *
- * Given by `main.ts`: `SMOKE_SETTINGS`, `SMOKE_CALLERS`, `SMOKE_STEP_SECONDS`. k6 has no Node: nothing but its own modules can be imported.
+ * Given by `main.ts`: `SMOKE_SETTINGS`, `SMOKE_CALLERS`, `SMOKE_STEP_SECONDS`. k6 has no Node: nothing but its own modules can be imported, and files that import as little.
  */
 import { check, sleep } from 'k6';
 import http from 'k6/http';
 import { Rate } from 'k6/metrics';
+import { loadShares } from './load-shares.ts';
 import type { GateSettings } from './settings.ts';
 
 const settings = JSON.parse(__ENV['SMOKE_SETTINGS'] ?? '') as GateSettings;
@@ -16,12 +17,10 @@ const key = __ENV['SMOKE_KEY'] ?? '';
 const callers = Number(__ENV['SMOKE_CALLERS']);
 const stepSeconds = Number(__ENV['SMOKE_STEP_SECONDS']);
 
-/** Shares of all callers, one step after the other. */
-const shares = [0.25, 0.5, 0.75, 1, 0.25];
 /** Calls of a hundred that may fail: a replica that goes takes none with it, but a network is a network. */
 const leastGood = 0.99;
 
-const steps = shares.map((share, index) => ({
+const steps = loadShares.map((share, index) => ({
   name: `step_${index + 1}`,
   callers: Math.max(1, Math.ceil(callers * share)),
   start: index * stepSeconds,

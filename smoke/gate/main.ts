@@ -8,11 +8,11 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { toolPath } from '../../scripts/tools.ts';
+import { loadShares } from './load-shares.ts';
 import { gateSettings } from './settings.ts';
 
 /** Longer than the scripts' own limits: only a k6 that hangs meets it. */
 const longestRunMs = 300_000;
-const loadSteps = 5;
 
 const { values } = parseArgs({
   options: {
@@ -48,7 +48,8 @@ function run(): number {
   const script = join(import.meta.dirname, load === undefined ? 'smoke.ts' : 'load.ts');
   const ran = spawnSync(k6, ['run', '--quiet', '--no-usage-report', '--no-color', script], {
     stdio: 'inherit',
-    timeout: longestRunMs + (load === undefined ? 0 : loadSteps * Number(stepSeconds) * 1000),
+    timeout:
+      longestRunMs + (load === undefined ? 0 : loadShares.length * Number(stepSeconds) * 1000),
     env: {
       ...process.env,
       SMOKE_SETTINGS: JSON.stringify({ ...settings, url: values.url ?? settings.url }),
