@@ -9,6 +9,13 @@ function metrics() {
   );
 }
 
+/** Labels and value of each sample of a counter. */
+async function valuesOf({ registry }: Metrics, name: string) {
+  const text = await registry.metrics();
+  const samples = [...text.matchAll(new RegExp(`^${name}\\{(.*)\\} (\\d+)$`, 'gm'))];
+  return samples.map(([, labels, value]) => [labels, Number(value)]);
+}
+
 describe('the metrics of calls', () => {
   it('are counted apart by endpoint, model, outcome and status', async () => {
     const counted = metrics();
@@ -22,9 +29,7 @@ describe('the metrics of calls', () => {
       ['responses', 'one', 'completed', 200],
     ] as const)
       counted.settled(endpoint, model, { ...call, outcome, status }, 0);
-    const text = await counted.registry.metrics();
-    const found = [...text.matchAll(/^aigateway_requests_total\{(.*)\} (\d+)$/gm)];
-    expect(found.map(([, labels, value]) => [labels, Number(value)])).toEqual([
+    expect(await valuesOf(counted, 'aigateway_requests_total')).toEqual([
       ['endpoint="chat",model="one",outcome="completed",status="200"', 2],
       ['endpoint="chat",model="one",outcome="failed",status="500"', 1],
       ['endpoint="chat",model="one",outcome="failed",status="503"', 1],
@@ -42,9 +47,7 @@ describe('the metrics of calls', () => {
     ];
     counted.settled('chat', 'one', { ...usageRecord('request'), attempts }, 0);
     counted.settled('chat', 'one', { ...usageRecord('request'), attempts }, 0);
-    const text = await counted.registry.metrics();
-    const found = [...text.matchAll(/^aigateway_upstream_attempts_total\{(.*)\} (\d+)$/gm)];
-    expect(found.map(([, labels, value]) => [labels, Number(value)])).toEqual([
+    expect(await valuesOf(counted, 'aigateway_upstream_attempts_total')).toEqual([
       ['deployment="first",status="429",reason="rate_limited"', 2],
       ['deployment="first",status="429",reason="quota"', 2],
       ['deployment="second",status="200",reason="answered"', 2],
