@@ -113,6 +113,12 @@ const valueTypes: { readonly [type: string]: JsonSchema } = {
     pattern: `^(${reference}|true|false|yes|no|on|off|1|0)$`,
   },
   'a list of texts': { type: ['array', 'string'], items: { type: ['string', 'number'] } },
+  'a list of addresses and networks, as 203.0.113.7 and 10.0.0.0/8': {
+    type: ['array', 'string'],
+    minItems: 1,
+    minLength: 1,
+    items: { type: 'string', pattern: String.raw`^[0-9a-fA-F.:]+(/[1-9][0-9]*)?$` },
+  },
   'a list of servers as host:port': {
     type: ['array', 'string'],
     items: { type: ['string', 'array', 'object'] },

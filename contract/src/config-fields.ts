@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { isTimeZone, parseDuration, parseResetTime } from './duration.ts';
 import { isVaultReference, parseVaultReference, vaultReferenceForm } from './key-vault.ts';
 import { nanoUsd, picoUsd } from './money.ts';
+import { isNetwork } from './networks.ts';
 import type { JsonObject, JsonValue, SecretReference } from './records.ts';
 
 /**
@@ -213,6 +214,15 @@ export function texts(): z.ZodType<string[], unknown> {
     return list.every((item): item is string => typeof item === 'string')
       ? list.filter((item) => item !== '')
       : undefined;
+  });
+}
+
+/** Networks and single addresses, one or more; written as {@link texts} are. */
+export function networks(): z.ZodType<string[], unknown> {
+  const list = texts();
+  return kind('a list of addresses and networks, as 203.0.113.7 and 10.0.0.0/8', (input) => {
+    const { data } = list.safeParse(input);
+    return data !== undefined && data.length > 0 && data.every(isNetwork) ? data : undefined;
   });
 }
 

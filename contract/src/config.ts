@@ -12,6 +12,7 @@ import {
   jsonObject,
   keyBounds,
   mapOf,
+  networks,
   oneOf,
   refused,
   refusedUnless,
@@ -695,6 +696,11 @@ const generalSettings = z.object({
     'Calls in flight of keys without a number of their own',
   ),
   global_max_parallel_requests: effective(count(), 'Calls in flight of the whole gateway'),
+  allowed_ips: effective(
+    networks(),
+    'Addresses and networks that calls are taken from, by `trusted_hops`; others get 403 before their key is looked at, except on the probes below `/health/`',
+    'all',
+  ),
   max_request_size_mb: effective(
     decimal({ min: 0.001, max: 10_000 }),
     'Largest body, in MiB',
@@ -771,9 +777,6 @@ const generalSettings = z.object({
     .meta({ status: 'effective', description: 'Which secrets are in the vault' }),
   max_response_size_mb: inert('answers are passed on as they come'),
   token_rate_limit_type: refused('limits count input and output together', ['total']),
-  allowed_ips: refused(
-    'callers from other addresses would be let in; restrict them at the ingress',
-  ),
   custom_auth: refused('the checks of that function would not be made'),
   allowed_routes: refused('other routes would stay open; give keys their allowed_routes'),
   admin_only_routes: refused(

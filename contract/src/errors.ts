@@ -24,6 +24,13 @@ export type ErrorDefinition = {
 };
 
 export const errorDefinitions = {
+  address_not_allowed: {
+    status: 403,
+    type: 'auth_error',
+    layer: 'connection',
+    message:
+      'This gateway takes no calls from your address. Call from a network that it allows, or ask its administrator to add yours.',
+  },
   missing_key: {
     status: 401,
     type: 'auth_error',

@@ -23,6 +23,10 @@ describe('each bad value is named with its place and what is allowed', () => {
       'aigateway_settings.port: must be a whole number from 0 to 65535, found "80a".',
     ],
     [{ aigateway_settings: { port: 1.5 } }, 'found 1.5.'],
+    ...[['10.0.0.0/8', 'office'], ['0.0.0.0/0'], []].map((list): [object, string] => [
+      { general_settings: { allowed_ips: list } },
+      'general_settings.allowed_ips: must be a list of addresses and networks, as 203.0.113.7 and 10.0.0.0/8',
+    ]),
     [
       { aigateway_settings: { max_body: '8 parsecs' } },
       'aigateway_settings.max_body: must be a size such as 8MiB',
@@ -238,7 +242,6 @@ describe('unknown, inert and refused keys', () => {
     [{ litellm_settings: { ssl_verify: false } }],
     [{ litellm_settings: { max_user_budget: 1 } }],
     [{ litellm_settings: { cost_margin_config: { azure: 0.1 } } }],
-    [{ general_settings: { allowed_ips: ['10.0.0.1'] } }],
     [{ general_settings: { custom_auth: 'module.function' } }],
     [{ general_settings: { enforce_user_param: true } }],
     [{ general_settings: { enforced_params: ['user'] } }],
@@ -256,7 +259,6 @@ describe('unknown, inert and refused keys', () => {
     [
       {
         general_settings: {
-          allowed_ips: [],
           enforce_user_param: false,
           token_rate_limit_type: 'total',
         },

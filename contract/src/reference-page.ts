@@ -33,7 +33,7 @@ The gateway reads a LiteLLM \`config.yaml\` (\`--config FILE\`, \`AIGATEWAY_CONF
   used; other values are taken over at the start. An unset variable counts as no value, but where it names a key, a credential or
   an upstream address it is a problem: nothing takes its place.
 - A changed file, \`.env\` included, takes effect without a restart, except for what a process takes once: addresses and ports, \`base_path\`,
-  \`cors_origins\`, sizes and times of connections, \`trusted_hops\`, proxy and authorities. The log names those that changed:
+  \`cors_origins\`, sizes and times of connections, \`trusted_hops\`, \`allowed_ips\`, proxy and authorities. The log names those that changed:
   \`needs a restart: port, cors_origins\`. The environment of the process is read at the start
   alone, and so are \`AIGATEWAY_CONFIG\`, \`AIGATEWAY_PROFILE\`, \`AIGATEWAY_ROLE\` and the secrets.
 - Of two values for one setting the environment variable counts before the file, and a variable of the process before \`.env\`.

@@ -32,6 +32,8 @@ export type ServerSettings = {
   /** After how much silence a plain answer begins with white space. */
   silentAnswerMs: number;
   trustedHops: number;
+  /** Networks that calls are taken from; undefined = all. */
+  allowedIps?: readonly string[];
   /** Different wrong keys that an address may try at once; 0 = any number. */
   wrongKeys: number;
   /** HTTP proxy towards upstreams; may hold a password. */
@@ -78,6 +80,7 @@ const startSettings = {
   heartbeatMs: 'heartbeat',
   silentAnswerMs: 'silent_answer',
   trustedHops: 'trusted_hops',
+  allowedIps: 'allowed_ips',
   wrongKeys: 'wrong_keys',
   redis: 'redis_*',
   controlPlaneUrl: 'control_plane_url',
@@ -129,6 +132,7 @@ export function serverSettings(
     heartbeatMs: ours.heartbeat ?? 15_000,
     silentAnswerMs: ours.silent_answer ?? 180_000,
     trustedHops: ours.trusted_hops ?? 0,
+    ...(general.allowed_ips === undefined ? {} : { allowedIps: general.allowed_ips }),
     wrongKeys: ours.wrong_keys ?? 20,
     replicas: ours.replicas ?? 1,
     ...(ours.proxy === undefined ? {} : { proxy: ours.proxy }),

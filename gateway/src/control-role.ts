@@ -1,5 +1,9 @@
+import { requestIdOf } from '@aigateway/contract/request-id';
+import { onlyFromAllowed } from '@aigateway/proxy/allowed-addresses';
 import { cors } from '@aigateway/proxy/cors';
 import { createOpsServer } from '@aigateway/proxy/ops';
+import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
+import { refuse } from '@aigateway/proxy/pipeline/refuse';
 import { startServer } from '@aigateway/proxy/server';
 import { AccessLog } from '@aigateway/proxy/telemetry/access-log';
 import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
@@ -18,20 +22,37 @@ export async function startControlRole(input: RoleInput, redis: SharedRedis): Pr
   const registry = createRegistry();
   const accessLog = new AccessLog();
   let isStopping = false;
+  const calls = new ManagementCalls(registry, accessLog);
   const plane = await startPlane({
     ...input,
     bus: createSharedBus(redis, input, sealer),
     sealer,
     limiter: undefined,
     logins: loginThrottle(server),
-    calls: new ManagementCalls(registry, accessLog),
+    calls,
     registry,
     isStopping: () => isStopping,
   });
   const allow = cors(server.corsOrigins);
   const listening = await startServer(
     serverOptions(server),
-    (request, response) => allow(request, response, () => plane.handler(request, response)),
+    onlyFromAllowed(
+      server,
+      (request, response) => allow(request, response, () => plane.handler(request, response)),
+      (request, response, error) => {
+        const requestId = requestIdOf(request.headers);
+        refuse(response, ['x-request-id', requestId], error);
+        calls.answered({
+          requestId,
+          startedAt: Date.now(),
+          durationMs: 0,
+          client: clientAddress(request, server.trustedHops),
+          method: request.method ?? '',
+          endpoint: 'unknown',
+          status: error.status,
+        });
+      },
+    ),
     createOpsServer(registry, plane.readiness),
   );
   return {

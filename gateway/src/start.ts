@@ -96,6 +96,7 @@ function proxyOptions(
     ...(server.replicas > 1 &&
       server.redis === undefined && { warning: unshared(server.replicas) }),
     corsOrigins: server.corsOrigins,
+    allowedIps: server.allowedIps,
     logLevel: server.logLevel,
   };
 }

@@ -103,6 +103,7 @@ function modelOf({ base, model = 'gpt-4o', key = 'KEY', version = 'v1' }: Upstre
 type Case = {
   models?: object[];
   settings?: object;
+  general?: object;
   environment?: Record<string, string>;
   role?: Role;
   profile?: 'development' | 'production';
@@ -116,7 +117,14 @@ async function findings(given: Case = {}): Promise<readonly Finding[]> {
   const file = join(folder, 'config.yaml');
   const settings = { allow_insecure_upstream: true, trusted_hops: 1, ...given.settings };
   const models = given.models ?? [modelOf({})];
-  writeFileSync(file, JSON.stringify({ model_list: models, aigateway_settings: settings }));
+  writeFileSync(
+    file,
+    JSON.stringify({
+      model_list: models,
+      aigateway_settings: settings,
+      ...(given.general !== undefined && { general_settings: given.general }),
+    }),
+  );
   const variables = {
     AIGATEWAY_ROLE: role,
     AIGATEWAY_SECRET: secret,
@@ -332,6 +340,13 @@ describe('the process and its files', () => {
       ['process', 'in front'],
       ['process', 'silence'],
     ]);
+  });
+
+  it('says which networks may call, and what that rests on', async () => {
+    const found = await findings({ general: { allowed_ips: ['203.0.113.0/24'] } });
+    expect(found.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^calls are taken from 203\.0\.113\.0\/24 alone, by x-forwarded-for/),
+    );
   });
 
   it('says that programs take the public address for Azure itself (P4)', async () => {

@@ -40,5 +40,7 @@ export type ProxyOptions = ServerOptions & {
   /** Between probes of a deployment that rests; 0 = none. */
   readonly probeIntervalMs: number;
   readonly corsOrigins: readonly string[];
+  /** Networks that calls are taken from; undefined = all. */
+  readonly allowedIps?: readonly string[] | undefined;
   readonly logLevel: LogLevel;
 };

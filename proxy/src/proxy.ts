@@ -12,12 +12,13 @@ import type {
 import { Corrections } from './accounting/corrections.ts';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
+import { onlyFromAllowed } from './allowed-addresses.ts';
 import { createApp } from './app.ts';
 import type { ProxyOptions } from './config.ts';
 import { createOpsServer, type Readiness } from './ops.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { Heartbeat } from './pipeline/heartbeat.ts';
-import { handle } from './pipeline/pipeline.ts';
+import { arrive, handle, refuseArrival } from './pipeline/pipeline.ts';
 import type { Clock, Estimates, Limiter, UsageSink } from './ports.ts';
 import { IdTagger } from './routing/affinity.ts';
 import { Deployments } from './routing/deployments.ts';
@@ -219,7 +220,12 @@ export async function startProxy(
   });
   const server = await startServer(
     options,
-    pastExpress(app, gateway),
+    onlyFromAllowed(
+      { allowedIps: options.allowedIps, trustedHops: options.pipeline.trustedHops },
+      pastExpress(app, gateway),
+      (request, response, error) =>
+        refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error),
+    ),
     createOpsServer(metrics.registry, readiness),
   );
   const prober = new Prober(gateway, options.probeIntervalMs);

@@ -62,7 +62,7 @@ describe('settings', () => {
       [{ general_settings: { master_key: 'sk-mine' } }, 'general_settings.master_key'],
       [{ litellm_settings: { timezone: 'Asia/Tokyo' } }, 'litellm_settings.timezone'],
       [{ litellm_settings: { ssl_verify: false } }, 'unprotected'],
-      [{ general_settings: { allowed_ips: ['1.2.3.4'] } }, 'unprotected'],
+      [{ general_settings: { allowed_ips: ['1.2.3.4'] } }, 'general_settings.allowed_ips'],
       [{ environment_variables: { A: 'b' } }, 'environment_variables'],
     ];
     for (const [body, said] of refusals) {

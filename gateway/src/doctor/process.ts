@@ -33,6 +33,12 @@ function inFront({ configuration, environment }: Patient): Finding[] {
         'Set trusted_hops to the number of your own proxies; leave it at 0 where callers connect directly.',
       ),
     );
+  if (server.allowedIps !== undefined)
+    findings.push(
+      ok(
+        `calls are taken from ${server.allowedIps.join(', ')} alone, by ${server.trustedHops > 0 ? 'x-forwarded-for: nobody may reach this port past those proxies' : 'the address of the connection'}`,
+      ),
+    );
   if (server.basePath !== '')
     findings.push(ok(`published under ${server.basePath}: what is in front must not take it off`));
   const publicUrl = URL.parse(environment['PROXY_BASE_URL']?.trim() ?? '');
