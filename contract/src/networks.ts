@@ -1,3 +1,4 @@
+// oxlint-disable-next-line no-restricted-imports -- these two compare addresses, and do no I/O
 import { BlockList, isIP } from 'node:net';
 
 type Network = {
