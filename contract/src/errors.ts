@@ -70,6 +70,13 @@ export const errorDefinitions = {
     layer: 'authenticate',
     message: 'This API key is blocked. Ask the administrator of this gateway.',
   },
+  key_lookup_unavailable: {
+    status: 503,
+    type: 'internal_server_error',
+    layer: 'authenticate',
+    message:
+      'The gateway cannot tell at the moment whether this API key is one of its own. Try again shortly.',
+  },
   not_found: {
     status: 404,
     type: 'invalid_request_error',

@@ -58,7 +58,7 @@ export async function authenticateNewer(
   let isFound = false;
   for (const value of keysIn(headers, snapshot)) {
     const found = await find(hash('sha256', value, 'hex')).catch((cause: unknown) => {
-      throw new GatewayError('not_ready', { retryAfterMs: 1000, cause });
+      throw new GatewayError('key_lookup_unavailable', { retryAfterMs: 1000, cause });
     });
     isFound ||= found;
   }

@@ -6,6 +6,7 @@ import { Tail } from '../accounting/tail.ts';
 import { estimateUsage } from '../accounting/usage-reader.ts';
 import { usageFromTail } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
+import { parseObject } from '../bridge/json.ts';
 import { GatewayError } from '../errors.ts';
 import { eventObject } from '../operations/operation.ts';
 import { litellmModelOf, type DeploymentState } from '../routing/deployments.ts';
@@ -131,14 +132,9 @@ function cleanResponse(input: RespondInput, body: Buffer): Buffer | string {
 }
 
 function parseAnswer(body: Buffer | string): JsonObject {
-  try {
-    return JSON.parse(body.toString()) as JsonObject;
-  } catch (cause) {
-    throw new GatewayError('upstream_error', {
-      values: { reason: 'its answer is not JSON' },
-      cause,
-    });
-  }
+  const answer = parseObject(body.toString());
+  if (answer !== undefined) return answer;
+  throw new GatewayError('upstream_error', { values: { reason: 'its answer is no JSON object' } });
 }
 
 async function respondStream(

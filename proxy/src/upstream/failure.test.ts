@@ -293,6 +293,20 @@ describe('toCallerError', () => {
     expect(error.body.error).toMatchObject({ code, type });
   });
 
+  it.each([407, 421, 426])(
+    'keeps status %i, which is between the gateway and what stands before the upstream, to itself',
+    (status) => {
+      const error = { message: 'no', status };
+      for (const failure of [
+        classifyFailure(status, {}, JSON.stringify({ error }), context),
+        classifyStreamError({ error }, context)!,
+      ]) {
+        expect(failure).toMatchObject({ kind: 'network_refused', status });
+        expect(toCallerError(failure, { sanitiseContentFilter: false }).status).toBe(502);
+      }
+    },
+  );
+
   it('keeps Azure’s filter details unless they are to be sanitised away', () => {
     for (const [name, field] of [
       ['content filter, chat', 'innererror'],

@@ -252,6 +252,11 @@ function findKind(status: number, error: UpstreamError, context: FailureContext)
       return findMissing(error, code, context);
     case 405:
       return { kind: 'operation_unsupported' };
+    // Between the gateway and whatever stands before the upstream. A caller who got them would log in to a proxy (407), or send again (421).
+    case 407:
+    case 421:
+    case 426:
+      return { kind: 'network_refused' };
     case 408:
     case 504:
       return { kind: 'timeout' };

@@ -331,12 +331,13 @@ const upstreamAnswer = fc.record({
   ),
 });
 
-/** A stream that ends after it began: rare among the random ones. */
+/** Answers that are rare among the random ones: a stream that ends after it began, and JSON that holds nothing. */
 const cutAnswer = {
   status: 200,
   type: 'text/event-stream',
   body: 'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n',
 };
+const nothing = { status: 200, type: 'application/json', body: 'null' };
 
 describe('whatever an upstream answers', () => {
   it('reaches the caller as an answer or an error, and never as a fault of the gateway', async () => {
@@ -348,6 +349,7 @@ describe('whatever an upstream answers', () => {
         { path: '/v1/embeddings', content: { model, input: 'x' } },
       ]),
     );
+    const everyCall = calls.map((each): [typeof each, typeof nothing] => [each, nothing]);
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...calls),
@@ -357,7 +359,7 @@ describe('whatever an upstream answers', () => {
           expect((await call(path, content)).text).not.toContain(fault);
         },
       ),
-      { numRuns: 1200, examples: [[calls[0]!, cutAnswer]] },
+      { numRuns: 1200, examples: [[calls[0]!, cutAnswer], ...everyCall] },
     );
   });
 
