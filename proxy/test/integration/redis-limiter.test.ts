@@ -226,6 +226,76 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     expect((limiter?.roundTrips ?? 0) - before).toBeLessThan(50);
   });
 
+  describe('a key that is called now and then', () => {
+    const scope = (id: string): LimitScope =>
+      key(
+        {
+          requestsPerMinute: 6000,
+          tokensPerMinute: 6_000_000,
+          budgets: [{ maxNanoUsd: 1e12, window: '1d' }],
+        },
+        id,
+      );
+    const usedOf = async (counter: string): Promise<number> =>
+      Number(await connections[0]?.client.hget(`aigateway:limit:{api_key:k0}:${counter}`, 'used'));
+
+    /** Every key is called once in a while through each proxy, beginning at an odd time. @returns how many calls waited */
+    async function waitsOf(made: readonly RedisLimiter[], keys: number, forMs: number) {
+      const everyMs = 4000;
+      let [calls, waits] = [0, 0];
+      for (let passedMs = 0; passedMs < forMs; passedMs += 250) {
+        for (const limiter of made) await limiter.tend();
+        clock.advance(125);
+        for (const [at, limiter] of made.entries()) {
+          for (let index = 0; index < keys; index += 1) {
+            if ((passedMs + index * 750 + at * 250) % everyMs !== 0) continue;
+            const answer = limiter.reserve(call([scope(`k${index}`)], 1000, 1000));
+            calls += 1;
+            if (answer instanceof Promise) waits += 1;
+            const held = await answer;
+            if (!isGranted(held)) throw new Error('refused');
+            held.settle({ tokens: 800, costNanoUsd: 900 });
+          }
+        }
+        clock.advance(125);
+      }
+      return { calls, waits };
+    }
+
+    it('waits for Redis with its first call only, over minutes, and asks for less than one in ten', async () => {
+      const two = await proxies(2);
+      const first = await waitsOf(two, 5, 59_000);
+      expect(first.waits).toBe(10);
+      const before = sum(two.map(({ roundTrips }) => roundTrips));
+      const later = await waitsOf(two, 5, 180_000);
+      expect(later).toEqual({ calls: 450, waits: 0 });
+      // Each second of a proxy has a heartbeat of three calls.
+      const asked = sum(two.map(({ roundTrips }) => roundTrips)) - before - 2 * 3 * 180;
+      expect(asked).toBeLessThan(later.calls / 10);
+    });
+
+    it('keeps what few calls take, a small part of its limits, and returns it when it is not called any more', async () => {
+      const [one, other] = await proxies(2);
+      await waitsOf([one as RedisLimiter], 1, 59_000);
+      clock.advance(2000);
+      await one?.tend();
+      const kept = { requests: await usedOf('requests'), tokens: await usedOf('tokens') };
+      // A new minute, of which nothing was used: a part in 64 over all proxies, in whole calls.
+      expect(kept.requests).toBeGreaterThan(0);
+      expect(kept.requests).toBeLessThanOrEqual(6000 / 64 / 2);
+      expect(kept.tokens).toBeLessThanOrEqual(6_000_000 / 64 / 2);
+      const rest = Array.from({ length: 6000 }, () => other?.reserve(call([scope('k0')])));
+      const granted = await grantedOf(rest.filter((answer) => answer !== undefined));
+      expect(granted).toHaveLength(6000 - kept.requests);
+
+      for (let second = 0; second < 120; second += 1) {
+        clock.advance(1000);
+        for (const limiter of limiters) await limiter.tend();
+      }
+      expect(await usedOf('budget:1d')).toBe(15 * 900);
+    });
+  });
+
   it('grants a small limit to whoever asks, to the last request', async () => {
     const three = await proxies(3);
     const scope = key({ requestsPerMinute: 20 });

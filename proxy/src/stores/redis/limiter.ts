@@ -87,6 +87,10 @@ export interface RedisLimiter extends Limiter {
 const utcMidnight: BudgetCalendar = { timezone: 'UTC', budgetResetTime: '00:00' };
 const heartbeatMs = 1000;
 
+/** Holders that are asked for at the same time when a minute begins, and in one round of looking after: the heartbeat must not wait long. */
+const beginsAtOnce = 16;
+const beginsAtMost = 1000;
+
 /** A proxy that has not been heard of for so long is dead. */
 const proxyLifeMs = 5000;
 
@@ -395,12 +399,34 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
     const nowMs = this.nowMs();
     if (this.#isAway || nowMs - this.#heartbeatAtMs >= heartbeatMs) await this.#beat(nowMs);
     if (this.#isAway || this.#isClosed) return;
-    await Promise.all([...this.#tended].map((lease) => lease.tend(nowMs)));
+    const asked: Promise<void>[] = [];
+    for (const lease of this.#tended) {
+      const asking = lease.tend(nowMs);
+      if (asking !== undefined) asked.push(asking);
+    }
+    await Promise.all(asked);
+    await this.#beginMinute(nowMs);
     for (const lease of this.#tended) {
       if (!lease.isQuiet(nowMs)) continue;
       lease.isTended = false;
       this.#tended.delete(lease);
     }
+  }
+
+  /** Leases of a new minute for all that were called in the one before, a few at a time: calls go on meanwhile. */
+  async #beginMinute(nowMs: number): Promise<void> {
+    let begun = 0;
+    let asked: Promise<void>[] = [];
+    for (const lease of this.#tended) {
+      if (!lease.isToBegin(nowMs)) continue;
+      asked.push(lease.begin());
+      begun += 1;
+      if (begun === beginsAtMost) break;
+      if (asked.length < beginsAtOnce) continue;
+      await Promise.all(asked);
+      asked = [];
+    }
+    await Promise.all(asked);
   }
 
   async #beat(nowMs: number): Promise<void> {

@@ -32,8 +32,14 @@ const limitTypes: { readonly [kind in MeterKind]: Refusal['limitType'] } = {
 /** Use is looked at in stretches of this length. */
 const recentMs = 2000;
 
-/** What has not been used for so long is given back. */
+/** What has not been used for so long is given back, but for what {@link Meter.keeps}. */
 const idleMs = 2000;
+
+/** A lease that is kept unused is no more than what so many calls take. */
+const keptCalls = 32;
+
+/** All proxies together keep no more unused than this part of a limit. */
+const keptPart = 64;
 
 /** The minute that an instant lies in. */
 export function minuteOf(nowMs: number): BudgetWindow {
@@ -60,6 +66,8 @@ export class Meter {
   lease = 0;
   /** More than the lease when more was used than granted: that is charged with the next call of Redis. */
   spent = 0;
+  /** What was spent of the window before, when this one follows on it. */
+  spentBefore = 0;
   /** Granted to all other proxies, when Redis was last asked. */
   others = 0;
   /** The limit under which the lease was granted; another one has to ask anew. */
@@ -169,6 +177,26 @@ export class Meter {
     return this.kind === 'g' || nowMs < this.endMs;
   }
 
+  /** Spent in the busier of this minute and the last; of a counter of minutes. */
+  lately(nowMs: number): number {
+    if (this.isOpen(nowMs)) return Math.max(this.spent, this.spentBefore);
+    return nowMs < this.endMs + minuteMs ? this.spent : 0;
+  }
+
+  /**
+   * What of a lease stays unused, so that a holder that is called now and then need not ask for each call: what twice as many calls
+   * take as came of late, in whole calls, and a small part of the limit at most. Slots are never kept.
+   *
+   * @param calls - of the holder, in a minute
+   * @param unit - what one takes
+   * @param live - proxies among which that part is divided
+   */
+  keeps(limit: number, calls: number, unit: number, live: number): number {
+    if (this.kind === 'g') return 0;
+    const most = Math.floor(limit / (keptPart * live * unit));
+    return Math.min(2 * calls, keptCalls, most) * unit;
+  }
+
   isIdle(nowMs: number): boolean {
     return nowMs - this.usedAtMs >= idleMs;
   }
@@ -209,6 +237,7 @@ export class Meter {
   enter(nowMs: number): void {
     if (this.isOpen(nowMs)) return;
     const { startMs, endMs } = this.#boundsAt(nowMs);
+    this.spentBefore = startMs === this.endMs ? this.spent : 0;
     this.startMs = startMs;
     this.endMs = endMs;
     this.lease = 0;
@@ -246,6 +275,7 @@ export class Meter {
     if (this.kind !== 'g' && answer.startMs !== this.startMs) {
       // The window of the answer ended on its way, and the next one has begun here.
       if (this.startMs > answer.startMs && answer.endMs <= nowMs) return;
+      this.spentBefore = answer.startMs === this.endMs ? this.spent : 0;
       // A window that is over takes its spend along; one that Redis has under another beginning does not.
       this.spent = this.endMs > atMs ? this.spent + answer.base - asked.base : answer.base;
     } else if (answer.setAtMs !== this.setAtMs) {

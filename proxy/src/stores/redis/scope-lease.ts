@@ -25,6 +25,8 @@ export type Outcome = Hold | Refusal | undefined;
 export interface LeaseHost {
   /** False while nothing may be leased from Redis, though it may be told what was used. */
   readonly leasing: boolean;
+  /** Proxies that are alive, this one among them. */
+  readonly live: number;
   /** Time of Redis, never behind it. */
   nowMs(): number;
   /** Rises from call to call. */
@@ -192,9 +194,29 @@ export class ScopeLease {
     return meter;
   }
 
-  /** Gives back what is idle, tells what is not told yet, renews slots: whatever of it is due. */
-  async tend(nowMs: number): Promise<void> {
-    if (this.isUntold || this.meters.some((meter) => isDue(meter, nowMs))) this.#ask();
+  /**
+   * Gives back what is idle, tells what is not told yet, renews slots: whatever of it is due.
+   *
+   * @returns the call of Redis that is under way, if any
+   */
+  tend(nowMs: number): Promise<void> | undefined {
+    if (this.isUntold || this.#isDue(nowMs)) this.#ask();
+    return this.#asking;
+  }
+
+  /** Used in the minute that is over, and nothing is leased yet of the one that has begun. */
+  isToBegin(nowMs: number): boolean {
+    if (!this.#host.leasing) return false;
+    const calls = this.requests.lately(nowMs);
+    return (
+      calls > 0 &&
+      (this.#begins(this.requests, calls, nowMs) || this.#begins(this.tokens, calls, nowMs))
+    );
+  }
+
+  /** Leases of the minute that has begun what is kept unused, before a call asks for it. */
+  async begin(): Promise<void> {
+    this.#ask();
     await this.#asking;
   }
 
@@ -216,6 +238,7 @@ export class ScopeLease {
   /** Nothing to look after: all that was used has been told, and nothing is spare. */
   isQuiet(nowMs: number): boolean {
     if (this.#asking !== undefined || this.isUntold || this.parallel.spent > 0) return false;
+    if (this.isToBegin(nowMs)) return false;
     return this.meters.every(({ endMs, lease, spent }) => endMs <= nowMs || lease === spent);
   }
 
@@ -223,6 +246,20 @@ export class ScopeLease {
   isIdle(nowMs: number): boolean {
     if (this.isTended || !this.isQuiet(nowMs)) return false;
     return this.meters.every(({ endMs, spent }) => endMs <= nowMs || spent === 0);
+  }
+
+  #begins(meter: Meter, calls: number, nowMs: number): boolean {
+    const { limit, unit } = meter;
+    if (limit === undefined || meter.isOpen(nowMs)) return false;
+    return meter.keeps(limit, calls, unit, this.#host.live) > 0;
+  }
+
+  #isDue(nowMs: number): boolean {
+    const calls = this.#host.leasing ? this.requests.lately(nowMs) : 0;
+    for (const meter of this.meters) {
+      if (isDue(meter, calls, this.#host.live, nowMs)) return true;
+    }
+    return false;
   }
 
   #hasToReturn(nowMs: number): boolean {
@@ -281,6 +318,7 @@ export class ScopeLease {
     this.isUntold = false;
     this.#sequence = host.nextSequence();
     for (const { window } of head?.scope.limits.budgets ?? []) this.budget(window);
+    const calls = host.leasing ? Math.max(this.requests.lately(nowMs), this.#waiters.length) : 0;
 
     const keys = [this.#spendKey];
     const counters: (string | number)[] = [];
@@ -290,15 +328,18 @@ export class ScopeLease {
       if (limit === undefined && !hasNews && !isUntold) continue;
       meter.enter(nowMs);
 
-      const isInUse = host.leasing && !meter.isIdle(nowMs);
-      const isKept = head === undefined && isInUse && !meter.singly;
-      const base = isKept ? Math.max(meter.lease, meter.spent) : meter.spent;
       const need = head === undefined ? 0 : meter.amountIn(head);
       const also = behind.reduce((sum, other) => sum + meter.amountIn(other), 0);
-      const recent = isInUse ? meter.recent(nowMs) : 0;
+      const unit = Math.max(need, meter.unit);
+      const kept = limit === undefined ? 0 : meter.keeps(limit, calls, unit, host.live);
+      const isInUse = host.leasing && !meter.isIdle(nowMs);
+      const isKept = head === undefined && host.leasing && !meter.singly;
+      const spare = Math.max(0, meter.lease - meter.spent);
+      const base = meter.spent + (isKept ? Math.min(spare, isInUse ? spare : kept) : 0);
+      const ahead = Math.max(kept, isInUse ? meter.recent(nowMs) : 0);
       keys.push(limitKey(this.kind, this.id, meter.counter));
       counters.push(meter.kind, limit ?? '', meter.startMs, meter.endMs, base);
-      counters.push(need, also, base - meter.spent, recent, Math.max(need, meter.unit));
+      counters.push(need, also, base - meter.spent, ahead, unit);
       counters.push(meter.setAtMs);
       asked.push({
         meter,
@@ -392,12 +433,14 @@ function isLow(meter: Meter, limit: number | undefined): boolean {
   return limit !== undefined && !meter.singly && meter.spare(limit) <= meter.low;
 }
 
-function isDue(meter: Meter, nowMs: number): boolean {
+/** @param calls - of the holder of late, for which something is kept unused */
+function isDue(meter: Meter, calls: number, live: number, nowMs: number): boolean {
   const { kind, limit, lease, spent } = meter;
   const isRenewed = kind === 'g' && limit !== undefined && spent > 0;
   if (isRenewed && meter.endMs - nowMs < slotRenewalMs) return true;
   if (lease === spent || !meter.isOpen(nowMs)) return false;
   // What no limit asks for is told at leisure.
-  if (meter.isIdle(nowMs)) return true;
-  return limit !== undefined && (spent > lease || meter.isToReturn(nowMs));
+  if (limit === undefined) return meter.isIdle(nowMs);
+  if (spent > lease || meter.isToReturn(nowMs)) return true;
+  return meter.isIdle(nowMs) && lease - spent > meter.keeps(limit, calls, meter.unit, live);
 }
