@@ -11,6 +11,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   startGatewayProcess,
@@ -22,19 +24,27 @@ import { toolPath } from '../../tools.ts';
 
 const scripts = join(import.meta.dirname, '..');
 let folder: string;
-/** Every call starts a Node; compiled code is kept from one to the next. */
+/** The scripts ask programs of the project; their compiled code is kept from one to the next. */
 let compiled: string;
+/** Says what `az`, `gh` and `terraform` would do. */
+let programs: Worker;
+let port: number;
 
-beforeAll(() => {
+beforeAll(async () => {
   compiled = mkdtempSync(join(tmpdir(), 'aigateway-compiled-'));
+  programs = new Worker(new URL('fake-cli.mjs', import.meta.url));
+  [port] = (await once(programs, 'message')) as [number];
 });
-afterAll(() => rmSync(compiled, { recursive: true }));
+afterAll(async () => {
+  await programs.terminate();
+  rmSync(compiled, { recursive: true });
+});
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'aigateway-azure-scripts-'));
   mkdirSync(join(folder, 'bin'));
   for (const name of ['az', 'gh', 'terraform']) {
-    copyFileSync(join(import.meta.dirname, 'fake-cli.mjs'), join(folder, 'bin', name));
+    copyFileSync(join(import.meta.dirname, 'fake-cli.sh'), join(folder, 'bin', name));
   }
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -51,6 +61,7 @@ function run(script: string, args: readonly string[], input = ''): Ran {
       HOME: folder,
       TMPDIR: folder,
       FAKE_CLI_FOLDER: folder,
+      FAKE_CLI_PORT: String(port),
       NODE_COMPILE_CACHE: compiled,
       JOB_POLL_SECONDS: '0',
     },
@@ -1005,7 +1016,10 @@ describe('every script', () => {
     () => {
       const { stdout, status } = spawnSync(
         shellcheck!,
-        ['-x', '-P', 'SCRIPTDIR', ...readdirSync(scripts).filter((name) => name.endsWith('.sh'))],
+        [
+          ...['-x', '-P', 'SCRIPTDIR', join('test', 'fake-cli.sh')],
+          ...readdirSync(scripts).filter((name) => name.endsWith('.sh')),
+        ],
         { cwd: scripts, encoding: 'utf8' },
       );
       expect(stdout).toBe('');
