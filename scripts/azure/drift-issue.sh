@@ -10,12 +10,14 @@ if [ "${1:-}" = --help ] || [ $# -ne 3 ]; then
   exit $(($# == 1 ? 0 : 1))
 fi
 
-# GitHub searches words, not whole titles.
-number=$(gh issue list --state open --search "in:title \"$1\"" --json number,title --jq ".[] | select(.title == \"$1\") | .number" | head -n 1)
-if [ "$2" = true ] && [ -z "$number" ]; then
+# GitHub searches words, not whole titles. Two runs at once may have made two.
+numbers=$(gh issue list --state open --search "in:title \"$1\"" --json number,title --jq ".[] | select(.title == \"$1\") | .number")
+if [ "$2" = true ] && [ -z "$numbers" ]; then
   gh issue create --title "$1" --body-file "$3"
 elif [ "$2" = true ]; then
-  gh issue edit "$number" --body-file "$3"
-elif [ -n "$number" ]; then
-  gh issue close "$number" --comment 'It is as described again.'
+  gh issue edit "${numbers%%$'\n'*}" --body-file "$3"
+else
+  for number in $numbers; do
+    gh issue close "$number" --comment 'It is as described again.'
+  done
 fi

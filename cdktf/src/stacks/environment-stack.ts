@@ -33,6 +33,7 @@ export function addEnvironmentStack(app: App, id: string, configuration: Configu
     key_vault: platform.vault.name,
     url: `https://${proxy.app.ingress.fqdn}`,
     proxy_app: proxy.app.name,
+    applied_image: platform.image,
     ...(control !== undefined && { control_plane_app: control.app.name }),
     ...(control ?? proxy).jobs,
   };
@@ -79,6 +80,7 @@ export function addFurtherRegion(
     key_vault: platform.vault.name,
     url: `https://${proxy.ingress.fqdn}`,
     proxy_app: proxy.name,
+    applied_image: platform.image,
   };
   for (const [output, value] of Object.entries(outputs))
     new TerraformOutput(site.stack, output, { value });

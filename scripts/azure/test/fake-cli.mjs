@@ -1,4 +1,4 @@
-// Stands for `az`, `gh` and `terraform` in tests: remembers in a file what was made, answers what the scripts ask for, and writes every call down.
+// Stands for `az`, `gh`, `terraform`, `cosign` and `git` in tests: remembers in a file what was made, answers what the scripts ask for, and writes every call down.
 // An unknown call is an error, as it is in the real programs. It runs in a thread beside the test, which waits for the script: what is on PATH
 // (fake-cli.sh) asks it over a socket, because a Node for each call would take most of the time of the tests.
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,10 +18,10 @@ class Ended {
  *
  * @returns {Ended}
  */
-function call(folder, program, args) {
+function call({ folder, image }, program, args) {
   appendFileSync(join(folder, 'calls'), `${JSON.stringify([program, ...args])}\n`);
   try {
-    return new Ended(0, answerOf(folder, program, args) ?? '', '');
+    return new Ended(0, answerOf({ folder, image }, program, args) ?? '', '');
   } catch (ended) {
     if (ended instanceof Ended) return ended;
     // A fault of this file must not pass for an answer.
@@ -30,7 +30,7 @@ function call(folder, program, args) {
 }
 
 /** What is printed by a call that ends well; any other end is thrown. */
-function answerOf(folder, program, args) {
+function answerOf({ folder, image }, program, args) {
   const stateFile = join(folder, 'state.json');
   const state = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : {};
 
@@ -269,6 +269,11 @@ function answerOf(folder, program, args) {
     api: () => {
       const path = args.find((arg) => /^(repos|users|orgs)\//.test(arg));
       if (path.endsWith('/actions/oidc/customization/sub')) answer(state['subject prefix']);
+      const later = /\.run_number > (\d+)/.exec(option('jq'))?.[1];
+      if (later !== undefined)
+        answer(Object.keys(state['runs'] ?? {}).filter((run) => Number(run) > Number(later)));
+      const run = /\/runs\/(\d+)\/jobs/.exec(path)?.[1];
+      if (run !== undefined) answer(state['runs'][run] ? ['1'] : []);
       if (path.startsWith('users/')) answer('11');
       if (path.startsWith('orgs/')) answer('22');
       if (path.endsWith('/deployment-branch-policies')) {
@@ -289,7 +294,12 @@ function answerOf(folder, program, args) {
     'issue list': () => answer(state['issue']),
     'issue create': () => set('issue', '7'),
     'issue edit': () => set('edited', args[2]),
-    'issue close': () => set('issue', undefined),
+    'issue close': () => {
+      const left = String(state['issue'])
+        .split('\n')
+        .filter((number) => number !== args[2]);
+      set('issue', left.length === 0 ? undefined : left.join('\n'));
+    },
     'variable list': () => answer(state['variables'] ?? []),
     'variable set': () =>
       set('variables', [...(state['variables'] ?? []), `${args[2]}=${option('body')}`]),
@@ -300,33 +310,60 @@ function answerOf(folder, program, args) {
   const terraform = {
     plan: () => {
       writeFileSync(out, JSON.stringify(state[`changes of ${stack}`] ?? {}));
+      set(`planned image of ${stack}`, image);
       answer('Terraform will perform the following actions');
     },
     show: () => answer(readFileSync(args.at(-1), 'utf8')),
     apply: () => set('applied', [...(state['applied'] ?? []), stack]),
-    output: () => answer(`https://${stack}.example`),
+    output: () => {
+      const applied = state[`image of ${stack}`];
+      if (args.includes('-json')) answer(JSON.stringify(applied === undefined ? {} : { applied }));
+      if (!args.includes('applied_image')) answer(`https://${stack}.example`);
+      if (applied === undefined) fail(1, 'Output "applied_image" not found');
+      answer(applied);
+    },
+  };
+
+  /** Images by who has made them: the commit, where a signature names one. */
+  const cosign = {
+    verify: () => {
+      const commit = state['signed']?.[args[1]];
+      const wanted = option('certificate-github-workflow-sha') ?? commit;
+      if (commit === undefined || commit !== wanted) fail(10, 'no matching signatures');
+      answer(JSON.stringify([{ critical: {}, optional: { githubWorkflowSha: commit } }]));
+    },
+  };
+  /** Commits from the oldest to the newest; what is not among them is not known. */
+  const git = {
+    'merge-base': () => {
+      const [before, after] = args.slice(-2).map((commit) => state['history'].indexOf(commit));
+      if (before === -1 || after === -1) fail(128, 'not a valid commit name');
+      if (before > after) fail(1, '');
+    },
   };
 
   const command = {
     az: () => az[words],
     gh: () => (args[0] === 'api' ? gh.api : gh[args.slice(0, 2).join(' ')]),
     terraform: () => terraform[args[1]],
+    cosign: () => cosign[args[0]],
+    git: () => git[args[2]],
   }[program]();
   if (command === undefined) fail(2, `'${words}' is misspelled or not recognized by the system.`);
   command();
 }
 
-// A call is its folder, the number of its arguments, the program and the arguments, each with a NUL behind it; its answer a line with the exit
+// A call is its folder, the variable of the image, the number of its arguments, the program and the arguments, each with a NUL behind it; its answer a line with the exit
 // code and how many bytes go to standard output and standard error, and then those.
 const server = createServer((socket) => {
   let received = '';
   socket.setEncoding('utf8');
   socket.on('data', (text) => {
     received += text;
-    const [folder, count, program, ...args] = received.split('\0');
+    const [folder, image, count, program, ...args] = received.split('\0');
     // The last one is empty: what follows the last NUL.
     if (args.length <= Number(count)) return;
-    const { code, out, told } = call(folder, program, args.slice(0, Number(count)));
+    const { code, out, told } = call({ folder, image }, program, args.slice(0, Number(count)));
     socket.end(`${code} ${Buffer.byteLength(out)} ${Buffer.byteLength(told)}\n${out}${told}`);
   });
 });

@@ -26,7 +26,7 @@ const scripts = join(import.meta.dirname, '..');
 let folder: string;
 /** The scripts ask programs of the project; their compiled code is kept from one to the next. */
 let compiled: string;
-/** Says what `az`, `gh` and `terraform` would do. */
+/** Says what the programs on `PATH` would do. */
 let programs: Worker;
 let port: number;
 
@@ -43,7 +43,7 @@ afterAll(async () => {
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'aigateway-azure-scripts-'));
   mkdirSync(join(folder, 'bin'));
-  for (const name of ['az', 'gh', 'terraform']) {
+  for (const name of ['az', 'gh', 'terraform', 'cosign', 'git']) {
     copyFileSync(join(import.meta.dirname, 'fake-cli.sh'), join(folder, 'bin', name));
   }
 });
@@ -51,7 +51,12 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 type Ran = { readonly code: number | null; readonly out: string; readonly told: string };
 
-function run(script: string, args: readonly string[], input = ''): Ran {
+function run(
+  script: string,
+  args: readonly string[],
+  input = '',
+  variables: Readonly<Record<string, string>> = {},
+): Ran {
   const path = [join(folder, 'bin'), dirname(process.execPath), '/usr/bin', '/bin'].join(':');
   const { status, stdout, stderr } = spawnSync('bash', [join(scripts, script), ...args], {
     encoding: 'utf8',
@@ -64,6 +69,7 @@ function run(script: string, args: readonly string[], input = ''): Ran {
       FAKE_CLI_PORT: String(port),
       NODE_COMPILE_CACHE: compiled,
       JOB_POLL_SECONDS: '0',
+      ...variables,
     },
   });
   return { code: status, out: stdout, told: stderr };
@@ -755,6 +761,46 @@ describe('plan.sh and apply.sh', () => {
     expect(options()).toEqual([false, false, false]);
   });
 
+  it('plan with the image that was applied last, unless another is to come', () => {
+    const image = (digit: string) => `example/gateway@sha256:${digit.repeat(64)}`;
+    given({
+      ...there('weu', 'neu'),
+      'image of contoso-prod': image('a'),
+      'image of contoso-prod-neu': image('b'),
+    });
+    plan();
+    const planned = () =>
+      Object.fromEntries(
+        Object.entries(state()).flatMap(([key, value]) =>
+          key.startsWith('planned image of ')
+            ? [[key.slice('planned image of '.length), value]]
+            : [],
+        ),
+      );
+    expect(planned()).toEqual({
+      'contoso-prod': image('a'),
+      'contoso-prod-neu': image('b'),
+      'contoso-prod-frontdoor': `none.invalid/none@sha256:${'0'.repeat(64)}`,
+    });
+    run('plan.sh', [...prod, '--plans', join(folder, 'plans')], '', { TF_VAR_image: image('c') });
+    expect(new Set(Object.values(planned()))).toEqual(new Set([image('c')]));
+  });
+
+  it('take what was never applied, or was taken down, for no change where that is asked for', () => {
+    given({ 'changes of contoso-prod': change('create') });
+    const only = ['--only', 'applied', '--changed', '2'];
+    expect(plan(...only)).toMatchObject({ code: 0, out: '' });
+    expect(plan('--changed', '2').code).toBe(2);
+    given({
+      ...there('weu'),
+      'image of contoso-prod': 'i',
+      'changes of contoso-prod': change('update'),
+    });
+    const { code, out } = plan(...only);
+    expect([code, out.match(/^## .*/gm)]).toEqual([2, ['## contoso-prod: 1 change']]);
+    expect(plan('--only', 'some').code).toBe(1);
+  });
+
   it('apply the stacks in their order, Front Door last, each as it was planned', () => {
     given(there('weu', 'neu'));
     plan();
@@ -793,6 +839,100 @@ describe('plan.sh and apply.sh', () => {
       told: expect.stringContaining('nobody has approved'),
     });
     expect(state()['applied']).toEqual(['contoso-prod', 'contoso-prod-neu']);
+  });
+});
+
+describe('environments.sh and targets.sh', () => {
+  it('say which environments a client has, in the order of a merge', () => {
+    expect(run('environments.sh', ['pvc']).out).toBe('["dev","staging","prod"]\n');
+    expect(run('environments.sh', ['contoso']).out).toBe('["dev","prod"]\n');
+    expect(run('environments.sh', ['nobody'])).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('"nobody"'),
+    });
+  });
+
+  it('let a merge go nowhere once a later one has passed its checks', () => {
+    const targets = (runs: object) => {
+      given({ runs });
+      return run('targets.sh', ['contoso', 'octo/gateway', '7']);
+    };
+    expect(targets({ 6: true, 7: false, 8: false }).out).toBe('["dev","prod"]\n');
+    expect(targets({})).toEqual({ code: 0, out: '["dev","prod"]\n', told: '' });
+    expect(targets({ 8: false, 9: true })).toMatchObject({
+      code: 0,
+      out: '[]\n',
+      told: expect.stringContaining('octo/gateway/actions/runs/9'),
+    });
+  });
+
+  it.each(['environments.sh', 'targets.sh', 'drift-issue.sh'])(
+    '%s says how it is used',
+    (script) => {
+      expect(run(script, ['--help'])).toMatchObject({
+        code: 0,
+        out: expect.stringContaining(`scripts/azure/${script}`),
+      });
+      expect(run(script, []).code).toBe(1);
+    },
+  );
+});
+
+describe('check-image.sh', () => {
+  const [first, second, third] = ['1', '2', '3'].map((digit) => digit.repeat(40));
+  const imageOf = (commit = '') => `ghcr.io/octo/gateway@sha256:${commit.slice(0, 24)}`;
+  const key = 'traffic pvc-dev-aigateway-ca-san';
+  const runs = (image: string) => ({ [key]: [{ revision: 'one', image, weight: 100 }] });
+  const known = {
+    history: [first, second, third],
+    signed: Object.fromEntries([first, second, third].map((commit) => [imageOf(commit), commit])),
+  };
+  const check = (commit = second, image = imageOf(commit)) =>
+    run('check-image.sh', [
+      ...dev,
+      '--image',
+      image,
+      '--commit',
+      commit ?? '',
+      '--repo',
+      'Octo/Gateway',
+    ]);
+
+  it('lets through what the main branch has made of the commit, where nothing or something older runs', () => {
+    given(known);
+    expect(check()).toEqual({ code: 0, out: '', told: '' });
+    const [verify] = calls().filter(([program]) => program === 'cosign');
+    expect(verify?.join(' ')).toContain(
+      '--certificate-oidc-issuer https://token.actions.githubusercontent.com --certificate-identity https://github.com/Octo/Gateway/.github/workflows/deploy.yml@refs/heads/main',
+    );
+    for (const running of [first, second]) {
+      given({ ...known, ...runs(imageOf(running)) });
+      expect(check()).toEqual({ code: 0, out: '', told: '' });
+    }
+    expect(changes()).toEqual([]);
+  });
+
+  it('refuses an image that nobody has signed, or that is of another commit', () => {
+    given(known);
+    for (const image of ['ghcr.io/octo/gateway@sha256:another', imageOf(third)])
+      expect(check(second, image)).toMatchObject({
+        code: 1,
+        told: expect.stringContaining('No signature says'),
+      });
+  });
+
+  it('refuses what is older than what runs, and what is of another history', () => {
+    given({ ...known, ...runs(imageOf(third)) });
+    expect(check()).toMatchObject({ code: 1, told: expect.stringContaining(`runs ${third}`) });
+    given({ ...known, ...runs(imageOf(first)), history: [second, third] });
+    expect(check()).toMatchObject({ code: 1, told: expect.stringContaining(`runs ${first}`) });
+  });
+
+  it('does not guess how old an image of the pipeline is, and says where one was brought by hand', () => {
+    given({ ...known, ...runs('ghcr.io/octo/gateway@sha256:unsigned') });
+    expect(check()).toMatchObject({ code: 1, told: expect.stringContaining('of which commit') });
+    given({ ...known, ...runs('images.azurecr.io/gateway@sha256:1') });
+    expect(check()).toMatchObject({ code: 0, told: expect.stringContaining('by hand') });
   });
 });
 
@@ -861,6 +1001,12 @@ describe('drift-issue.sh', () => {
     expect(state()).toEqual({ issue: '7' });
     say(true);
     expect(state()).toEqual({ issue: '7', edited: '7' });
+    say(false);
+    expect(state()['issue']).toBeUndefined();
+    // Two runs at once have made one each.
+    given({ issue: '7\n8' });
+    say(true);
+    expect(state()).toEqual({ issue: '7\n8', edited: '7' });
     say(false);
     expect(state()['issue']).toBeUndefined();
   });
@@ -983,8 +1129,8 @@ describe('make-smoke-keys.sh', () => {
 });
 
 describe('every script', () => {
-  /** One has arguments of another kind, one is no program. */
-  const others = ['common.sh', 'drift-issue.sh'];
+  /** They have arguments of another kind, or are no program. */
+  const others = ['common.sh', 'drift-issue.sh', 'environments.sh', 'targets.sh'];
   const all = readdirSync(scripts).filter((name) => name.endsWith('.sh') && !others.includes(name));
 
   it.each(all)('%s says how it is used, and refuses what it does not know', (script) => {
@@ -1017,7 +1163,10 @@ describe('every script', () => {
       const { stdout, status } = spawnSync(
         shellcheck!,
         [
-          ...['-x', '-P', 'SCRIPTDIR', join('test', 'fake-cli.sh')],
+          '-x',
+          '-P',
+          'SCRIPTDIR',
+          join('test', 'fake-cli.sh'),
           ...readdirSync(scripts).filter((name) => name.endsWith('.sh')),
         ],
         { cwd: scripts, encoding: 'utf8' },

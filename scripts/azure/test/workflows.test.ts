@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { toolPath } from '../../tools.ts';
@@ -22,6 +23,8 @@ type Job = {
   readonly needs?: string | readonly string[];
   readonly uses?: string;
   readonly if?: string;
+  readonly outputs?: { readonly [name: string]: string };
+  readonly strategy?: { readonly matrix: { readonly [name: string]: unknown } };
   readonly concurrency?: Concurrency;
   readonly environment?: string | { readonly name: string };
   readonly permissions?: { readonly [scope: string]: string };
@@ -296,7 +299,9 @@ describe('who may change Azure', () => {
     for (const name of ['destroy', 'drift'])
       expect(workflows[name]?.concurrency?.['cancel-in-progress']).toBe(false);
     expect(texts['deploy-env']).toContain('group: deploy-${{ inputs.environment }}');
-    const ofDeploy = jobs.filter(([one]) => one.startsWith('deploy/') && one !== 'deploy/ci');
+    // Two of them follow no other run of theirs.
+    const free = ['deploy/ci', 'deploy/targets'];
+    const ofDeploy = jobs.filter(([one]) => one.startsWith('deploy/') && !free.includes(one));
     for (const [name, { concurrency }] of ofDeploy)
       expect([name, concurrency]).toEqual([
         name,
@@ -328,6 +333,99 @@ describe('who may change Azure', () => {
   });
 });
 
+describe('which environments', () => {
+  const chain = ['dev', 'staging', 'prod'] as const;
+
+  /** The environments that a run gets to, by the conditions of its jobs as GitHub reads them. */
+  function deployed(environments: readonly string[], failing = '', isCancelled = false): string[] {
+    const results: { [job: string]: string } = { image: 'success', targets: 'success' };
+    for (const name of chain) {
+      const { needs = [], if: condition = 'true' } = job(`deploy/${name}`);
+      const known = [needs].flat();
+      const needed = Object.fromEntries(
+        known.map((one) => [
+          one,
+          {
+            result: results[one],
+            outputs: one === 'targets' ? { environments: JSON.stringify(environments) } : {},
+          },
+        ]),
+      );
+      // Without a function that asks how the run stands, GitHub asks that all before have succeeded.
+      const asks = condition.includes('cancelled()');
+      const isMet = runInNewContext(condition, {
+        needs: needed,
+        cancelled: () => isCancelled,
+        fromJSON: JSON.parse,
+        contains: (list: unknown[], item: unknown) => list.includes(item),
+      }) as boolean;
+      const isFree = asks || known.every((one) => results[one] === 'success');
+      results[name] = !(isMet && isFree) ? 'skipped' : name === failing ? 'failure' : 'success';
+    }
+    return chain.filter((name) => results[name] !== 'skipped');
+  }
+
+  it('a merge goes to are those that the client has, each after those before it', () => {
+    expect(deployed(chain)).toEqual(chain);
+    expect(deployed(['dev', 'prod'])).toEqual(['dev', 'prod']);
+    expect(deployed(['staging', 'prod'])).toEqual(['staging', 'prod']);
+    expect(deployed(['prod'])).toEqual(['prod']);
+    expect(deployed(chain, 'dev')).toEqual(['dev']);
+    expect(deployed(chain, 'staging')).toEqual(['dev', 'staging']);
+    expect(deployed(['dev', 'prod'], 'dev')).toEqual(['dev']);
+    // A run that is cancelled goes on to none but what is under way.
+    expect(deployed(chain, '', true)).toEqual(['dev']);
+  });
+
+  it('a merge goes to are none where a later one has gone before', () => {
+    expect(deployed([])).toEqual([]);
+    const { steps: all = [], permissions, concurrency } = job('deploy/targets');
+    expect(all.at(-1)?.run).toContain(
+      'scripts/azure/targets.sh "$CLIENT" "$GITHUB_REPOSITORY" "$GITHUB_RUN_NUMBER"',
+    );
+    expect(permissions).toEqual({ contents: 'read', actions: 'read' });
+    // It is the job of that name that later runs are asked for, and must never wait.
+    expect(texts['deploy']).toMatch(/^ {2}targets:\n {4}name: Targets$/m);
+    expect(concurrency).toBeUndefined();
+  });
+
+  it.each(['plan', 'drift'])('%s asks are those that the client has', (name) => {
+    expect(job(`${name}/environments`).steps?.at(-1)?.run).toContain(
+      'scripts/azure/environments.sh "$CLIENT"',
+    );
+    const { needs, strategy } = job(`${name}/${name}`);
+    expect([needs, strategy?.matrix['environment']]).toEqual([
+      'environments',
+      '${{ fromJSON(needs.environments.outputs.environments) }}',
+    ]);
+  });
+
+  it('nobody brings an image to are planned with the one that was applied last', () => {
+    for (const name of ['plan', 'drift']) expect(texts[name]).not.toContain('TF_VAR_image');
+    // What is not there has not drifted.
+    expect(texts['drift']).toContain(' --only applied --changed 2 ');
+    expect(texts['plan']).not.toContain('--only');
+  });
+});
+
+describe('an image that is to be deployed', () => {
+  it.each(['plan', 'deploy'])('is looked at first by the job %s', (name) => {
+    const all = job(`deploy-env/${name}`).steps!;
+    const at = all.findIndex(({ run = '' }) => run.includes('check-image.sh'));
+    expect(all[at]?.run).toBe(
+      'scripts/azure/check-image.sh --client "$CLIENT" --env "$ENVIRONMENT" --image "$TF_VAR_image" --commit "$GITHUB_SHA" --repo "$GITHUB_REPOSITORY"',
+    );
+    expect(all[at]?.if).toBeUndefined();
+    expect(all[at - 1]?.uses).toMatch(/^sigstore\/cosign-installer@/);
+    // It asks which of two commits came first.
+    expect(all[0]?.with?.['fetch-depth']).toBe(0);
+    const others = all
+      .map(({ run = '' }, index) => (run.includes('scripts/azure/') && index !== at ? index : -1))
+      .filter((index) => index !== -1);
+    expect(Math.min(...others)).toBeGreaterThan(at);
+  });
+});
+
 describe('a deployment', () => {
   it('brings the very same image to dev on merge, then to staging, then to prod', () => {
     expect(workflows['deploy']!.on).toEqual({ push: { branches: ['main'] } });
@@ -343,7 +441,8 @@ describe('a deployment', () => {
       uses: './.github/workflows/ci.yml',
       permissions: { contents: 'read' },
     });
-    expect(job('deploy/dev').needs).toEqual(['ci', 'image']);
+    expect(job('deploy/targets').needs).toEqual(['ci', 'image']);
+    expect(job('deploy/dev').needs).toEqual(['image', 'targets']);
     expect(Object.keys(workflows['ci']!.on)).toEqual(['pull_request', 'workflow_call']);
     expect(job('deploy/staging').needs).toContain('dev');
     expect(job('deploy/prod').needs).toContain('staging');
