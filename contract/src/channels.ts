@@ -59,6 +59,9 @@ export function estimateKey(id: string): string {
   return `${prefix}:estimate:${id}`;
 }
 
+/** That deployments began to rest or were back: field `change`, JSON. Stream, about the last 1,000, a week after the last. */
+export const standingChangesKey = `${prefix}:standing-changes`;
+
 /** What is counted for a holder of limits. A budget's window, `total` for one that never resets, is part of its name. */
 export type LimitCounter = 'requests' | 'tokens' | 'parallel' | `budget:${string}`;
 

@@ -8,6 +8,7 @@ import { budgetRoutes } from './budgets/routes.ts';
 import { cacheRoutes } from './caching/routes.ts';
 import { credentialRoutes } from './credentials/routes.ts';
 import { customerRoutes } from './customers/routes.ts';
+import { healthRoutes } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { manageRoutes } from './manage/routes.ts';
 import { modelRoutes } from './models/routes.ts';
@@ -60,6 +61,7 @@ export const routes: readonly Route[] = [
   ...credentialRoutes,
   ...settingsRoutes,
   ...cacheRoutes,
+  ...healthRoutes,
   ...accessGroupRoutes,
   ...tagRoutes,
   ...auditRoutes,

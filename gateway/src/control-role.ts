@@ -32,6 +32,7 @@ export async function startControlRole(input: RoleInput, redis: SharedRedis): Pr
     calls,
     registry,
     isStopping: () => isStopping,
+    standingChanges: () => redis.standingChanges.recent(),
   });
   const allow = cors(server.corsOrigins);
   const listening = await startServer(

@@ -41,7 +41,7 @@ export type ControlInput = RoleInput & {
   /** What the management API needs besides. */
   readonly management: Pick<
     ControlPlanePorts,
-    'onAnswered' | 'isStopping' | 'clientAddress' | 'logins'
+    'onAnswered' | 'isStopping' | 'clientAddress' | 'logins' | 'standingChanges'
   >;
   readonly publisher: SnapshotPublisher;
   /** Seals secrets in the store. */

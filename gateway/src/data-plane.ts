@@ -67,6 +67,7 @@ export async function startDataPlane(
       estimates:
         input.redis?.createEstimates() ??
         (await openEstimates(join(directory, 'usage'), { now: Date.now })),
+      ...(input.redis !== undefined && { standingChanges: input.redis.standingChanges }),
       findKey: (hash) => source.findKey(hash),
       standing: () => source.standing(),
     },

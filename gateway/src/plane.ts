@@ -19,7 +19,7 @@ export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'earlierSp
 };
 
 export type PlaneInput = RoleInput &
-  Pick<ControlPlanePorts, 'isStopping'> & {
+  Pick<ControlPlanePorts, 'isStopping' | 'standingChanges'> & {
     readonly bus: Bus;
     readonly sealer: Sealer;
     /** Slows down who guesses keys; undefined = nobody does. */
@@ -38,7 +38,7 @@ export type PlaneInput = RoleInput &
  * @throws {StoreUnavailableError} when the store cannot be reached
  */
 export async function startPlane(input: PlaneInput): Promise<Plane> {
-  const { bus, calls, isStopping, limiter, logger, logins, registry } = input;
+  const { bus, calls, isStopping, limiter, logger, logins, registry, standingChanges } = input;
   const { trustedHops } = input.configuration.compiled.server;
   let current = input.configuration;
   const control = await startControl({
@@ -50,6 +50,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     management: {
       ...(logins !== undefined && { logins }),
       ...(isStopping !== undefined && { isStopping }),
+      ...(standingChanges !== undefined && { standingChanges }),
       onAnswered: (call) => calls.answered(call),
       clientAddress: (request) => clientAddress(request, trustedHops),
     },

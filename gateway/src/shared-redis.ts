@@ -4,10 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SettingsRecord } from '@aigateway/contract/records';
 import type { RedisSettings } from '@aigateway/contract/redis-settings';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
+import type { StandingChanges } from '@aigateway/contract/standing-changes';
 import type { Estimates, Limiter } from '@aigateway/proxy/ports';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
 import { createRedisEstimates } from '@aigateway/proxy/stores/redis/estimates';
 import { createRedisLimiter } from '@aigateway/proxy/stores/redis/limiter';
+import { createRedisStandingChanges } from '@aigateway/proxy/stores/redis/standing-changes';
 import { createRedisSource } from '@aigateway/proxy/stores/redis/snapshot-source';
 import { redisConnection } from './redis-settings.ts';
 import type { RoleInput } from './roles.ts';
@@ -25,6 +27,8 @@ export type SharedRedis = {
   ): Limiter & { close(): Promise<void> };
   /** Holds for all of them what background responses were charged by. */
   createEstimates(): Estimates;
+  /** How deployments fared, as all of them saw it. */
+  readonly standingChanges: StandingChanges;
   /** What a control plane publishes there. */
   createSource(): SnapshotSource;
   close(): Promise<void>;
@@ -60,6 +64,7 @@ export async function connectSharedRedis(
         onEvent: (event) => logger.warn(event, 'limits'),
       }),
     createEstimates: () => createRedisEstimates(connection.client),
+    standingChanges: createRedisStandingChanges(connection.client),
     createSource: () =>
       createRedisSource({
         redis: connection.client,

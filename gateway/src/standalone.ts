@@ -20,7 +20,10 @@ export async function startStandalone(
     {
       logger: input.logger,
       ...(limiter !== undefined && { limiter }),
-      ...(redis !== undefined && { estimates: redis.createEstimates() }),
+      ...(redis !== undefined && {
+        estimates: redis.createEstimates(),
+        standingChanges: redis.standingChanges,
+      }),
     },
   );
   return {

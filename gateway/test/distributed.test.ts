@@ -135,6 +135,44 @@ describe.skipIf(!hasRedisServer)('proxies that follow a control plane through Re
     expect(spent).toBeCloseTo(cost / 1e9, 9);
   });
 
+  it('show how their deployments fared, each what all of them saw, and the control plane as well', async () => {
+    const control = controlPlane();
+    const api = await control.url();
+    const proxies = [start(['--role', 'proxy']), start(['--role', 'proxy'])];
+    const urls = await Promise.all(proxies.map((proxy) => proxy.url()));
+    await Promise.all(urls.map(ready));
+    const asked = async (url: string, path: string) => {
+      const headers = { authorization: `Bearer ${master}` };
+      return (await (await fetch(`${url}${path}`, { headers })).json()) as {
+        health_checks: { checked_by: string; status: string; error_message: string }[];
+        latest_health_checks: Record<string, { status: string; model_name: string }>;
+      };
+    };
+    const latest = async (url: string) =>
+      Object.values((await asked(url, '/health/latest')).latest_health_checks);
+    const [one = '', other = ''] = urls;
+    simulator.fault({ kind: 'rate-limit', retryAfterMs: 60_000 });
+    expect((await chat(one, master)).status).toBe(429);
+    // Its own deployment is well.
+    await until(
+      () => latest(other),
+      ([check]) => check?.status === 'unhealthy',
+    );
+    expect((await chat(other, master)).status).toBe(429);
+    simulator.clearFaults();
+
+    const pids = new Set(proxies.map(({ child }) => String(child.pid)));
+    for (const url of [api, ...urls]) {
+      const { health_checks: checks } = await until(
+        () => asked(url, '/health/history?model=gpt-4o&status_filter=unhealthy'),
+        ({ health_checks: { length } }) => length === 2,
+      );
+      expect(new Set(checks.map((check) => check.checked_by.split('/')[1]))).toEqual(pids);
+      expect(checks[0]).toMatchObject({ error_message: 'RateLimitError' });
+      expect(await latest(url)).toMatchObject([{ status: 'unhealthy', model_name: 'gpt-4o' }]);
+    }
+  });
+
   it('show how far they are with what they are told and what they have to tell', async () => {
     const [controlOps, proxyOps] = await Promise.all([freePort(), freePort()]);
     const control = controlPlane(newFolder(), { AIGATEWAY_OPS_PORT: String(controlOps) });

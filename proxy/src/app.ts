@@ -265,7 +265,7 @@ async function answerView(
     const given = method === 'POST' ? await receiveObject(request, response, gateway) : {};
     const { requestId } = arrival;
     const input = { snapshot, caller, request, requestId, body: given, gateway, readiness };
-    const body = JSON.stringify(answer(input));
+    const body = JSON.stringify(await answer(input));
     response.writeHead(200, [
       ...arrivalHeaders(arrival),
       'content-type',

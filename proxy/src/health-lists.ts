@@ -1,5 +1,12 @@
 import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
+import {
+  checkList,
+  checkRow,
+  latestChecks,
+  type CheckRow,
+  type StandingChange,
+} from '@aigateway/contract/standing-changes';
 import { wholeNumber } from './models-list.ts';
 import type { Gateway } from './pipeline/gateway.ts';
 import { learnedReport } from './routing/capability.ts';
@@ -7,6 +14,7 @@ import { litellmModelOf } from './routing/deployments.ts';
 import { healthReport } from './routing/health.ts';
 import { mayUse } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
+import { ownName } from './telemetry/deployment-log.ts';
 
 /**
  * LiteLLM's lists of endpoints, of the models a key may use, from what calls have shown: nothing is called for it. Administrators
@@ -31,36 +39,37 @@ export function healthOf(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {
   };
 }
 
-/** LiteLLM's list of the last check of each deployment: its present standing. */
-export function latestHealth(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {
+/**
+ * LiteLLM's list of the last check of each deployment: its present standing here, or what another proxy saw since. Administrators see
+ * which one.
+ */
+export async function latestHealth(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {
   const now = gateway.clock.now();
-  const checks = visibleStates(snapshot, key, gateway).map((state) => {
+  const others = new Map<string, StandingChange>();
+  for (const change of await gateway.standingChanges.recent()) {
+    if (change.seenBy !== ownName) others.set(change.deploymentId, change);
+  }
+  const rows = visibleStates(snapshot, key, gateway).map((state) => {
     const { standing, reason, lastFailure, since } = healthReport(state, now);
-    return checkRow(
-      {
-        model: state.record.model,
-        deploymentId: state.record.id,
-        healthy: standing === 'healthy',
-        reason,
-        lastFailure,
-      },
-      // What never rested has been well for as long as anybody looked.
-      since === 0 ? now : since,
-    );
+    const { model, id: deploymentId } = state.record;
+    const other = others.get(deploymentId);
+    if (other !== undefined && other.at > since) return rowFor(key, other);
+    const healthy = standing === 'healthy';
+    // What never rested has been well for as long as anybody looked.
+    const at = since === 0 ? now : since;
+    return rowFor(key, { model, deploymentId, at, healthy, reason, lastFailure, seenBy: ownName });
   });
-  return {
-    latest_health_checks: Object.fromEntries(checks.map((check) => [check.model_id, check])),
-    total_models: checks.length,
-  };
+  return latestChecks(rows);
 }
 
 /**
- * LiteLLM's list of checks, the newest first: when deployments began to rest and when they were back, as long as this process remembers.
- * Query: `model` (its public name), `status_filter` (`healthy` or `unhealthy`), `limit` (100, at most 1,000), `offset`.
+ * LiteLLM's list of checks, the newest first: when deployments began to rest and when they were back, as far as is remembered by all
+ * proxies together. Administrators see which one saw it. Query: `model` (its public name), `status_filter` (`healthy` or `unhealthy`),
+ * `limit` (100, at most 1,000), `offset`.
  *
  * @throws GatewayError `invalid_parameter`
  */
-export function healthHistory(
+export async function healthHistory(
   snapshot: Snapshot,
   key: KeyRecord,
   gateway: Gateway,
@@ -68,40 +77,17 @@ export function healthHistory(
 ) {
   const limit = wholeNumber(query, 'limit', 100, 1000);
   const offset = wholeNumber(query, 'offset', 0, Number.MAX_SAFE_INTEGER);
-  const { model: wanted, status_filter: status } = query;
-  const found = gateway.deploymentLog.changes
-    .filter(({ model }) => isVisible(snapshot, key, model))
-    .map((change) => checkRow(change, change.at))
-    .filter(
-      (check) =>
-        (wanted === undefined || check.model_name === wanted) &&
-        (status === undefined || check.status === status),
-    )
-    .toReversed();
-  return {
-    health_checks: found.slice(offset, offset + limit),
-    total_records: found.length,
-    limit,
-    offset,
-  };
+  const { model, status_filter: status } = query;
+  const changes = await gateway.standingChanges.recent();
+  const rows = changes
+    .filter((change) => isVisible(snapshot, key, change.model))
+    .map((change) => rowFor(key, change));
+  return checkList(rows, { model, status, limit, offset });
 }
 
-type Check = {
-  readonly model: string;
-  readonly deploymentId: string;
-  readonly healthy: boolean;
-  readonly reason: string | undefined;
-  readonly lastFailure: string | undefined;
-};
-
-function checkRow({ model, deploymentId, healthy, reason, lastFailure }: Check, at: number) {
-  return {
-    model_name: model,
-    model_id: deploymentId,
-    status: healthy ? 'healthy' : 'unhealthy',
-    error_message: healthy ? null : (lastFailure ?? reason ?? null),
-    checked_at: new Date(at).toISOString(),
-  };
+function rowFor(key: KeyRecord, change: StandingChange): CheckRow {
+  const row = checkRow(change);
+  return key.role === 'admin' ? { ...row, checked_by: change.seenBy } : row;
 }
 
 function visibleStates(snapshot: Snapshot, key: KeyRecord, gateway: Gateway) {

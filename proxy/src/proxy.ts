@@ -9,6 +9,7 @@ import type {
   SnapshotChange,
   SnapshotStanding,
 } from '@aigateway/contract/snapshot';
+import type { StandingChanges } from '@aigateway/contract/standing-changes';
 import { Corrections } from './accounting/corrections.ts';
 import { Meter } from './accounting/meter.ts';
 import { OutputMeans } from './admission/estimate.ts';
@@ -30,6 +31,7 @@ import { startServer } from './server.ts';
 import { checkSchema, Snapshot } from './snapshot.ts';
 import { MemoryEstimates } from './stores/memory/estimates.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
+import { MemoryStandingChanges } from './stores/memory/standing-changes.ts';
 import { createMemoryUsageSink } from './stores/memory/usage-sink.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { DeploymentLog } from './telemetry/deployment-log.ts';
@@ -46,6 +48,8 @@ export type ProxyPorts = {
   readonly limiter?: Limiter;
   readonly usage?: UsageSink;
   readonly estimates?: Estimates;
+  /** How deployments fared; shared where others see it too. */
+  readonly standingChanges?: StandingChanges;
   /** Asks for a key that is not among the records, by its hash; see `SnapshotSource.findKey`. */
   readonly findKey?: (hash: string) => Promise<FoundKey | undefined>;
   /** How far the source of its records is; see `SnapshotSource.standing`. */
@@ -118,6 +122,7 @@ export async function startProxy(
     onRecord: (record) => accessLog.corrected(clock.now(), record),
     onTrouble: (error) => logger.warn({ error }, 'a background response stays charged by estimate'),
   });
+  const standingChanges = ports.standingChanges ?? new MemoryStandingChanges();
   const deployments = new Deployments(clock);
   const transport = createTransport(options.transport);
   let draining = false;
@@ -178,7 +183,8 @@ export async function startProxy(
     heartbeat: new Heartbeat(() => clock.now(), options.heartbeatTickMs),
     metrics,
     accessLog,
-    deploymentLog: new DeploymentLog(logger, clock),
+    deploymentLog: new DeploymentLog(logger, clock, standingChanges),
+    standingChanges,
     logger,
     options: options.pipeline,
   };

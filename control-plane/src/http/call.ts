@@ -1,4 +1,5 @@
 import type { Settings } from '@aigateway/contract/changeable-settings';
+import type { StandingChange } from '@aigateway/contract/standing-changes';
 import type { Actor } from '../auth/actor.ts';
 import type { Audit } from '../store/audit.ts';
 import type { Change } from '../store/entities.ts';
@@ -58,6 +59,8 @@ export type Call = {
   readonly settings: ManagementSettings;
   readonly sealer: Sealer;
   readonly spend: SpendKeeper;
+  /** How deployments fared, as all proxies saw it, the newest last. */
+  readonly standingChanges: () => Promise<readonly StandingChange[]>;
   /** The path as it was declared, e.g. `/key/:key/regenerate`. */
   readonly route: string;
   /** `If-Match` of the request: see `admitsChange`. */

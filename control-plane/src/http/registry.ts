@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
+import type { StandingChange } from '@aigateway/contract/standing-changes';
 import { requestIdOf } from '@aigateway/contract/request-id';
 import { type Actor, anonymousActor } from '../auth/actor.ts';
 import { authenticate } from '../auth/authenticate.ts';
@@ -41,6 +42,8 @@ export type ControlPlanePorts = {
   readonly onAnswered?: (call: AnsweredCall) => void;
   /** Address of a caller; that of its connection unless given. */
   readonly clientAddress?: (request: IncomingMessage) => string;
+  /** How deployments fared, as all proxies saw it, the newest last; nothing unless given. */
+  readonly standingChanges?: () => Promise<readonly StandingChange[]>;
   /** Slows down who guesses keys. */
   readonly logins?: LoginThrottle;
   /** True from the moment that the process is to end: it is not ready any more. */
@@ -85,6 +88,8 @@ export type ApiAnswer = {
   /** Undefined where nobody was recognised. */
   readonly actor?: Actor | undefined;
 };
+
+const nothingSeen = () => Promise.resolve([]);
 
 /** How often a call is decided anew because something it read was written meanwhile. */
 const mostTries = 5;
@@ -193,6 +198,7 @@ async function serve(
       settings: ports.settings(),
       sealer: ports.sealer,
       spend,
+      standingChanges: ports.standingChanges ?? nothingSeen,
       route: request.path,
       ifMatch: header(request.headers, 'if-match', longestHeader),
     };

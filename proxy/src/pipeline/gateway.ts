@@ -1,3 +1,4 @@
+import type { StandingChanges } from '@aigateway/contract/standing-changes';
 import type { Corrections } from '../accounting/corrections.ts';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Meter } from '../accounting/meter.ts';
@@ -52,6 +53,7 @@ export type Gateway = {
   readonly metrics: Metrics;
   readonly accessLog: AccessLog;
   readonly deploymentLog: DeploymentLog;
+  readonly standingChanges: StandingChanges;
   readonly logger: Logger;
   readonly options: PipelineOptions;
 };

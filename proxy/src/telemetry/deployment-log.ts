@@ -1,4 +1,6 @@
+import { hostname } from 'node:os';
 import type { DeploymentRecord } from '@aigateway/contract/records';
+import type { StandingChanges } from '@aigateway/contract/standing-changes';
 import type { Clock } from '../ports.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { healthReport, standing } from '../routing/health.ts';
@@ -27,20 +29,8 @@ type Told = {
   omitted: number;
 };
 
-/** That a deployment began to rest, or is back. */
-export type StandingChange = {
-  readonly deploymentId: string;
-  /** The model's group, whose members the deployment is one of: behind a wildcard the pattern, since names are callers' own. */
-  readonly model: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly healthy: boolean;
-  readonly reason: string | undefined;
-  readonly lastFailure: string | undefined;
-};
-
-/** So many changes are remembered, the last ones. */
-const rememberedChanges = 1000;
+/** Names this process among those that share what they see. */
+export const ownName = `${hostname()}/${process.pid}`;
 
 /** Tells the operator how deployments fare: why attempts fail, and who rests. */
 export class DeploymentLog {
@@ -49,16 +39,13 @@ export class DeploymentLog {
   /** By record: the states behind one wildcard, a caller's to multiply, share a line. */
   readonly #told = new WeakMap<DeploymentRecord, Map<string, Told>>();
   readonly #resting = new WeakSet<DeploymentState>();
-  readonly #changes: StandingChange[] = [];
+  readonly #changes: StandingChanges;
 
-  constructor(logger: Logger, clock: Clock) {
+  /** @param changes - told what {@link observe} sees */
+  constructor(logger: Logger, clock: Clock, changes: StandingChanges) {
     this.#logger = logger;
     this.#clock = clock;
-  }
-
-  /** What {@link observe} saw, the newest last. */
-  get changes(): readonly StandingChange[] {
-    return this.#changes;
+    this.#changes = changes;
   }
 
   /** At most one line per deployment, reason and second; `omitted` of the next one counts those in between. */
@@ -113,15 +100,15 @@ export class DeploymentLog {
 
   #remember(state: DeploymentState, now: number): void {
     const { standing: present, reason, lastFailure } = healthReport(state, now);
-    this.#changes.push({
+    this.#changes.tell({
       deploymentId: state.record.id,
       model: state.record.model,
       at: now,
       healthy: present === 'healthy',
-      reason,
-      lastFailure,
+      ...(reason !== undefined && { reason }),
+      ...(lastFailure !== undefined && { lastFailure }),
+      seenBy: ownName,
     });
-    if (this.#changes.length > rememberedChanges) this.#changes.shift();
   }
 
   /** Undefined when this one is to be left out. */
