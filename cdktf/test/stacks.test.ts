@@ -133,6 +133,32 @@ describe('the proxies', () => {
     ]);
   });
 
+  it('read the vault of their own environment alone, which no other has', () => {
+    const own = '${azurerm_key_vault.vault.vault_uri}secrets/';
+    const vaults: unknown[] = [];
+    for (const [stack, json] of committed) {
+      const all = [...resourcesOf(json)];
+      const references = JSON.stringify(all).match(/"key_vault_secret_id":"[^"]*"/g) ?? [];
+      for (const reference of references)
+        expect([stack, reference.startsWith(`"key_vault_secret_id":"${own}`)]).toEqual([
+          stack,
+          true,
+        ]);
+      const ofVaults = all.filter(
+        ([address, { role_definition_name: role }]) =>
+          address.startsWith('azurerm_role_assignment.') && String(role).startsWith('Key Vault'),
+      );
+      for (const [, { scope }] of ofVaults) expect(scope).toBe('${azurerm_key_vault.vault.id}');
+      vaults.push(
+        ...all
+          .filter(([address]) => address === 'azurerm_key_vault.vault')
+          .map(([, { name }]) => name),
+      );
+    }
+    expect(vaults.length).toBeGreaterThan(5);
+    expect(new Set(vaults).size).toBe(vaults.length);
+  });
+
   it('seal and open with the same salt keys as the control plane, in every region', () => {
     const salts = (stack: string, role?: string) =>
       app(stack, role)
