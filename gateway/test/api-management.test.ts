@@ -1,5 +1,5 @@
 import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simulator';
-import OpenAI, { AzureOpenAI } from 'openai';
+import OpenAI, { APIError, AzureOpenAI } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApiManagement, type ApiManagement } from './api-management.ts';
 import { GatewayProcess } from './gateway-process.ts';
@@ -118,9 +118,10 @@ describe('behind API Management', () => {
           .chat.completions.create(hello)
           .catch((error: unknown) => error),
       );
-    const refused = ends.find((end) => end instanceof Error);
-    expect(refused).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
-    expect((refused as { headers: Headers }).headers.get('retry-after')).toMatch(/^\d+$/);
+    const refused = ends.find((end) => end instanceof APIError);
+    expect([refused?.status, refused?.code]).toEqual([429, 'rate_limit_exceeded']);
+    const headers = refused?.headers as Headers | undefined;
+    expect(headers?.get('retry-after')).toMatch(/^\d+$/);
     await expect(client('/ai', 'unknown').chat.completions.create(hello)).rejects.toMatchObject({
       status: 401,
     });

@@ -133,6 +133,18 @@ describe.skipIf(k6 === undefined)(
       expect(code).toBe(0);
     });
 
+    it('waits for an environment where nothing runs yet, and says how long that took', async () => {
+      let asked = 0;
+      const url = await spoiled((_answer, { path }) => {
+        if (path !== '/health/readiness') return undefined;
+        asked += 1;
+        return asked < 3 ? { status: 503 } : undefined;
+      });
+      const { code, out } = await smoke(url);
+      expect(out).toMatch(/^- ready after \d+\.\d s, from nothing/m);
+      expect([code, asked]).toEqual([0, 3]);
+    });
+
     it('says what was not tried', async () => {
       const { code, out } = await smoke(gateway.url, { limits: false });
       expect(out).toContain('not tried here: a limit refuses');
