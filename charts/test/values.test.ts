@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configSchema } from '@aigateway/contract/config';
 import { keyMeta } from '@aigateway/contract/config-fields';
@@ -46,6 +48,27 @@ describe('the schema of the values', () => {
     const values = parse(/```yaml\n([^]*?)```/.exec(guide)?.[1] ?? '') as object;
     expect(Object.keys(values)).toEqual(['image', 'secrets', 'config', 'proxy']);
     expect(errorsOf(values)).toEqual([]);
+  });
+
+  it('checks what is under config as the guide says', () => {
+    const guide = readFileSync(join(chart, '..', '..', 'docs', 'guides', 'kubernetes.md'), 'utf8');
+    const values = parse(/```yaml\n([^]*?)```/.exec(guide)?.[1] ?? '') as { config: object };
+    const [, command = ''] = /`(docker run [^`]* --check [^`]*)`/.exec(guide) ?? [];
+    const names = [...command.matchAll(/--env (\w+)=/g)].map(([, name = '']) => name);
+    const folder = mkdtempSync(join(tmpdir(), 'aigateway-guide-'));
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, JSON.stringify(values.config));
+    const { stderr, status } = spawnSync(
+      process.execPath,
+      [join(chart, '..', '..', 'gateway', 'src', 'main.ts'), '--check', '--config', file],
+      {
+        cwd: folder,
+        encoding: 'utf8',
+        env: Object.fromEntries(names.map((name) => [name, `sk-${'0123456789abcdef'.repeat(3)}`])),
+      },
+    );
+    rmSync(folder, { recursive: true });
+    expect([stderr, status]).toEqual(['', 0]);
   });
 
   it.each([
