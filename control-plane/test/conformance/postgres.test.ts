@@ -8,9 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../contract/test/until.ts';
 import { makeCertificates, type Certificates } from '../../../proxy/test/upstream/certificates.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
+import type { LedgerLine } from '../../src/store/ledger.ts';
 import type { PostgresOptions } from '../../src/store/postgres/connection.ts';
 import { createPostgresMigrator } from '../../src/store/postgres/postgres-migrator.ts';
-import { createPostgresStore } from '../../src/store/postgres/postgres-store.ts';
+import {
+  createPostgresSnapshot,
+  createPostgresStore,
+} from '../../src/store/postgres/postgres-store.ts';
+import type { Store } from '../../src/store/store.ts';
 import {
   postgresBinaries,
   startPostgres,
@@ -329,7 +334,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         }));
       try {
         // Both have named their first day when they come to the table of all days, and one has another's day still to name.
-        await holder.query('begin; lock table usage_record in access share mode');
+        await holder.query('begin; lock table usage_record in share update exclusive mode');
         const both = [store.ledger.append('both', on(0, 1))];
         await waitingIn(database, 1);
         both.push(store.ledger.append('later', on(1)));
@@ -395,6 +400,42 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         await store.close();
       }
       expect(await deadlocksOf(database)).toBe(0);
+    });
+
+    it('takes in the usage of a new day while a backup is under way, which goes on as it began', async () => {
+      const { connectionString, database } = await migrated();
+      const store = await createPostgresStore({ connectionString });
+      const on = (sequence: number, day: number) => ({
+        sequence,
+        record: usageRecord({ startedAt: noon + day * dayMs }),
+      });
+      try {
+        await store.ledger.append('early', [on(1, 0)]);
+        const backup = await createPostgresSnapshot({ connectionString });
+        try {
+          const before = await linesOf(backup);
+          expect(before).toContainEqual(
+            expect.objectContaining({ is: 'usage', producer: 'early' }),
+          );
+          expect(await store.ledger.append('meanwhile', [on(1, 1)])).toBe(1);
+          expect(await linesOf(backup)).toEqual(before);
+        } finally {
+          await backup.close();
+        }
+        const { rows } = await store.ledger.logs({ limit: 10 });
+        expect(rows.map(({ startedAt }) => startedAt)).toEqual([noon + dayMs, noon]);
+        // Both days have all indexes of the whole.
+        const indexes = await server.query(
+          `select relid::regclass::text as name, count(*)::int as indexes
+           from pg_partition_tree('usage_record') join pg_index on indrelid = relid
+           where indisvalid group by relid`,
+          database,
+        );
+        expect(new Set(indexes.map(({ indexes: count }) => count))).toEqual(new Set([6]));
+        expect(indexes).toHaveLength(3);
+      } finally {
+        await store.close();
+      }
     });
 
     it('drops a day of records as a table', async () => {
@@ -651,4 +692,10 @@ function failureOf(promise: Promise<unknown>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
+}
+
+async function linesOf({ ledger }: Store): Promise<LedgerLine[]> {
+  const lines: LedgerLine[] = [];
+  for await (const line of ledger.all()) lines.push(line);
+  return lines;
 }

@@ -175,8 +175,8 @@ export function ledgerPrograms(dialect: Dialect) {
     },
 
     /**
-     * A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it, and only after
-     * all days are named. Whoever names days meanwhile waits for one of them, and has not locked the table.
+     * A place for the single records of each day. In a transaction of its own: PostgreSQL locks the whole table for it against others who
+     * add to it, and only after all days are named. Whoever names days meanwhile waits for one of them, and has not locked the table.
      */
     *addUsageDays(days: readonly string[]): Program<void> {
       const given = days.toSorted().map((day) => ({ day }));
@@ -193,8 +193,12 @@ export function ledgerPrograms(dialect: Dialect) {
           continue;
         }
         const from = Date.parse(day);
+        // To make it as a partition would wait for all who read the whole table, a backup among them, and keep others from it meanwhile.
         yield* query(sql`
-          create table ${sql.table(table)} partition of usage_record
+          create table ${sql.table(table)}
+          (like usage_record including defaults including constraints including generated)`);
+        yield* query(sql`
+          alter table usage_record attach partition ${sql.table(table)}
           for values from (${sql.lit(from)}) to (${sql.lit(from + dayMs)})`);
       }
     },
