@@ -34,5 +34,6 @@ export default configuration({
   defaultModels,
   applicationInsights: true,
   contacts: ['platform@pvc.example', 'on-call@pvc.example'],
-  budget: { amount: 4000, from: '2027-01-01' },
+  // Nearly all of it is for provisioned units, which are paid by the hour.
+  budget: { amount: 25_000, from: '2027-01-01' },
 });
