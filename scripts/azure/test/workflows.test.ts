@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -317,7 +326,7 @@ describe('who may change Azure', () => {
         .steps!.flatMap(({ run = '' }) => run.split('\n'))
         .filter((line) => line.includes('scripts/azure/plan.sh '))
         .map((line) => line.includes('--read state'));
-    expect(plans('deploy-env/deploy')).toEqual([false]);
+    expect(plans('deploy-env/deploy')).toEqual([false, false]);
     expect(plans('deploy-env/plan')).toEqual([false]);
     expect(plans('drift/drift')).toEqual([false]);
     expect(plans('plan/plan')).toEqual([true]);
@@ -468,6 +477,7 @@ describe('a deployment', () => {
       at('--revision "$GITHUB_SHA"'),
       at('for percent in 10 50 100'),
       at('--of front-door'),
+      at('--plans "$RUNNER_TEMP/left"'),
       at('--to back'),
     ];
     expect(order).toEqual(order.toSorted((a, b) => a - b));
@@ -496,11 +506,54 @@ describe('a deployment', () => {
     }
   });
 
+  it.each([
+    [0, ''],
+    [2, 'what is left\n'],
+    [1, 'what is left\n'],
+  ])(
+    'says so where the plan after it is not empty (%d), and is no worse for it',
+    (code, summary) => {
+      const step = job('deploy-env/deploy').steps!.find(({ run = '' }) => run.includes('/left"'));
+      const folder = mkdtempSync(join(tmpdir(), 'aigateway-step-'));
+      mkdirSync(join(folder, 'scripts', 'azure'), { recursive: true });
+      writeFileSync(
+        join(folder, 'scripts', 'azure', 'plan.sh'),
+        `#!/bin/sh\necho what is left\nexit ${code}\n`,
+        { mode: 0o755 },
+      );
+      const { status, stdout } = spawnSync(
+        'bash',
+        ['-e', '-o', 'pipefail', '-c', step?.run ?? ''],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+          env: {
+            PATH: process.env['PATH'],
+            CLIENT: 'pvc',
+            ENVIRONMENT: 'dev',
+            RUNNER_TEMP: folder,
+            GITHUB_STEP_SUMMARY: join(folder, 'told'),
+          },
+        },
+      );
+      const told = existsSync(join(folder, 'told'))
+        ? readFileSync(join(folder, 'told'), 'utf8')
+        : '';
+      rmSync(folder, { recursive: true });
+      expect([status, told]).toEqual([0, summary]);
+      expect(stdout).toBe(
+        code === 0
+          ? ''
+          : '::warning::A plan right after the deployment of dev is not empty, or could not be made: see the summary.\n',
+      );
+    },
+  );
+
   it('never keeps a plan: plans hold secrets', () => {
     for (const text of Object.values(texts)) expect(text).not.toMatch(/upload-artifact[\s\S]*plan/);
     for (const [, { run = '' }] of steps)
       for (const [plans] of run.matchAll(/--plans \S+/g))
-        expect(plans).toBe('--plans "$RUNNER_TEMP/plans"');
+        expect(plans).toMatch(/^--plans "\$RUNNER_TEMP\/(plans|left)"$/);
   });
 });
 
