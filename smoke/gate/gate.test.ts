@@ -145,6 +145,35 @@ describe.skipIf(k6 === undefined)(
       expect([code, asked]).toEqual([0, 3]);
     });
 
+    it('is run against any address by its command, with the settings of an environment', async () => {
+      const summary = join(folder, 'summary.md');
+      const command = async (args: string[], more: { readonly [name: string]: string } = {}) => {
+        const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+          env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...more },
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        let out = '';
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', (text: Buffer) => (out += text.toString()));
+        const code = await new Promise((resolve) => child.once('exit', resolve));
+        return { code, out };
+      };
+      const keys = { SMOKE_KEY: key, SMOKE_LIMITED_KEY: slowKey };
+      const staging = ['--env', 'staging', '--url', gateway.url];
+      const tried = await command(staging, { ...keys, GITHUB_STEP_SUMMARY: summary });
+      expect([tried.code, tried.out]).toEqual([
+        0,
+        expect.stringContaining('- ok: a limit refuses'),
+      ]);
+      expect(readFileSync(summary, 'utf8')).toContain(`## Smoke of ${gateway.url}`);
+      expect((await command([...staging, '--revision', 'aaaaaaa'], keys)).code).toBe(99);
+      expect(await command(staging, { SMOKE_KEY: key })).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('SMOKE_LIMITED_KEY is not set'),
+      });
+      expect((await command(['--env', 'qa', '--url', gateway.url], keys)).code).toBe(1);
+    });
+
     it('says what was not tried', async () => {
       const { code, out } = await smoke(gateway.url, { limits: false });
       expect(out).toContain('not tried here: a limit refuses');
