@@ -412,7 +412,7 @@ describe('money and alerts', () => {
     ]);
     expect(
       attribute('pvc-prod', 'azurerm_consumption_budget_resource_group.budget', 'amount'),
-    ).toBe(4000);
+    ).toBe(25_000);
     expect(attribute('pvc-prod', 'azurerm_application_insights.insights', 'name')).toBe(
       'pvc-prod-aigateway-ai-san',
     );
