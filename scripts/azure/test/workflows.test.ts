@@ -346,8 +346,13 @@ describe('which environments', () => {
   const chain = ['dev', 'staging', 'prod'] as const;
 
   /** The environments that a run gets to, by the conditions of its jobs as GitHub reads them. */
-  function deployed(environments: readonly string[], failing = '', isCancelled = false): string[] {
-    const results: { [job: string]: string } = { image: 'success', targets: 'success' };
+  function deployed(
+    environments: readonly string[] | undefined,
+    failing = '',
+    isCancelled = false,
+  ): string[] {
+    const targets = environments === undefined ? 'skipped' : 'success';
+    const results: { [job: string]: string } = { image: 'success', targets };
     for (const name of chain) {
       const { needs = [], if: condition = 'true' } = job(`deploy/${name}`);
       const known = [needs].flat();
@@ -356,20 +361,22 @@ describe('which environments', () => {
           one,
           {
             result: results[one],
-            outputs: one === 'targets' ? { environments: JSON.stringify(environments) } : {},
+            outputs: one === 'targets' ? { environments: JSON.stringify(environments) ?? '' } : {},
           },
         ]),
       );
       // Without a function that asks how the run stands, GitHub asks that all before have succeeded.
       const asks = condition.includes('cancelled()');
-      const isMet = runInNewContext(condition, {
-        needs: needed,
-        cancelled: () => isCancelled,
-        fromJSON: JSON.parse,
-        contains: (list: unknown[], item: unknown) => list.includes(item),
-      }) as boolean;
       const isFree = asks || known.every((one) => results[one] === 'success');
-      results[name] = !(isMet && isFree) ? 'skipped' : name === failing ? 'failure' : 'success';
+      const isMet =
+        isFree &&
+        (runInNewContext(condition, {
+          needs: needed,
+          cancelled: () => isCancelled,
+          fromJSON: JSON.parse,
+          contains: (list: unknown[], item: unknown) => list.includes(item),
+        }) as boolean);
+      results[name] = !isMet ? 'skipped' : name === failing ? 'failure' : 'success';
     }
     return chain.filter((name) => results[name] !== 'skipped');
   }
@@ -382,6 +389,8 @@ describe('which environments', () => {
     expect(deployed(chain, 'dev')).toEqual(['dev']);
     expect(deployed(chain, 'staging')).toEqual(['dev', 'staging']);
     expect(deployed(['dev', 'prod'], 'dev')).toEqual(['dev']);
+    // Where the merge has not passed, nobody says where it is to go.
+    expect(deployed(undefined)).toEqual([]);
     // A run that is cancelled goes on to none but what is under way.
     expect(deployed(chain, '', true)).toEqual(['dev']);
   });
