@@ -175,6 +175,8 @@ describe.skipIf(needs.length > 0)(
         );
         expect(existsSync(join(image, 'usr/share/doc', name, 'copyright'))).toBe(true);
       }
+      const ofBundle = readFileSync(join(image, 'usr/share/doc/aigateway/THIRD-PARTY'), 'utf8');
+      expect(ofBundle).toMatch(/express\/index\.js:\n.*MIT Licensed/s);
     });
 
     it('serves models as a user without rights on a read-only root', async () => {

@@ -37,3 +37,4 @@ done
 mkdir -p "$root/usr/share/doc/node" "$root/usr/share/doc/aigateway"
 install -m 644 "${node%/bin/node}/LICENSE" "$root/usr/share/doc/node/"
 install -m 644 LICENSE NOTICE "$root/usr/share/doc/aigateway/"
+find "$bundle" -name '*.LEGAL.txt' -exec cat {} + >"$root/usr/share/doc/aigateway/THIRD-PARTY"
