@@ -185,6 +185,9 @@ describe('a price', () => {
     expect(priceOf(meter, [price])).toBe(price);
     expect(priceOf(meter, [price, here])).toBe(here);
     expect(priceOf({ ...meter, meterName: 'N' }, [price, here])).toBeUndefined();
+    const everywhere = { ...price, armRegionName: 'Global' };
+    expect(priceOf(meter, [price, everywhere])).toBe(everywhere);
+    expect(priceOf(meter, [everywhere, here])).toBe(here);
   });
 
   it('is counted in a known unit, never in a guessed one', () => {

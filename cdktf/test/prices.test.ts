@@ -113,6 +113,26 @@ describe('a question to the Retail Prices API', () => {
     expect(await fetchPrice(url, meter, '2026-11-27')).toMatchObject({ usd: 3 });
   });
 
+  it.each(['Global', ''])(
+    'finds what has one price for all regions, kept as of "%s"',
+    async (region) => {
+      const { url, asked } = await apiOf((filter) => ({
+        body: {
+          Items: filter.includes(`armRegionName eq '${region}'`)
+            ? [{ ...item, armRegionName: region, retailPrice: 0.025 }]
+            : [],
+        },
+      }));
+      expect(await fetchPrice(url, meter, '2026-11-27')).toMatchObject({
+        armRegionName: 'Global',
+        usd: 0.025,
+        source: expect.stringContaining(url),
+      });
+      // Its own region comes first.
+      expect(asked[0]?.get('$filter')).toBe(filterOf(meter));
+    },
+  );
+
   it('has no answer where there is none, and none where several meters would be meant', async () => {
     const none = await apiOf(() => ({ body: { Items: [] } }));
     expect(await fetchPrice(none.url, meter, '2026-11-27')).toBeUndefined();

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { chargesOf } from './charges.ts';
 import {
+  everywhere,
   isOf,
   keptPrices,
   type Meter,
@@ -61,12 +62,25 @@ function quoted(text: string): string {
 }
 
 /**
- * The list price of a meter, of the first tier that costs something: what is free before it is shared by a whole subscription.
+ * The list price of a meter in its region or, where Azure keeps it by no region, everywhere; that of the first tier that costs something: what is free before it is shared by a whole subscription.
  *
  * @returns undefined where the API has none
  * @throws {Error} for more meters than one: then the filter is too wide, and which one is charged is not known
  */
 export async function fetchPrice(
+  api: string,
+  meter: Meter,
+  retrieved: string,
+): Promise<Price | undefined> {
+  // Some that are of no region have none at all.
+  for (const armRegionName of [meter.armRegionName, everywhere, '']) {
+    const found = await fetchPriceAt(api, { ...meter, armRegionName }, retrieved);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function fetchPriceAt(
   api: string,
   meter: Meter,
   retrieved: string,
@@ -90,7 +104,7 @@ export async function fetchPrice(
     productName,
     skuName,
     meterName,
-    armRegionName,
+    armRegionName: armRegionName === '' ? everywhere : armRegionName,
     unitOfMeasure,
     usd: item.retailPrice,
     source: first.href,

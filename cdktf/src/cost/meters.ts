@@ -25,7 +25,8 @@ const units = {
   hour: { '1 Hour': 1, '1/Hour': 1 },
   month: { '1/Month': 1, '1 Month': 1, '1': 1 },
   GB: { '1 GB': 1 },
-  'GB month': { '1 GB/Month': 1 },
+  // Backups of Cosmos DB are of a month although Azure does not write so: https://azure.microsoft.com/pricing/details/cosmos-db/autoscale-provisioned
+  'GB month': { '1 GB/Month': 1, '1 GB': 1 },
   piece: { '1': 1, '10': 10, '100': 100, '1K': 1e3, '10K': 1e4, '1M': 1e6 },
 } as const satisfies { [unit: string]: { readonly [unitOfMeasure: string]: number } };
 
@@ -76,11 +77,16 @@ export function isOf(meter: Meter, price: Omit<Price, 'usd' | 'source' | 'retrie
   );
 }
 
-/** The kept price of a meter: of its region, else of another one, which says so itself. */
+/** Stands in place of a region where Azure has one price for all: of load balancers it keeps none by region, only this. */
+export const everywhere = 'Global';
+
+/** The kept price of a meter: of its region or of all, else of another one, which says so itself. */
 export function priceOf(meter: Meter, kept: readonly Price[]): Price | undefined {
   const candidates = kept.filter((one) => isOf(meter, one));
   return (
-    candidates.find(({ armRegionName }) => armRegionName === meter.armRegionName) ?? candidates[0]
+    candidates.find(({ armRegionName }) => armRegionName === meter.armRegionName) ??
+    candidates.find(({ armRegionName }) => armRegionName === everywhere) ??
+    candidates[0]
   );
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Json, snapshotFile, snapshotFolder } from '../snapshot-files.ts';
 import { type Charge, chargesOf } from './charges.ts';
-import { perUnit, type Price, priceOf } from './meters.ts';
+import { everywhere, perUnit, type Price, priceOf } from './meters.ts';
 
 /** A charge with its price, where one is kept. */
 export type Line = Charge & {
@@ -66,5 +66,5 @@ export function sumOf({ lines }: Sheet, ...kinds: readonly Charge['kind'][]): Su
 
 /** Whether a line is priced as in another region, for want of its own. */
 export function isOfAnotherRegion({ meter, price }: Line): boolean {
-  return price !== undefined && price.armRegionName !== meter?.armRegionName;
+  return price !== undefined && ![meter?.armRegionName, everywhere].includes(price.armRegionName);
 }
