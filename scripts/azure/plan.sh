@@ -34,9 +34,13 @@ esac
 [[ $only =~ ^(applied)?$ ]] || die '--only is applied; see --help'
 all=$(stacks)
 
-# applied_image DIRECTORY: what runs there by Terraform's own word; where nothing does yet, the form of an image, which plans ask for.
+# applied_image DIRECTORY: what runs there by Terraform's own word; where nothing does yet, the form of an image, which plans ask for. Terraform
+# then prints a warning in place of the output, and ends well.
 applied_image() {
-  terraform -chdir="$1" output -raw applied_image 2>/dev/null || printf 'none.invalid/none@sha256:%064d' 0
+  local image
+  image=$(terraform -chdir="$1" output -raw applied_image 2>/dev/null || true)
+  [[ $image =~ ^[^[:space:]]+@sha256:[0-9a-f]{64}$ ]] || printf -v image 'none.invalid/none@sha256:%064d' 0
+  printf '%s\n' "$image"
 }
 
 code=0

@@ -767,6 +767,8 @@ describe('plan.sh and apply.sh', () => {
       ...there('weu', 'neu'),
       'image of contoso-prod': image('a'),
       'image of contoso-prod-neu': image('b'),
+      // It has outputs, and no image among them.
+      'image of contoso-prod-frontdoor': 'another',
     });
     plan();
     const planned = () =>
@@ -782,6 +784,11 @@ describe('plan.sh and apply.sh', () => {
       'contoso-prod-neu': image('b'),
       'contoso-prod-frontdoor': `none.invalid/none@sha256:${'0'.repeat(64)}`,
     });
+    given(there('weu', 'neu'));
+    plan();
+    expect(new Set(Object.values(planned()))).toEqual(
+      new Set([`none.invalid/none@sha256:${'0'.repeat(64)}`]),
+    );
     run('plan.sh', [...prod, '--plans', join(folder, 'plans')], '', { TF_VAR_image: image('c') });
     expect(new Set(Object.values(planned()))).toEqual(new Set([image('c')]));
   });
@@ -1167,6 +1174,7 @@ describe('every script', () => {
           '-P',
           'SCRIPTDIR',
           join('test', 'fake-cli.sh'),
+          join('test', 'terraform', 'run.sh'),
           ...readdirSync(scripts).filter((name) => name.endsWith('.sh')),
         ],
         { cwd: scripts, encoding: 'utf8' },

@@ -219,6 +219,18 @@ describe('the API of a pull request', () => {
   });
 });
 
+describe('the infrastructure', () => {
+  it('is tried with a real Terraform: each stack against its provider, the scripts against what Terraform says', () => {
+    const all = job('ci/infrastructure').steps!;
+    expect(all.slice(-3).map(({ uses, run }) => uses ?? run)).toEqual([
+      './.github/actions/terraform',
+      'npm run terraform --prefix cdktf',
+      'scripts/azure/test/terraform/run.sh',
+    ]);
+    expect(existsSync(join(root, 'scripts', 'azure', 'test', 'terraform', 'run.sh'))).toBe(true);
+  });
+});
+
 describe('the cluster that ci makes', () => {
   const runs = (job('ci/cluster').steps ?? []).map(({ run = '' }) => run).join('\n');
 
