@@ -99,6 +99,7 @@ export class ScopeLease {
   readonly #spendKey: string;
   readonly #waiters: Waiter[] = [];
   #asking: Promise<void> | undefined;
+  #isToAsk = false;
   #sequence = 0;
 
   constructor(host: LeaseHost, kind: ScopeKind, id: string) {
@@ -152,7 +153,7 @@ export class ScopeLease {
       }
       budgets = held;
     }
-    if (low && this.#host.leasing) this.#ask();
+    if (low && this.#host.leasing) this.#askSoon();
     if (!this.isTended) this.#host.watch(this);
     return { lease: this, requestsStartMs, tokensStartMs, budgets };
   }
@@ -265,6 +266,16 @@ export class ScopeLease {
   #hasToReturn(nowMs: number): boolean {
     for (const meter of this.meters) if (meter.isToReturn(nowMs)) return true;
     return false;
+  }
+
+  /** Once the call that found little left is on its way: what it takes to ask is nothing that it need wait for. */
+  #askSoon(): void {
+    if (this.#isToAsk || this.#asking !== undefined) return;
+    this.#isToAsk = true;
+    setImmediate(() => {
+      this.#isToAsk = false;
+      if (this.#host.leasing) this.#ask();
+    });
   }
 
   #ask(): void {
