@@ -1,6 +1,16 @@
 import * as z from 'zod';
 import { budgetRow } from '../budgets/schema.ts';
-import { id, inert, jsonObject, limitFields, refused, text, texts, usd } from '../http/fields.ts';
+import {
+  anyId,
+  id,
+  inert,
+  jsonObject,
+  limitFields,
+  refused,
+  text,
+  texts,
+  usd,
+} from '../http/fields.ts';
 
 export const customerBody = z.object({
   user_id: id,
@@ -16,6 +26,8 @@ export const customerBody = z.object({
   tpd_limit: refused(z.unknown().optional()),
 });
 export const customersBody = z.object({ user_ids: texts });
+/** They need not be known yet, and are whatever calls name their customers by. */
+export const blockBody = z.object({ user_ids: z.array(anyId).max(1000) });
 export const infoQuery = z.object({ end_user_id: text });
 
 export const customerRow = z.object({

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import * as z from 'zod';
-import { isEntityCursor } from '../store/prepared-entities.ts';
+import { isEntityCursor, isEntityId } from '../store/prepared-entities.ts';
 
 type FieldEffect = 'inert' | 'refused';
 
@@ -48,6 +48,8 @@ export const id = z
   .min(1)
   .max(256)
   .regex(/^[^\p{C}:/]+$/u, 'must not hold control characters, ":" or "/"');
+/** An id that calls of models brought: any that a store keeps. */
+export const anyId = z.string().refine(isEntityId, { message: 'must have 1 to 1200 bytes' });
 export const texts = z.array(text).max(1000);
 /** Above nine million dollars nano-USD are no safe integers any more. */
 export const usd = z.number().min(0).max(9_000_000);

@@ -148,8 +148,13 @@ export function pageOf<K extends Kind>({
   };
 }
 
+/** Whether an entity may have this id: one that could not be read back is none. */
+export function isEntityId(id: string): boolean {
+  return id !== '' && isKept(id);
+}
+
 function changeOf({ kind, id, document, expected }: Change): PreparedChange {
-  if (id === '' || !isKept(id)) {
+  if (!isEntityId(id)) {
     throw new RangeError(`the id of a ${kind} has 1 to ${maxTextBytes} bytes`);
   }
   if (!document) return { kind, id: toColumn(id), expected, row: undefined, indexed: [] };
