@@ -83,8 +83,11 @@ describe('forwarding of management paths', () => {
     for (const { method, paths } of routes)
       for (const path of paths)
         expect(await statusOf(method.toUpperCase(), path.replaceAll(/:\w+/g, 'an-id'))).toBe(200);
+    const taken: string[] = [];
     for (const { method, path } of routeList())
-      expect(await statusOf(method, path.replaceAll(/:\w+/g, 'an-id'))).toBe(404);
+      if ((await statusOf(method, path.replaceAll(/:\w+/g, 'an-id'))) !== 404) taken.push(path);
+    // Both planes answer these, a proxy before it would forward them.
+    expect(taken).toEqual(['/health/latest', '/health/history']);
     for (const [method, path] of [
       ['POST', '/no/such/path'],
       ['GET', '/manage/tokens/..%2f..%2finternal'],
