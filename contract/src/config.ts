@@ -724,7 +724,7 @@ const generalSettings = z.object({
   store_prompts_in_spend_logs: inert(
     'prompts and answers are never stored; aigateway_settings.message_logging writes those of chosen keys to the log',
   ),
-  maximum_spend_logs_retention_period: inert(noStore),
+  maximum_spend_logs_retention_period: inert('usage is kept until somebody deletes it'),
   disable_reset_budget: inert('budgets with a window always reset'),
   disable_budget_reservation: inert('the estimated cost of calls in flight is always reserved'),
   background_health_checks: inert('health is learned from the traffic, without paid checks'),
