@@ -80,6 +80,14 @@ describe.skipIf(!hasRedisServer)('changes in Redis', () => {
     expect(await others.recent()).toEqual([change(1), change(2)]);
   });
 
+  it('reach the others to the newest, also where the oldest is dropped while it is sent', async () => {
+    const changes = createRedisStandingChanges(await connected());
+    for (let at = 0; at <= rememberedChanges; at += 1) changes.tell(change(at));
+    await changes.recent();
+    const others = createRedisStandingChanges(await connected());
+    expect((await others.recent()).at(-1)?.at).toBe(rememberedChanges);
+  });
+
   it('leave out what somebody else wrote there', async () => {
     const client = await connected();
     const changes = createRedisStandingChanges(client);

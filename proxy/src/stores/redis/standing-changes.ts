@@ -24,7 +24,8 @@ export function createRedisStandingChanges(redis: Redis | Cluster): StandingChan
     for (let [next] = waiting; next !== undefined; [next] = waiting) {
       const text = JSON.stringify(next);
       await redis.xadd(standingChangesKey, 'MAXLEN', '~', rememberedChanges, '*', 'change', text);
-      waiting.splice(waiting.indexOf(next), 1);
+      // Not where it made room for a newer one meanwhile.
+      if (waiting[0] === next) waiting.shift();
     }
     await redis.expire(standingChangesKey, lifeSeconds);
   };
