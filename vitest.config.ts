@@ -5,6 +5,7 @@ const limitMs = 180_000;
 
 const shared = {
   environment: 'node' as const,
+  setupFiles: ['./vitest.setup.ts'],
   testTimeout: limitMs,
   hookTimeout: limitMs,
   expect: { poll: { timeout: limitMs } },

@@ -76,6 +76,7 @@ describe('every workflow', () => {
       'destroy',
       'drift',
       'plan',
+      'properties',
       'release',
     ]);
   });
