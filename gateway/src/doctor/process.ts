@@ -40,7 +40,7 @@ function inFront({ configuration, environment }: Patient): Finding[] {
       ),
     );
   if (server.basePath !== '')
-    findings.push(ok(`published under ${server.basePath}: what is in front must not take it off`));
+    findings.push(ok(`published under ${server.basePath}: paths are taken with it and without it`));
   const publicUrl = URL.parse(environment['PROXY_BASE_URL']?.trim() ?? '');
   const marker = azureMarkers.find((part) => publicUrl?.host.includes(part));
   if (publicUrl !== null && marker !== undefined)
