@@ -148,11 +148,12 @@ export type GatewayUnderTest = {
   close(): Promise<void>;
 };
 
-/** A proxy in front of the simulator, over real sockets. */
+/** A proxy in front of the simulator, over real sockets. A clock among the ports is the time of both. */
 export async function startGatewayUnderTest(spec: GatewaySpec): Promise<GatewayUnderTest> {
-  const simulator = await startSimulator(
-    spec.simulator === undefined ? {} : { config: spec.simulator },
-  );
+  const simulator = await startSimulator({
+    ...(spec.simulator !== undefined && { config: spec.simulator }),
+    ...(spec.ports?.clock !== undefined && { clock: spec.ports.clock }),
+  });
   const records = recordsFor(simulator, spec);
   const usage: UsageRecord[] = [];
   const lines: string[] = [];

@@ -85,7 +85,11 @@ function rateLimitReply(
       reply.headers = { 'retry-after': String(Math.ceil(fault.retryAfterMs / 1000)) };
       break;
     case 'date':
-      reply.headers = { 'retry-after': new Date(context.now + fault.retryAfterMs).toUTCString() };
+      // Node's own `date` may be of the second before, and the wait would be one second longer.
+      reply.headers = {
+        date: new Date(context.now).toUTCString(),
+        'retry-after': new Date(context.now + fault.retryAfterMs).toUTCString(),
+      };
       break;
     case 'text':
     case 'none':

@@ -9,6 +9,7 @@ import {
   ownUpstream,
   readEvents,
   startGatewayUnderTest,
+  stillClock,
   type DeploymentSpec,
   type GatewaySpec,
   type GatewayUnderTest,
@@ -102,23 +103,35 @@ describe('distribution', () => {
   });
 
   it('prefers the deployment that answers sooner', async () => {
-    gateway = await startGatewayUnderTest({
-      simulator: {
-        resources: [
-          ['near', 0],
-          ['far', 60],
-        ].map(([name, latencyMs]) => ({
-          name: String(name),
-          keys: ['k'],
-          deployments: [{ name: 'gpt-4o', model: 'gpt-4o', latencyMs: Number(latencyMs) }],
-        })),
-      },
-      deployments: ['near', 'far'].map((resourceName) => ({ resourceName, deployment: 'gpt-4o' })),
-      router: { strategy: 'latency-based-routing' },
+    const clock = stillClock();
+    const answered: string[] = [];
+    upstream = await startServer((request, response) => {
+      request.resume();
+      const [, name] = request.url?.split('/') ?? [];
+      if (request.method === 'POST') {
+        answered.push(name ?? '');
+        clock.advance(name === 'far' ? 60 : 1);
+      }
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end('data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n');
     });
-    for (let index = 0; index < 12; index += 1) await call('gpt-4o', { stream: true });
-    expect(count('far')).toBeLessThanOrEqual(2);
-    expect(count('near')).toBeGreaterThanOrEqual(10);
+    const { origin } = upstream;
+    gateway = await startGatewayUnderTest({
+      deployments: ['near', 'far'].map((name) =>
+        ownUpstream(origin, 'm', {
+          id: name,
+          resource: { id: name, origin, basePath: `/${name}/v1` },
+        }),
+      ),
+      credentials: [noCredential(origin)],
+      router: { strategy: 'latency-based-routing' },
+      ports: { clock },
+    });
+    for (let index = 0; index < 12; index += 1)
+      expect((await call('m', { stream: true })).status).toBe(200);
+    const timesAnswered = (name: string) => answered.filter((one) => one === name).length;
+    expect(timesAnswered('far')).toBeLessThanOrEqual(2);
+    expect(timesAnswered('near')).toBeGreaterThanOrEqual(10);
   });
 
   it('turns to who has quota left before a refusal says so', async () => {

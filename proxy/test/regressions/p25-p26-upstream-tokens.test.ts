@@ -94,11 +94,6 @@ async function start(spec: Partial<GatewaySpec> & { roles?: string[]; keyAuth?: 
   });
 }
 
-function advance(ms: number) {
-  clock.advance(ms);
-  gateway.simulator.advance(ms);
-}
-
 async function call(): Promise<number> {
   const response = await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'));
   await response.text();
@@ -136,7 +131,7 @@ describe('a managed identity', () => {
       // A refresh happens behind the call that finds it due.
       const asked = tokens();
       await gateway.until(() => gateway.simulator.counters().inFlight === 0 && tokens() >= asked);
-      advance(10_000);
+      clock.advance(10_000);
     }
     expect(refusals()).toBe(0);
     expect(tokens()).toBeGreaterThanOrEqual(5);
@@ -146,7 +141,7 @@ describe('a managed identity', () => {
   it('is replaced once when the upstream refuses its token, which the caller never sees', async () => {
     await start();
     expect(await call()).toBe(200);
-    advance(15_000);
+    clock.advance(15_000);
     // Every token issued so far is void.
     gateway.simulator.reset();
     expect(await call()).toBe(200);
@@ -167,18 +162,18 @@ describe('a managed identity', () => {
       operation: 'token',
     });
     for (let elapsed = 0; elapsed < 50_000; elapsed += 10_000) {
-      advance(10_000);
+      clock.advance(10_000);
       expect(await call()).toBe(200);
     }
     await gateway.until(() => gateway.log().includes('refresh_failed'));
-    advance(20_000);
+    clock.advance(20_000);
     const refused = await gateway.call('/v1/chat/completions', chatBody('gpt-4o', 'x'));
     expect(refused.status).toBe(502);
     expect(await refused.json()).toMatchObject({ error: { code: 'upstream_auth' } });
     // Only an administrator can help: SDKs retry a 502 unless they are told.
     expect(refused.headers.get('x-should-retry')).toBe('false');
     outage.remove();
-    advance(10_000);
+    clock.advance(10_000);
     expect(await call()).toBe(200);
   });
 
@@ -186,7 +181,7 @@ describe('a managed identity', () => {
     await start({ roles: ['west'] });
     for (let index = 0; index < 5; index += 1) {
       expect(await call()).toBe(200);
-      advance(11_000);
+      clock.advance(11_000);
     }
     expect(gateway.usage.every(({ deploymentId }) => deploymentId === 'west-gpt-4o')).toBe(true);
     expect(tokens()).toBeLessThanOrEqual(3);
