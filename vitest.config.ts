@@ -24,6 +24,7 @@ export default defineConfig({
           include: [
             '*/src/**/*.test.ts',
             'contract/test/**/*.test.ts',
+            'smoke/*.test.ts',
             'smoke/{simulator,conformance,bench}/**/*.test.ts',
             'scripts/{,api/}*.test.{mjs,ts}',
           ],
