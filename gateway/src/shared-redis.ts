@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { snapshotHeadKey } from '@aigateway/contract/channels';
 import type { SettingsRecord } from '@aigateway/contract/records';
 import type { RedisSettings } from '@aigateway/contract/redis-settings';
 import type { SnapshotSource } from '@aigateway/contract/snapshot';
@@ -31,6 +32,8 @@ export type SharedRedis = {
   readonly standingChanges: StandingChanges;
   /** What a control plane publishes there. */
   createSource(): SnapshotSource;
+  /** Tells whether one does. False where Redis does not say. */
+  isPublishedIn(): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -72,6 +75,11 @@ export async function connectSharedRedis(
         dataDirectory: resolve(input.configuration.compiled.server.dataDir),
         onEvent: (event) => logger.warn(event, 'snapshot'),
       }),
+    isPublishedIn: () =>
+      connection.client.exists(snapshotHeadKey).then(
+        (count) => count > 0,
+        () => false,
+      ),
     close: () => connection.close(),
   };
 }

@@ -2,6 +2,12 @@ import type { RoleInput, Running } from './roles.ts';
 import type { SharedRedis } from './shared-redis.ts';
 import { startWith } from './start.ts';
 
+/** Who gives every process the same file has proxies that know no key of the control plane and count no usage. */
+export const standsBesideControlPlane =
+  'a control plane publishes in this Redis, and a proxy with models in its file takes nothing from it: keys made there are refused here, and usage is kept nowhere';
+export const howToFollow =
+  'Leave model_list and AZURE_OPENAI_URL to the control plane, and this proxy follows it.';
+
 /**
  * A proxy with a configuration of its own and no control plane.
  *
@@ -26,6 +32,11 @@ export async function startStandalone(
       }),
     },
   );
+  if ((await redis?.isPublishedIn()) === true)
+    input.logger.warn(
+      { code: 'risk', setting: 'model_list' },
+      `${standsBesideControlPlane}. ${howToFollow}`,
+    );
   return {
     proxy,
     url: proxy.url,

@@ -141,4 +141,22 @@ describe.skipIf(!hasRedisServer)('a control plane by itself', () => {
     expect(late.status).toBe(200);
     expect(await control.ended()).toBe(0);
   });
+
+  it('is pointed out by a proxy that has models of its own, and so takes nothing from it', async () => {
+    const alone = new GatewayProcess(['--port', '0', '--role', 'proxy'], {
+      AIGATEWAY_SECRET: 'a-root-secret-of-more-than-thirty-two-bytes',
+      AZURE_OPENAI_URL: 'https://nobody.openai.azure.com',
+      AZURE_OPENAI_API_KEY: 'key',
+      PROXY_API_KEY: 'sk-of-the-proxy-0123456789',
+      REDIS_URL: redis.url,
+      HOST: '127.0.0.1',
+    });
+    try {
+      await alone.url();
+      const [warning] = await alone.until(/.*keys made there are refused here.*/);
+      expect(JSON.parse(warning)).toMatchObject({ level: 'warn', setting: 'model_list' });
+    } finally {
+      await alone.stop();
+    }
+  });
 });

@@ -463,6 +463,10 @@ describe.skipIf(!hasRedisServer)('Redis', () => {
     expect((await only('redis', follower)).message).toContain('another secret');
     await client.hset(snapshotHeadKey, 'sealed', sealedBy(secret));
     expect(ill(await findings(follower))).toEqual([]);
+    // Nothing of it reaches a proxy that has models of its own.
+    const alone = await only('redis', { role: 'proxy', environment: { REDIS_URL: url } });
+    expect(alone).toMatchObject({ subject: 'snapshot', status: 'warning' });
+    expect(alone.message).toContain('takes nothing from it');
     client.disconnect();
   });
 });

@@ -5,6 +5,7 @@ import { snapshotHeadKey } from '@aigateway/contract/channels';
 import { SnapshotSigner } from '@aigateway/contract/signing';
 import { connectRedis, type RedisConnection } from '@aigateway/proxy/stores/redis/connection';
 import { redisConnection } from '../redis-settings.ts';
+import { howToFollow, standsBesideControlPlane } from '../standalone.ts';
 import { resolveSecret } from '../start.ts';
 import { about, type Check, type Finding, type Patient } from './finding.ts';
 
@@ -179,7 +180,9 @@ async function published(
         'what is published is signed with another secret',
         'Give every process the same AIGATEWAY_SECRET, and during a rotation AIGATEWAY_SECRET_PREVIOUS.',
       )
-    : ok(`is at revision ${head.revision}`);
+    : role === 'proxy' && records.deployments.length > 0
+      ? warning(standsBesideControlPlane, howToFollow)
+      : ok(`is at revision ${head.revision}`);
 }
 
 function messageOf(error: unknown): string {
