@@ -14,7 +14,7 @@ export type SettingSection = (typeof settingSections)[number];
 export type Settings = { readonly [section in SettingSection]?: JsonObject };
 
 /**
- * - `changeable`: takes effect in every proxy, without a restart
+ * - `changeable`: takes effect in every process that it concerns, without a restart
  * - `inert`: has no effect here at all
  * - `refused`: ignoring it would weaken safety or money
  * - `fixed`: what the file and the environment alone decide: secrets, identities, the calendar, and what a process takes once
@@ -22,7 +22,7 @@ export type Settings = { readonly [section in SettingSection]?: JsonObject };
  */
 export type SettingStanding = 'changeable' | 'inert' | 'refused' | 'fixed' | 'unknown';
 
-/** All of the router's; of the others those that are part of the published records and name neither secret nor identity. */
+/** All of the router's; of the others those that are part of the published records, or that a control plane goes by each time, and name neither secret nor identity. */
 const changeable: { readonly [section in SettingSection]: ReadonlySet<string> | 'all' } = {
   router_settings: 'all',
   litellm_settings: new Set([
@@ -45,6 +45,8 @@ const changeable: { readonly [section in SettingSection]: ReadonlySet<string> | 
     'user_header_name',
     'always_include_stream_usage',
     'global_max_parallel_requests',
+    'maximum_spend_logs_retention_period',
+    'maximum_spend_logs_retention_interval',
   ]),
 };
 

@@ -54,6 +54,9 @@ export function usageLeaseKey(producer: string): string {
   return `${prefix}:usage:{${producer}}:lease`;
 }
 
+/** Which control plane drops old single usage records. String, for the time that takes, 10 minutes at most unless renewed. */
+export const logRetentionLeaseKey = `${prefix}:usage:retention`;
+
 /** The usage record of a background response that was charged by estimate. String, 31 days, or until it is corrected. */
 export function estimateKey(id: string): string {
   return `${prefix}:estimate:${id}`;

@@ -629,6 +629,39 @@ describe('each deployment signs in in exactly one way', () => {
   });
 });
 
+describe('how long usage is kept', () => {
+  it.each([
+    [{}, { everyMs: 86_400_000 }],
+    [{ maximum_spend_logs_retention_period: null }, { everyMs: 86_400_000 }],
+    [
+      { maximum_spend_logs_retention_period: '30d' },
+      { periodMs: 30 * 86_400_000, everyMs: 86_400_000 },
+    ],
+    [
+      {
+        maximum_spend_logs_retention_period: '3600s',
+        maximum_spend_logs_retention_interval: '12h',
+      },
+      { periodMs: 3_600_000, everyMs: 43_200_000 },
+    ],
+  ])('follows LiteLLM’s settings: %j', (general, expected) => {
+    const compiled = one({}, {}, { general_settings: general });
+    expect(compiled.problems).toEqual([]);
+    expect(compiled.management.logRetention).toEqual(expected);
+  });
+
+  it.each(['30', 'soon', '0d'])(
+    'refuses to start with %s, rather than drop by a guess',
+    (period) => {
+      const general = { maximum_spend_logs_retention_period: period };
+      const { problems } = one({}, {}, { general_settings: general });
+      expect(problems.map(({ path }) => path.join('.'))).toEqual([
+        'general_settings.maximum_spend_logs_retention_period',
+      ]);
+    },
+  );
+});
+
 describe('keys', () => {
   const withKeys = (keys: object[], more: object = {}, environment: object = {}) =>
     one(

@@ -13,6 +13,7 @@ import {
   type Report,
 } from './config-problems.ts';
 import { controlPlaneUrl } from './control-plane-url.ts';
+import { durationMs } from './duration.ts';
 import { type Environment, isSet } from './environment-config.ts';
 import type { Limits } from './limits.ts';
 import { nearestName } from './names.ts';
@@ -64,6 +65,15 @@ export type ManagementConfig = {
   readonly customKeys: boolean;
   /** Calls in flight of keys that have no number of their own. */
   readonly defaultParallel?: number;
+  readonly logRetention: LogRetention;
+};
+
+/** How long single usage records are kept. */
+export type LogRetention = {
+  /** Absent = for ever. */
+  readonly periodMs?: number;
+  /** How often it is looked for what is older. */
+  readonly everyMs: number;
 };
 
 /**
@@ -172,7 +182,19 @@ export function compile(parsed: ParsedConfig): Compiled {
       keyUpperBounds: config.litellm_settings?.upperbound_key_generate_params ?? {},
       customKeys: config.general_settings?.disable_custom_api_keys !== true,
       ...optional('defaultParallel', config.general_settings?.max_parallel_requests),
+      logRetention: logRetentionOf(config),
     },
+  };
+}
+
+const dayMs = 86_400_000;
+
+function logRetentionOf({ general_settings: general }: Config): LogRetention {
+  const period = general?.maximum_spend_logs_retention_period;
+  const interval = general?.maximum_spend_logs_retention_interval;
+  return {
+    ...optional('periodMs', period === undefined ? undefined : durationMs(period)),
+    everyMs: (interval === undefined ? undefined : durationMs(interval)) ?? dayMs,
   };
 }
 

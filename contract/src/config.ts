@@ -48,6 +48,7 @@ const noCallbacks =
   'Prometheus metrics are always served on the operations port, other callbacks are not in this release';
 const noAlerting = 'alerting is not in this release; metrics carry what alerts need';
 const always = 'this is always so';
+const wholeDays = 'whole days are dropped, one by one, every maximum_spend_logs_retention_interval';
 const otherServices = 'the endpoints it is for are not in this release and answer 404';
 
 const year = 366 * 86_400_000;
@@ -724,7 +725,23 @@ const generalSettings = z.object({
   store_prompts_in_spend_logs: inert(
     'prompts and answers are never stored; aigateway_settings.message_logging writes those of chosen keys to the log',
   ),
-  maximum_spend_logs_retention_period: inert('usage is kept until somebody deletes it'),
+  maximum_spend_logs_retention_period: effective(
+    duration(),
+    'How long the control plane keeps single usage records, which `/spend/logs` shows: a day of UTC goes as a whole, once all of it is older. Sums by hour and day, and budgets, stay',
+    'for ever',
+  ),
+  maximum_spend_logs_retention_interval: effective(
+    duration(),
+    'How often it looks for days that are to go, first when it starts',
+    '1d',
+  ),
+  maximum_spend_logs_cleanup_cron: inert(wholeDays),
+  maximum_spend_logs_cleanup_batch_size: inert(wholeDays),
+  maximum_spend_logs_cleanup_max_batches: inert(wholeDays),
+  maximum_spend_logs_cleanup_run_budget: inert(wholeDays),
+  maximum_spend_logs_cleanup_batch_timeout: inert(wholeDays),
+  maximum_daily_tag_spend_retention_period: inert('sums by day are kept'),
+  maximum_health_check_retention_period: inert('no health checks are stored'),
   disable_reset_budget: inert('budgets with a window always reset'),
   disable_budget_reservation: inert('the estimated cost of calls in flight is always reserved'),
   background_health_checks: inert('health is learned from the traffic, without paid checks'),

@@ -1,3 +1,4 @@
+import { logRetentionLeaseKey } from '@aigateway/contract/channels';
 import type { ScopeKind } from '@aigateway/contract/limits';
 import { createMemoryBus } from '@aigateway/contract/memory-bus';
 import { sealSecrets } from '@aigateway/contract/sealed-secrets';
@@ -8,6 +9,7 @@ import type { Ledger } from '@aigateway/control-plane/store/ledger';
 import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
 import { setSharedSpend } from '@aigateway/control-plane/spend/shared-counters';
 import { createUsageConsumer } from '@aigateway/control-plane/usage/consumer';
+import { redisLease, type Lease } from '@aigateway/control-plane/usage/lease';
 import type { UsageIntake } from '@aigateway/proxy/telemetry/readings';
 import type { RoleInput } from './roles.ts';
 import type { Calendar, SharedRedis } from './shared-redis.ts';
@@ -33,7 +35,11 @@ export type Bus = {
    * @param spent - what a ledger knows of every budget's present window
    */
   keepBudgets(spent: () => Promise<SpentBudget[]>, calendar: Calendar): { close(): Promise<void> };
+  /** Held by the one process that drops old usage; undefined where there is one only. */
+  readonly logRetentionLease: Lease | undefined;
 };
+
+const logRetentionLeaseMs = 600_000;
 
 /** The bus of two planes in one process, which nobody else reaches. */
 export function createLocalBus(): Bus {
@@ -45,6 +51,7 @@ export function createLocalBus(): Bus {
     setSpend: () => Promise.resolve(),
     consumeUsage: () => ({ standing: undefined, close: () => Promise.resolve() }),
     keepBudgets: () => ({ close: () => Promise.resolve() }),
+    logRetentionLease: undefined,
   };
 }
 
@@ -91,5 +98,6 @@ export function createSharedBus(
           if (error !== undefined) logger.warn({ error }, 'budgets');
         },
       }),
+    logRetentionLease: redisLease(redis.client, logRetentionLeaseKey, logRetentionLeaseMs),
   };
 }

@@ -1,5 +1,5 @@
 import type { Settings } from '@aigateway/contract/changeable-settings';
-import type { Compiled } from '@aigateway/contract/compile';
+import type { Compiled, LogRetention } from '@aigateway/contract/compile';
 import { masterKeyId } from '@aigateway/contract/key';
 import type { JsonObject } from '@aigateway/contract/records';
 import { mapTexts } from '@aigateway/contract/sealed-secrets';
@@ -34,6 +34,8 @@ export type Control = {
   publish(configuration: Configuration): Promise<void>;
   /** What was spent of every budget's present window, as far as the ledger knows. */
   earlierSpend(nowMs: number): Promise<SpentBudget[]>;
+  /** How long single usage records are kept at present. */
+  logRetention(): Promise<LogRetention>;
   close(): Promise<void>;
 };
 
@@ -97,6 +99,7 @@ export async function startControl(input: ControlInput): Promise<Control> {
       const catalogue = await catalogueNow();
       return earlierSpend({ records: publishing.records(), catalogue, store, nowMs });
     },
+    logRetention: () => logRetentionOf(configuration, store.entities),
     async publish(next) {
       checkKeyDefaults(next);
       configuration = next;
@@ -219,6 +222,19 @@ async function catalogueOf(
   }
   const customerLimits = limitsOf(budget.document);
   return { ...catalogue, settings: { ...catalogue.settings, customerLimits } };
+}
+
+/** By the configuration, and by what the store holds where that leaves it open. */
+async function logRetentionOf(
+  configuration: Configuration,
+  entities: Entities,
+): Promise<LogRetention> {
+  const stored = (await entities.get('settings', 'general_settings'))?.document.values;
+  if (stored === undefined || hasForeignReference(stored, []))
+    return configuration.compiled.management.logRetention;
+  const settings = { general_settings: stored };
+  return configuration.compileWith({ models: [], credentials: [], settings }).management
+    .logRetention;
 }
 
 /** What cannot be opened stays as it is: an upstream refuses it, and its deployment says so. */

@@ -1,10 +1,11 @@
 import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
+import { createLogKeeper } from '@aigateway/control-plane/usage/log-retention';
 import type { LoginThrottle } from '@aigateway/contract/login-throttle';
 import type { Sealer } from '@aigateway/contract/sealer';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
 import type { MemoryLimiter } from '@aigateway/proxy/stores/memory/limiter';
 import type { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
-import { registerReadings, usageReadings } from '@aigateway/proxy/telemetry/readings';
+import { logReadings, registerReadings, usageReadings } from '@aigateway/proxy/telemetry/readings';
 import type { createRegistry } from '@aigateway/proxy/telemetry/registry';
 import type { Bus } from './bus.ts';
 import type { Configuration } from './configuration.ts';
@@ -63,6 +64,20 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     () => control.earlierSpend(Date.now()),
     () => current.compiled.records.settings,
   );
+  const logs = createLogKeeper({
+    ledger: control.store.ledger,
+    retention: () => control.logRetention(),
+    lease: bus.logRetentionLease,
+    onDropped: (dropped) => logger.info(dropped, 'old usage was dropped'),
+    onTrouble: (error) => {
+      if (error !== undefined)
+        logger.warn({ error }, 'old usage could not be dropped, it is tried again');
+    },
+  });
+  registerReadings(
+    registry,
+    logReadings(() => logs.standing()),
+  );
   return {
     store: control.store,
     handler: control.handler,
@@ -73,9 +88,11 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
       await republish();
     },
     async close() {
+      logs.stop();
       await budgets.close();
       await usage.close();
       await control.close();
+      await logs.stopped();
     },
   };
 }

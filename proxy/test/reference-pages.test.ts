@@ -9,6 +9,7 @@ import {
   registerReadings,
   snapshotReadings,
   spoolReadings,
+  logReadings,
   usageReadings,
 } from '../src/telemetry/readings.ts';
 
@@ -75,6 +76,7 @@ async function servedMetrics(): Promise<string[]> {
       () => 0,
     ),
     ...spoolReadings(() => ({ producer: 'own', last: 0, mark: 0, bytes: 0, isFull: false })),
+    ...logReadings(() => ({ dropped: 0, isFailing: false })),
     ...usageReadings(() => ({ waiting: 0, producers: 0, taken: 0, refused: 0, missing: 0 })),
   ]);
   const lines = (await metrics.registry.metrics()).split('\n');

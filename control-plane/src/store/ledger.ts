@@ -149,8 +149,16 @@ export interface Ledger {
   activity(query: ActivityQuery): Promise<readonly ActivityRow[]>;
   /** Single records, the newest first. */
   logs(query: LogQuery): Promise<{ rows: readonly UsageRecord[]; next?: string }>;
-  /** Drops single records of UTC days before this one, `YYYY-MM-DD`; sums stay. @returns how many days went */
-  dropLogsBefore(day: string): Promise<number>;
+  /**
+   * Drops the single records of one UTC day, the oldest before this one; sums, corrections and marks stay, so what comes late for that day
+   * still counts once, and makes the day anew. Nobody who counts or reads in other days is kept waiting for long. One that broke off is
+   * gone on with by the next.
+   *
+   * @param before - `YYYY-MM-DD`
+   * @returns the day, or undefined where none is left
+   * @throws {StoreUnavailableError} also where somebody reads records meanwhile, a backup for example, and PostgreSQL cannot take them from it
+   */
+  dropOldestLogs(before: string): Promise<string | undefined>;
   /**
    * All of it, each thing once; marks last.
    *

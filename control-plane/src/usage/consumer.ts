@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   usageLeaseKey,
   usageProducersKey,
@@ -6,12 +5,12 @@ import {
   usageStreamKey,
 } from '@aigateway/contract/channels';
 import { poll } from '@aigateway/contract/poll';
-import { redisScript } from '@aigateway/contract/script';
 import type { RootSecrets } from '@aigateway/contract/signing';
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { UsageSigner } from '@aigateway/contract/usage-signing';
 import type { Cluster, Redis } from 'ioredis';
 import type { Ledger } from '../store/ledger.ts';
+import { redisLease } from './lease.ts';
 import {
   appendOrSetAside,
   type GivenEvent,
@@ -72,16 +71,6 @@ const forgetMs = 7 * 86_400_000;
 /** Refused events that are kept to be looked at. */
 const mostRefused = 1000;
 
-/** Renews a lease of one's own. KEYS lease; ARGV token, ms. */
-const renew = redisScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`);
-
-/** Gives a lease of one's own back. KEYS lease; ARGV token. */
-const release = redisScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`);
-
 /** Starts taking events in. */
 export function createUsageConsumer(options: UsageConsumerOptions): UsageConsumer {
   const consumer = new Consumer(options);
@@ -93,7 +82,6 @@ class Consumer implements UsageConsumer {
   readonly #options: UsageConsumerOptions;
   readonly #redis: Redis | Cluster;
   readonly #now: () => number;
-  readonly #token = randomUUID();
   readonly #end = new AbortController();
   readonly #signer: UsageSigner;
   #running: Promise<void> = Promise.resolve();
@@ -181,19 +169,18 @@ class Consumer implements UsageConsumer {
       if (seenAt < this.#now() - forgetMs) await this.#forget(producer);
       return 0;
     }
-    const lease = usageLeaseKey(producer);
-    if ((await this.#redis.set(lease, this.#token, 'PX', leaseMs, 'NX')) === null) return 0;
+    const lease = redisLease(this.#redis, usageLeaseKey(producer), leaseMs);
+    if (!(await lease.take())) return 0;
     try {
       let read = 0;
       for (;;) {
         const count = await this.#takeBatch(producer);
         read += count;
         const isMore = count === batchSize && !this.#end.signal.aborted;
-        if (!isMore || (await renew(this.#redis, [lease], [this.#token, leaseMs])) !== 1)
-          return read;
+        if (!isMore || !(await lease.renew())) return read;
       }
     } finally {
-      await release(this.#redis, [lease], [this.#token]);
+      await lease.release();
     }
   }
 

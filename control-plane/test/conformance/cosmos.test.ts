@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
 import { connect, type CosmosOptions } from '../../src/store/cosmos/connection.ts';
 import { cosmosContainers, createCosmosContainers } from '../../src/store/cosmos/containers.ts';
+import { cosmosLedger } from '../../src/store/cosmos/cosmos-ledger.ts';
 import { createCosmosStore } from '../../src/store/cosmos/cosmos-store.ts';
+import { itemsOf } from '../../src/store/cosmos/items.ts';
 import { absent, StoreUnavailableError } from '../../src/store/entities.ts';
 import { startCosmos, type CosmosRequest, type CosmosServer } from '../servers/cosmos-server.ts';
 import { auditEntry, keyDocument, usageRecord } from './documents.ts';
@@ -133,8 +135,58 @@ describe('Cosmos DB', () => {
         expect(await asked(report())).toEqual({ query: 1 });
       }
       expect(await asked(ledger.logs({ limit: 10, keyId: 'key-1' }))).toEqual({ query: 2 });
+      // The days, what the day has before and after, and its one batch and itself.
+      expect(await asked(ledger.dropOldestLogs('2026-11-27'))).toEqual({ query: 3, delete: 2 });
+      expect(await asked(ledger.dropOldestLogs('2026-11-27'))).toEqual({ query: 1 });
     } finally {
       await store.close();
+    }
+  });
+
+  it('finds usage again that came to a day while another process dropped it', async () => {
+    const options = await server.createDatabase();
+    const client = await connect(options);
+    try {
+      const container = client.database(options.database).container('usage');
+      const items = itemsOf(container, () => false);
+      const { port: ledger } = cosmosLedger(items);
+      const late = (sequence: number) => [
+        { sequence, record: usageRecord({ requestId: `late-${sequence}` }) },
+      ];
+      const requests = async () =>
+        (await ledger.logs({ limit: 10 })).rows.map(({ requestId }) => requestId);
+      const before = '2026-11-27';
+
+      // It saw the day just before that went.
+      await ledger.append('late', late(1));
+      const dropping = cosmosLedger({
+        ...items,
+        async remove(pk, id) {
+          if (pk === 'days') await ledger.append('late', late(2));
+          return items.remove(pk, id);
+        },
+      });
+      expect(await dropping.port.dropOldestLogs(before)).toBe('2026-11-26');
+      expect(await requests()).toEqual(['late-2']);
+
+      // It came when nobody looked for more.
+      const appending = cosmosLedger({
+        ...items,
+        async create(item) {
+          if (item.pk.startsWith('records:'))
+            expect(await ledger.dropOldestLogs(before)).toBe('2026-11-26');
+          return items.create(item);
+        },
+      });
+      expect(await appending.port.append('late', late(3))).toBe(3);
+      expect(await requests()).toEqual(['late-3']);
+      expect(await ledger.spend({ dimension: 'all', ids: ['all'] })).toEqual(
+        new Map([['all', 3_000]]),
+      );
+      expect(await ledger.dropOldestLogs(before)).toBe('2026-11-26');
+      expect(await dump(options)).not.toContain('late-3');
+    } finally {
+      client.dispose();
     }
   });
 

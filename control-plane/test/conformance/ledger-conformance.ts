@@ -11,6 +11,7 @@ import type {
   LedgerSums,
 } from '../../src/store/ledger.ts';
 import { dayOf, sumNames } from '../../src/store/usage-sums.ts';
+import { dropLogs } from './drop-logs.ts';
 import { dayMs, hourMs, ideographs, noon, usageRecord } from './documents.ts';
 import { underTest, type CreateStore, type Trials } from './store-under-test.ts';
 
@@ -431,23 +432,92 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       );
     });
 
-    it('drops single records by the day and keeps the sums', async () => {
+    it('drops single records by the day, the oldest first, and keeps the sums', async () => {
       const old = noon - 400 * dayMs;
-      const ofDay = (startedAt: number): UsageRecord => usageRecord({ keyId: 'drop', startedAt });
-      await ledger().append('drop', [
-        { sequence: 1, record: ofDay(old) },
-        { sequence: 2, record: ofDay(old + dayMs) },
-        { sequence: 3, record: ofDay(old + 2 * dayMs) },
-      ]);
-      const before = new Date(old + 2 * dayMs).toISOString().slice(0, 10);
-      expect(await ledger().dropLogsBefore(before)).toBe(2);
-      expect(await ledger().dropLogsBefore(before)).toBe(0);
-      expect(await logsOf(ledger(), { keyId: 'drop' })).toEqual([ofDay(old + 2 * dayMs)]);
-      // What comes late is counted all the same.
-      expect(await ledger().append('drop', [{ sequence: 4, record: ofDay(old) }])).toBe(4);
+      const ofDay = (day: number): UsageRecord =>
+        usageRecord({
+          keyId: 'drop',
+          userId: 'drop-user',
+          teamId: 'drop-team',
+          tags: ['drop-tag'],
+          startedAt: old + day * dayMs,
+        });
+      const days = [0, 1, 2].map((day) => dayOf(old + day * dayMs));
+      const [first = '', second = '', third = ''] = days;
+      const append = (from: number, ...records: readonly UsageRecord[]): Promise<number> =>
+        ledger().append(
+          'drop',
+          records.map((record, at) => ({ sequence: from + at, record })),
+        );
+      await append(1, ofDay(1), ofDay(0), ofDay(2), { ...ofDay(0), corrects: 'drop-background' });
+      const range = { fromDay: first, toDay: third };
+      const sums = async (): Promise<unknown> =>
+        Promise.all([
+          ledger().activity({ dimension: 'key', ids: ['drop'], ...range }),
+          ledger().activity({ dimension: 'team', ids: ['drop-team'], by: 'key', ...range }),
+          ledger().activity({ dimension: 'tag', ids: ['drop-tag'], ...range }),
+          ledger().activity({ dimension: 'all', ...range }),
+          // Within a day, which goes by hours, and since ever.
+          ledger().spend({ dimension: 'user', ids: ['drop-user'], fromMs: old - hourMs }),
+          ledger().spend({ dimension: 'member', ids: ['drop-team:drop-user'] }),
+        ]);
+      const before = await sums();
+
+      expect(await ledger().dropOldestLogs(first)).toBeUndefined();
+      expect(await ledger().dropOldestLogs(third)).toBe(first);
+      expect(await logsOf(ledger(), { keyId: 'drop' })).toEqual([ofDay(2), ofDay(1)]);
+      expect(await dropLogs(ledger(), third)).toEqual([second]);
+      expect(await dropLogs(ledger(), third)).toEqual([]);
+      expect(await logsOf(ledger(), { keyId: 'drop' })).toEqual([ofDay(2)]);
+      expect(await sums()).toEqual(before);
+
+      // What was counted is not counted again, as an event or a correction; what comes late is, once, and goes with the next.
+      expect(await append(1, ofDay(1), ofDay(0), ofDay(2))).toBe(4);
+      expect(await append(5, { ...ofDay(0), corrects: 'drop-background' })).toBe(5);
+      expect(await sums()).toEqual(before);
+      for (const _ of ['once', 'again']) expect(await append(6, ofDay(0))).toBe(6);
       const spend = await ledger().spend({ dimension: 'key', ids: ['drop'] });
-      expect(spend).toEqual(new Map([['drop', 4_000]]));
-      await expect(ledger().dropLogsBefore("2026-01-01'; --")).rejects.toThrow(RangeError);
+      expect(spend).toEqual(new Map([['drop', 5_000]]));
+      expect(await logsOf(ledger(), { keyId: 'drop' })).toContainEqual(ofDay(0));
+      expect(await dropLogs(ledger(), third)).toEqual([first]);
+      expect(await logsOf(ledger(), { keyId: 'drop' })).toEqual([ofDay(2)]);
+      expect(await ledger().spend({ dimension: 'key', ids: ['drop'] })).toEqual(spend);
+      await expect(ledger().dropOldestLogs("2026-01-01'; --")).rejects.toThrow(RangeError);
+    });
+
+    it('counts what comes late for days that two stores drop meanwhile', async () => {
+      const old = noon - 800 * dayMs;
+      const before = dayOf(old + 2 * dayMs);
+      const other = await subject().another();
+      const producers = [1, 2, 3];
+      const batches = Math.min(6, runs + 1);
+      try {
+        const late = producers.map(async (producer) => {
+          for (let batch = 0; batch < batches; batch += 1) {
+            const events = [0, 1].map((at) => ({
+              sequence: 2 * batch + at + 1,
+              record: usageRecord({
+                requestId: `late-${producer}-${batch}-${at}`,
+                keyId: 'late',
+                startedAt: old + ((producer + batch + at) % 2) * dayMs,
+              }),
+            }));
+            await ledger().append(`late-${producer}`, events);
+          }
+        });
+        const dropping = [ledger(), other.ledger].map(async (one) => {
+          for (let round = 0; round < batches; round += 1) await dropLogs(one, before);
+        });
+        await Promise.all([...late, ...dropping]);
+      } finally {
+        await other.close();
+      }
+      const requests = producers.length * batches * 2;
+      expect(await ledger().spend({ dimension: 'key', ids: ['late'] })).toEqual(
+        new Map([['late', requests * 1_000]]),
+      );
+      await dropLogs(ledger(), before);
+      expect(await logsOf(ledger(), { keyId: 'late' })).toEqual([]);
     });
 
     it('sums more than a number holds exactly without failing', async () => {

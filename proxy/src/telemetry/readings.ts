@@ -118,3 +118,21 @@ export function usageReadings(standing: () => UsageIntake): Reading[] {
     },
   ];
 }
+
+/** How a control plane is getting on with dropping old usage. */
+export type LogRetentionStanding = { readonly dropped: number; readonly isFailing: boolean };
+
+export function logReadings(standing: () => LogRetentionStanding): Reading[] {
+  return [
+    {
+      name: 'usage_dropped_days_total',
+      help: 'Days whose single usage records this control plane dropped because they were too old',
+      read: () => standing().dropped,
+    },
+    {
+      name: 'usage_drop_failing',
+      help: 'Whether this control plane could not drop what is too old when it last tried: 1 or 0',
+      read: () => Number(standing().isFailing),
+    },
+  ];
+}

@@ -5,6 +5,7 @@ import { dayOf, dimensions, hourMs, noSums } from '../usage-sums.ts';
 import {
   batchItems,
   correctionPartition,
+  dayItem,
   dayPartition,
   markPartition,
   recordPartition,
@@ -204,7 +205,7 @@ export async function loadLedgerLines(items: Items, lines: readonly LedgerLine[]
     }
   }
   for (const [day, ofDay] of Map.groupBy(records, ({ record }) => dayOf(record.startedAt))) {
-    others.push({ pk: dayPartition, id: day, day } as Item);
+    others.push(dayItem(day));
     for (const [producer, events] of Map.groupBy(ofDay, (event) => event.producer)) {
       const inOrder = events.toSorted((a, b) => a.sequence - b.sequence);
       for await (const item of batchItems(day, producer, inOrder)) others.push(item);

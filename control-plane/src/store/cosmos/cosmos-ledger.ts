@@ -25,13 +25,13 @@ import { forEach, nameOf, pause, unpack, type Item, type Items } from './items.t
 import {
   batchItems,
   correctionPartition,
+  dayItem,
   dayPartition,
   indexed,
   markPartition,
   recordPartition,
   type BatchItem,
   type CorrectionItem,
-  type DayItem,
   type MarkItem,
 } from './ledger-items.ts';
 
@@ -123,10 +123,6 @@ export function cosmosLedger(items: Items): CosmosLedger {
     producer: string,
     events: readonly LedgerEvent[],
   ): Promise<void> {
-    if (!(await items.read(dayPartition, day))) {
-      const item: DayItem = { pk: dayPartition, id: day, day };
-      await items.create(item);
-    }
     for await (const item of batchItems(day, producer, events)) {
       for (let tries = 0; (await items.create(item)) === undefined; tries += 1) {
         const read = await items.read<BatchItem>(item.pk, item.id);
@@ -136,6 +132,13 @@ export function cosmosLedger(items: Items): CosmosLedger {
         await pause(tries);
       }
     }
+    // Afterwards: the day may be dropped meanwhile.
+    if (!(await items.read(dayPartition, day))) await items.create(dayItem(day));
+  }
+
+  async function batchesOf(day: string): Promise<readonly string[]> {
+    const text = 'SELECT VALUE c.id FROM c WHERE c.newest >= 0';
+    return collect<string>(items.query(recordPartition(day), text, []));
   }
 
   /** The rows of a day that match, the newest first. */
@@ -284,18 +287,17 @@ export function cosmosLedger(items: Items): CosmosLedger {
       const { record, producer, sequence } = last;
       return { rows: shown, next: toCursor([record.startedAt, producer, sequence]) };
     },
-    async dropLogsBefore(day) {
+    async dropOldestLogs(before) {
       const text = 'SELECT VALUE c.day FROM c WHERE c.day < @0';
-      let dropped = 0;
-      for (const old of await collect<string>(items.query(dayPartition, text, [checkDay(day)]))) {
-        const pk = recordPartition(old);
-        const ids = await collect<string>(
-          items.query(pk, 'SELECT VALUE c.id FROM c WHERE c.newest >= 0', []),
-        );
-        await forEach(ids, async (id) => void (await items.remove(pk, id)));
-        if (await items.remove(dayPartition, old)) dropped += 1;
-      }
-      return dropped;
+      const days = await collect<string>(items.query(dayPartition, text, [checkDay(before)]));
+      const [oldest] = days.toSorted();
+      if (oldest === undefined) return undefined;
+      // One after the other: a removal costs what the writing did, and usage that comes in is not to wait for it.
+      for (const id of await batchesOf(oldest)) await items.remove(recordPartition(oldest), id);
+      await items.remove(dayPartition, oldest);
+      // What came in between saw the day and did not make it anew.
+      if ((await batchesOf(oldest)).length > 0) await items.create(dayItem(oldest));
+      return oldest;
     },
     all: () => ledgerLines(items),
     load: (lines) => loadLedgerLines(items, lines),

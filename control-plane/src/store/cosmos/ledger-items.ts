@@ -40,6 +40,10 @@ export const markPartition = 'marks';
 export const dayPartition = 'days';
 export const correctionPartition = 'corrections';
 
+export function dayItem(day: string): DayItem {
+  return { pk: dayPartition, id: day, day };
+}
+
 export function recordPartition(day: string): string {
   return `records:${day}`;
 }

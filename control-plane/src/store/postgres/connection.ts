@@ -72,5 +72,9 @@ const unavailableCodes = /^(08|25006|28|3D000|40|53|55P03|57|58)/;
 /** An error of the port for one of the driver: what the server has no word on is a connection that failed. */
 export function portError(error: unknown): unknown {
   if (error instanceof DatabaseError && !unavailableCodes.test(error.code ?? '')) return error;
-  return new StoreUnavailableError('PostgreSQL cannot be used', { cause: error });
+  const isTaken = error instanceof DatabaseError && error.code === '55P03';
+  const message = isTaken
+    ? 'a table of PostgreSQL is in use, by a backup or a long query'
+    : 'PostgreSQL cannot be used';
+  return new StoreUnavailableError(message, { cause: error });
 }

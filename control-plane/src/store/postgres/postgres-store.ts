@@ -70,6 +70,8 @@ export async function createPostgresSnapshot(options: PostgresOptions): Promise<
   try {
     await rowsOf(client, 'begin isolation level repeatable read, read only');
     checkWhole(await run('appliedMigrations'));
+    // A day that is dropped is gone for all, also for those who began before and have not come to it.
+    await rowsOf(client, 'lock table usage_record in access share mode');
   } catch (error) {
     await close();
     throw error;

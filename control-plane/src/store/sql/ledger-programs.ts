@@ -13,6 +13,9 @@ const dayMs = 24 * hourMs;
 const recordsAtOnce = 250;
 const sumsAtOnce = 1000;
 
+/** How long the table of all days is waited for. Meanwhile usage and reports may wait too. */
+const tableWaitMs = 500;
+
 /** What is looked up among single records; texts in the form of columns. */
 export type RecordPage = {
   limit: number;
@@ -203,15 +206,21 @@ export function ledgerPrograms(dialect: Dialect) {
       }
     },
 
-    /** Takes the days in the order of those who count in them. @returns how many days went */
-    *dropUsageDays(before: string): Program<number> {
-      const dropped = yield* query<{ day: string }>(sql`
+    /**
+     * One day in a transaction: whoever counts in it comes after, and SQLite has its turn for others between two days. PostgreSQL takes a
+     * part of a table away only while nobody has the table, and who comes meanwhile waits as well: it gives up soon.
+     *
+     * @returns the day
+     */
+    *dropOldestUsageDay(before: string): Program<string | undefined> {
+      const [oldest] = yield* query<{ day: string }>(sql`
         select day from usage_day where day < ${before}
-        order by day ${dialect.forUpdate('usage_day')}`);
-      yield* query(sql`
-        delete from usage_day where day in (select day from ${dialect.rows(dropped, { day: 'text' })})`);
-      for (const { day } of dropped) yield* query(sql`drop table ${sql.table(tableOf(day))}`);
-      return dropped.length;
+        order by day limit 1 ${dialect.forUpdate('usage_day')}`);
+      if (oldest === undefined) return undefined;
+      yield* query(sql`delete from usage_day where day = ${oldest.day}`);
+      if (dialect.partitioned) yield* query(sql`set local lock_timeout = ${sql.lit(tableWaitMs)}`);
+      yield* query(sql`drop table ${sql.table(tableOf(oldest.day))}`);
+      return oldest.day;
     },
 
     *usageMark(producer: string): Program<number> {

@@ -62,7 +62,7 @@ export function sqlLedger(run: Run): Ledger {
       if (rows.length <= limit || !last) return { rows: shown };
       return { rows: shown, next: toCursor([last.started_at, last.producer, last.sequence]) };
     },
-    dropLogsBefore: async (day) => run('dropUsageDays', checkDay(day)),
+    dropOldestLogs: async (before) => run('dropOldestUsageDay', checkDay(before)),
     all: () => ledgerLines(run),
     load: (lines) => loadLedgerLines(run, lines),
   };
