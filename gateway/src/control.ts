@@ -224,13 +224,19 @@ async function catalogueOf(
   return { ...catalogue, settings: { ...catalogue.settings, customerLimits } };
 }
 
+const retentionSettings = [
+  'maximum_spend_logs_retention_period',
+  'maximum_spend_logs_retention_interval',
+];
+
 /** By the configuration, and by what the store holds where that leaves it open. */
 async function logRetentionOf(
   configuration: Configuration,
   entities: Entities,
 ): Promise<LogRetention> {
   const stored = (await entities.get('settings', 'general_settings'))?.document.values;
-  if (stored === undefined || hasForeignReference(stored, []))
+  const isSet = retentionSettings.some((name) => Object.hasOwn(stored ?? {}, name));
+  if (stored === undefined || !isSet || hasForeignReference(stored, []))
     return configuration.compiled.management.logRetention;
   const settings = { general_settings: stored };
   return configuration.compileWith({ models: [], credentials: [], settings }).management

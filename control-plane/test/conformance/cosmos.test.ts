@@ -190,6 +190,38 @@ describe('Cosmos DB', () => {
     }
   });
 
+  it('goes on with a day that was dropped in part', async () => {
+    const options = await server.createDatabase();
+    const client = await connect(options);
+    try {
+      const items = itemsOf(client.database(options.database).container('usage'), () => false);
+      const { port: ledger } = cosmosLedger(items);
+      for (const producer of ['one', 'other', 'third']) {
+        await ledger.append(producer, [{ sequence: 1, record: usageRecord() }]);
+      }
+      let removed = 0;
+      const breaking = cosmosLedger({
+        ...items,
+        remove(pk, id) {
+          removed += 1;
+          if (removed === 2) return Promise.reject(new StoreUnavailableError('away'));
+          return items.remove(pk, id);
+        },
+      });
+      const before = '2026-11-27';
+      await expect(breaking.port.dropOldestLogs(before)).rejects.toThrow('away');
+      expect((await ledger.logs({ limit: 10 })).rows).toHaveLength(2);
+      expect(await ledger.dropOldestLogs(before)).toBe('2026-11-26');
+      expect(await ledger.dropOldestLogs(before)).toBeUndefined();
+      expect(await dump(options)).not.toContain('"pk":"records:');
+      expect(await ledger.spend({ dimension: 'all', ids: ['all'] })).toEqual(
+        new Map([['all', 3_000]]),
+      );
+    } finally {
+      client.dispose();
+    }
+  });
+
   it('finishes what a process that ended had only begun', async () => {
     const options = await server.createDatabase();
     const open = await createCosmosStore({ ...options, recoveryMs: 20 });

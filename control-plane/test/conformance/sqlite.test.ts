@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { verify } from '../../src/store/audit.ts';
 import { StoreUnavailableError } from '../../src/store/entities.ts';
-import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { createSqliteSnapshot, createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { keyDocument, usageRecord } from './documents.ts';
 import { describeKills } from './kill-conformance.ts';
 import { laterSchema } from './later-schema.ts';
@@ -133,6 +133,26 @@ describe('SQLite', () => {
       expect(spend).toEqual(new Map([['key-1', 1_000]]));
       await store.close();
     } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('drops a day while a backup is under way, which goes on as it began', async () => {
+    const folder = newFolder();
+    const path = join(folder, 'store.sqlite');
+    const store = await createSqliteStore({ path });
+    try {
+      await store.ledger.append('kept', [{ sequence: 1, record: usageRecord() }]);
+      const backup = await createSqliteSnapshot({ path });
+      try {
+        expect(await store.ledger.dropOldestLogs('2026-11-27')).toBe('2026-11-26');
+        expect((await store.ledger.logs({ limit: 10 })).rows).toEqual([]);
+        expect((await backup.ledger.logs({ limit: 10 })).rows).toEqual([usageRecord()]);
+      } finally {
+        await backup.close();
+      }
+    } finally {
+      await store.close();
       rmSync(folder, { recursive: true, force: true });
     }
   });
