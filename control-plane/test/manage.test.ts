@@ -89,6 +89,11 @@ describe('the report on keys', () => {
       owner: { 'team search': 2, nobody: 1, 'user ann': 1 },
       last_use: { never: 3, 'under 30 days': 1 },
     });
+    // A key says so of itself, to the hour.
+    const { startedAt } = record;
+    const shown = await api.get(`/key/info?key=${old.key}`);
+    expect(Date.parse(shown.body.info.last_active)).toBe(startedAt - (startedAt % 3_600_000));
+    expect((await api.get(`/key/info?key=${lone.key}`)).body.info.last_active).toBeNull();
     const { text } = await api.get('/manage/keys/report?format=text');
     expect(text.split('\n')[0]).toBe('       4  keys');
     expect(text).toContain('\nlast use\n       3  never\n');

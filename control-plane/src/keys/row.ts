@@ -14,7 +14,7 @@ export function keyStatus(key: KeyDocument, now: number): 'active' | 'expired' |
   return key.expires !== null && Date.parse(key.expires) <= now ? 'expired' : 'active';
 }
 
-/** Keys as LiteLLM shows them, with what they spent; two questions to the ledger however many they are. */
+/** Keys as LiteLLM shows them, with what they spent; three questions to the ledger however many they are. */
 export async function keyRows(call: Call, keys: readonly KeyDocument[]): Promise<JsonObject[]> {
   const budgets = await call.view.getMany(
     'budget',
@@ -27,14 +27,24 @@ export async function keyRows(call: Call, keys: readonly KeyDocument[]): Promise
     'key',
     keys.map((key) => ({ id: key.key_id, window: windowOf(key) })),
   );
+  const used = await call.ledger.lastUse(
+    'key',
+    keys.map(({ key_id }) => key_id),
+  );
   return keys.map((key) =>
-    keyRow(key, spent(key.key_id), budgets.get(key.budget_id ?? ''), windowOf(key), call),
+    keyRow(
+      key,
+      { ...spent(key.key_id), usedAt: used.get(key.key_id) },
+      budgets.get(key.budget_id ?? ''),
+      windowOf(key),
+      call,
+    ),
   );
 }
 
 function keyRow(
   key: KeyDocument,
-  { spend, total }: Spent,
+  { spend, total, usedAt }: Spent & { usedAt: number | undefined },
   budget: BudgetDocument | undefined,
   window: string | null,
   call: Call,
@@ -86,7 +96,7 @@ function keyRow(
     updated_at: key.updated_at,
     updated_by: key.updated_by,
     settings_updated_at: key.updated_at,
-    last_active: null,
+    last_active: usedAt === undefined ? null : new Date(usedAt).toISOString(),
     soft_budget_cooldown: false,
     rotation_count: key.rotation_count,
     last_rotation_at: key.last_rotation_at,

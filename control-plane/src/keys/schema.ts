@@ -187,7 +187,10 @@ export const keyRow = z.object({
   updated_at: z.string(),
   updated_by: z.string(),
   settings_updated_at: z.string(),
-  last_active: z.null(),
+  last_active: z
+    .string()
+    .nullable()
+    .describe('The beginning of the hour that its last request started in; null before the first'),
   soft_budget_cooldown: z.boolean(),
   rotation_count: z.number(),
   last_rotation_at: z.string().nullable(),

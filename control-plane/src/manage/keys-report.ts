@@ -6,6 +6,9 @@ import type { Ledger } from '../store/ledger.ts';
 
 const dayMs = 86_400_000;
 
+/** The ledger is asked about so many together. */
+const keysAtOnce = 500;
+
 /** Upper ends of the stretches that ages are counted by, in days. */
 const stretches = [7, 30, 90, 365] as const;
 
@@ -18,7 +21,7 @@ export type KeysReport = {
   /** Since it was made. */
   readonly age: JsonObject;
   readonly owner: JsonObject;
-  /** Since the day of the last request. */
+  /** Since the last request. */
   readonly last_use: JsonObject;
 };
 
@@ -33,22 +36,25 @@ export async function keysReport(call: Call, format: 'json' | 'text'): Promise<O
 /** An inventory that shows what nobody looks after. */
 export async function countKeys(
   all: AsyncIterable<KeyDocument>,
-  ledger: Pick<Ledger, 'activity'>,
+  ledger: Pick<Ledger, 'lastUse'>,
   now: number,
 ): Promise<KeysReport> {
-  const lastUsed = await lastUses(ledger, now);
   const status: Counts = new Map();
   const age: Counts = new Map();
   const owner: Counts = new Map();
   const lastUse: Counts = new Map();
   let keys = 0;
-  for await (const key of all) {
-    keys += 1;
-    add(status, keyStatus(key, now));
-    add(age, stretchOf(now - Date.parse(key.created_at)));
-    add(owner, ownerOf(key));
-    const used = lastUsed.get(key.key_id);
-    add(lastUse, used === undefined ? 'never' : stretchOf(now - used));
+  for await (const some of chunksOf(all, keysAtOnce)) {
+    keys += some.length;
+    const ids = some.map(({ key_id }) => key_id);
+    const lastUsed = await ledger.lastUse('key', ids);
+    for (const key of some) {
+      add(status, keyStatus(key, now));
+      add(age, stretchOf(now - Date.parse(key.created_at)));
+      add(owner, ownerOf(key));
+      const used = lastUsed.get(key.key_id);
+      add(lastUse, used === undefined ? 'never' : stretchOf(now - used));
+    }
   }
   return {
     keys,
@@ -59,19 +65,15 @@ export async function countKeys(
   };
 }
 
-/** The day of each key's last request, in milliseconds since the epoch. */
-async function lastUses(
-  ledger: Pick<Ledger, 'activity'>,
-  now: number,
-): Promise<ReadonlyMap<string, number>> {
-  const rows = await ledger.activity({
-    dimension: 'key',
-    fromDay: '1970-01-01',
-    toDay: new Date(now).toISOString().slice(0, 10),
-  });
-  const last = new Map<string, number>();
-  for (const { id, day } of rows) last.set(id, Math.max(last.get(id) ?? 0, Date.parse(day)));
-  return last;
+async function* chunksOf<T>(all: AsyncIterable<T>, size: number): AsyncIterable<readonly T[]> {
+  let chunk: T[] = [];
+  for await (const one of all) {
+    chunk.push(one);
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 function ownerOf({ team_id: team, user_id: user }: KeyDocument): string {

@@ -147,6 +147,8 @@ export interface Ledger {
   /** Nano-USD by id; ids without spend are left out. */
   spend(query: SpendQuery): Promise<ReadonlyMap<string, number>>;
   activity(query: ActivityQuery): Promise<readonly ActivityRow[]>;
+  /** The beginning of the hour that each id's last request started in, milliseconds since the epoch; ids without any are left out. */
+  lastUse(dimension: Dimension, ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Single records, the newest first. */
   logs(query: LogQuery): Promise<{ rows: readonly UsageRecord[]; next?: string }>;
   /**

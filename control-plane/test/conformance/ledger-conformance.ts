@@ -117,6 +117,29 @@ export function describeLedger(name: string, create: CreateStore, { runs }: Tria
       }
     });
 
+    it('tells the hour that the last request of each id started in, whatever came of it and in whichever order they came', async () => {
+      const [usedTwice, failedAt] = [noon + 2 * dayMs + 90 * 60_000, noon - 5 * hourMs - 1];
+      const of = (keyId: string, startedAt: number, more: Partial<UsageRecord> = {}) =>
+        usageRecord({ keyId, startedAt, ...more });
+      const corrects = 'last-request';
+      const records: UsageRecord[] = [
+        of('last-twice', usedTwice),
+        of('last-twice', noon, { requestId: corrects }),
+        of('last-failed', failedAt, { outcome: 'failed', tokens: noTokens, costNanoUsd: 0 }),
+        of('last-twice', noon, { corrects }),
+      ];
+      const events = records.map((record, at) => ({ sequence: at + 1, record }));
+      await ledger().append('last-uses', events);
+      const ids = ['last-twice', 'last-failed', 'last-nobody', 'last-twice'];
+      expect(await ledger().lastUse('key', ids)).toEqual(
+        new Map([
+          ['last-twice', noon + 2 * dayMs + hourMs],
+          ['last-failed', noon - 6 * hourMs],
+        ]),
+      );
+      expect(await ledger().lastUse('key', [])).toEqual(new Map());
+    });
+
     it('adds up the days of each id and the ids of each day, as their single sums do', async () => {
       const records = Array.from({ length: 40 }, (_, at) =>
         usageRecord({

@@ -194,6 +194,17 @@ export function cosmosLedger(items: Items): CosmosLedger {
     return total;
   }
 
+  async function lastHourOf(dimension: Dimension, id: string): Promise<number | undefined> {
+    const text =
+      'SELECT c.day, c.sums, c.hours FROM c WHERE IS_DEFINED(c.cost) ORDER BY c.day DESC';
+    const rows = items.query<Required<SumItem>>(sumPartition(dimension, id), text, []);
+    for await (const { day, sums: row, hours } of rows) {
+      if (toSums(row).requests === 0) continue;
+      return Date.parse(day) + Math.max(0, ...Object.keys(hours).map(Number)) * hourMs;
+    }
+    return undefined;
+  }
+
   async function activityOf(
     dimension: Dimension,
     by: Dimension | undefined,
@@ -269,6 +280,14 @@ export function cosmosLedger(items: Items): CosmosLedger {
         ...(by !== undefined && { byId: fromColumn(byId) }),
         sums: toSums(row),
       }));
+    },
+    async lastUse(dimension, ids) {
+      const used = new Map<string, number>();
+      await forEach([...new Set(ids.map(toColumn))], async (id) => {
+        const hour = await lastHourOf(dimension, id);
+        if (hour !== undefined) used.set(fromColumn(id), hour);
+      });
+      return used;
     },
     async logs(asked) {
       const page = logPageOf(asked);

@@ -284,6 +284,31 @@ export function ledgerPrograms(dialect: Dialect) {
       throw new Error('the database did not answer');
     },
 
+    /** The day first: of hours that came from another kind of store not even the requests may be known. */
+    *lastUse(
+      dimension: Dimension,
+      ids: readonly string[],
+    ): Program<readonly { id: string; hour: number }[]> {
+      const days = yield* query<{ id: string; day: string | null }>(sql`
+        select given.id, (
+          select day from usage_daily
+          where dimension = ${dimension} and by_dimension = '' and usage_daily.id = given.id and requests > 0
+          order by day desc limit 1) as day
+        from ${dialect.rows(
+          [...new Set(ids)].map((id) => ({ id })),
+          { id: 'text' },
+        )}`);
+      const given = days.flatMap(({ id, day }) =>
+        day === null ? [] : [{ id, from_ms: Date.parse(day), to_ms: Date.parse(day) + dayMs }],
+      );
+      return yield* query(sql`
+        select given.id, coalesce(max(hour), min(from_ms)) as hour
+        from ${dialect.rows(given, { id: 'text', from_ms: 'bigint', to_ms: 'bigint' })}
+        left join usage_hour
+        on dimension = ${dimension} and usage_hour.id = given.id and hour >= from_ms and hour < to_ms
+        group by given.id`);
+    },
+
     *usageRecords(page: RecordPage): Program<readonly RecordRow[]> {
       const toMs = Math.min(page.toMs, page.after ? page.after.startedAt + 1 : Infinity);
       const rows: RecordRow[] = [];

@@ -53,6 +53,10 @@ export function sqlLedger(run: Run): Ledger {
       });
       return rowsOf(columns, by !== undefined);
     },
+    async lastUse(dimension, ids) {
+      const rows = await run('lastUse', dimension, ids.map(toColumn));
+      return new Map(rows.map(({ id, hour }) => [fromColumn(id), hour]));
+    },
     async logs(asked) {
       const page = logPageOf(asked);
       const { limit } = page;
