@@ -11,6 +11,7 @@ import {
   type RedisConnection,
 } from '../../src/stores/redis/connection.ts';
 import { createRedisLimiter } from '../../src/stores/redis/limiter.ts';
+import { stillClock } from '../gateway-under-test.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
 
 describe.skipIf(!hasRedisServer)('connections to Redis', () => {
@@ -197,7 +198,14 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
         ]).stdout.toString(),
       );
     while (!(await replicated())) await new Promise((resolve) => setImmediate(resolve));
-    const limiter = createRedisLimiter({ redis: client, withoutRedis: 'closed', tendMs: 0 });
+    const limiter = createRedisLimiter({
+      redis: client,
+      withoutRedis: 'closed',
+      tendMs: 0,
+      // No minute ends while the servers change.
+      clock: stillClock(),
+      timeOf: 'clock',
+    });
     ends.push(() => limiter.close());
     await limiter.tend();
     await master.stop();
