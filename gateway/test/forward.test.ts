@@ -217,7 +217,7 @@ describe('forwarding of management paths', () => {
         response.writeHead(200, { 'content-type': 'application/json' });
         response.write('{"half":');
       },
-      { silenceMs: 50 },
+      { silenceMs: 1000 },
     );
     const answer = await fetch(`${url}/key/list`);
     await expect(answer.text()).rejects.toThrow('terminated');

@@ -188,7 +188,7 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
       const store = await createPostgresStore({
         connectionString,
         connections: 1,
-        statementTimeoutMs: 100,
+        statementTimeoutMs: 1000,
       });
       const holder = new Client({ connectionString });
       await holder.connect();

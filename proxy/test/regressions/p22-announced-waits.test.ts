@@ -142,7 +142,7 @@ describe('a model whose deployments all rest', () => {
       gateway.simulator.fault({
         kind: 'rate-limit',
         form: 'ms',
-        retryAfterMs: 150,
+        retryAfterMs: 1000,
         resource,
         times: 1,
       });
