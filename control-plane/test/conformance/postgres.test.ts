@@ -488,6 +488,14 @@ describe.skipIf(!(await postgresBinaries()))('with a server', () => {
         expect(await partitions()).toEqual(['usage_record_20261126', 'usage_record_20261127']);
         expect(await dropLogs(store.ledger, '2026-11-27')).toEqual(['2026-11-26']);
         expect(await partitions()).toEqual(['usage_record_20261127']);
+
+        // One that an operator has dropped keeps nobody from the next.
+        await store.ledger.append('drop', [
+          { sequence: 3, record: usageRecord({ startedAt: noon + 2 * dayMs }) },
+        ]);
+        await server.query('drop table usage_record_20261127', database);
+        expect(await dropLogs(store.ledger, '2026-12-01')).toEqual(['2026-11-27', '2026-11-28']);
+        expect(await partitions()).toEqual([]);
       } finally {
         await store.close();
       }

@@ -219,7 +219,8 @@ export function ledgerPrograms(dialect: Dialect) {
       if (oldest === undefined) return undefined;
       yield* query(sql`delete from usage_day where day = ${oldest.day}`);
       if (dialect.partitioned) yield* query(sql`set local lock_timeout = ${sql.lit(tableWaitMs)}`);
-      yield* query(sql`drop table ${sql.table(tableOf(oldest.day))}`);
+      // Somebody may have dropped it by hand.
+      yield* query(sql`drop table if exists ${sql.table(tableOf(oldest.day))}`);
       return oldest.day;
     },
 
