@@ -71,6 +71,29 @@ describe('estimates in a file', () => {
     expect(await estimates.find('old')).toBeUndefined();
     expect((await readFile(path, 'utf8')).trim().split('\n')).toHaveLength(1);
   });
+
+  it('do not fill the disk while a process goes on, and are all there after it', async () => {
+    const estimates = await openEstimates(directory, early);
+    const path = join(directory, 'estimates.jsonl');
+    const linesNow = async () => (await readFile(path, 'utf8')).trim().split('\n').length;
+    const many = 12_000;
+    // All at once, so that some come while the file is written anew.
+    const turns = Array.from({ length: many }, async (_, at) => {
+      const id = `estimate-${at}`;
+      await estimates.hold(id, usageRecord(id));
+      if (at % 100 !== 0) await estimates.drop(id);
+    });
+    await Promise.all(turns);
+    expect(await linesNow()).toBeLessThan(2 * many - many / 100 - 1);
+    const after = await openEstimates(directory, early);
+    for (let at = 0; at < many; at += 1) {
+      const id = `estimate-${at}`;
+      expect((await after.find(id))?.requestId).toBe(
+        at % 100 === 0 ? usageRecord(id).requestId : undefined,
+      );
+    }
+    expect(await linesNow()).toBe(many / 100);
+  });
 });
 
 describe.skipIf(!hasRedisServer)('estimates in Redis', () => {

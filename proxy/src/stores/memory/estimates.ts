@@ -22,11 +22,19 @@ export class MemoryEstimates implements Estimates {
 
   find(id: string): Promise<UsageRecord | undefined> {
     const record = this.#records.get(id);
-    const isOver = record !== undefined && this.#clock.now() - record.startedAt >= estimateLifeMs;
-    return Promise.resolve(isOver ? undefined : record);
+    return Promise.resolve(record === undefined || this.#isOver(record) ? undefined : record);
+  }
+
+  /** All that can be found. */
+  *held(): Iterable<readonly [id: string, record: UsageRecord]> {
+    for (const one of this.#records) if (!this.#isOver(one[1])) yield one;
   }
 
   drop(id: string): Promise<boolean> {
     return Promise.resolve(this.#records.delete(id));
+  }
+
+  #isOver({ startedAt }: UsageRecord): boolean {
+    return this.#clock.now() - startedAt >= estimateLifeMs;
   }
 }
