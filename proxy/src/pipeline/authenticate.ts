@@ -57,7 +57,10 @@ export async function authenticateNewer(
   if (!isUnknownKey(refusal)) throw refusal;
   let isFound = false;
   for (const value of keysIn(headers, snapshot)) {
-    const found = await find(hash('sha256', value, 'hex')).catch((cause: unknown) => {
+    const hashed = hash('sha256', value, 'hex');
+    // A secret whose time is over is no newer one.
+    if (snapshot.keyByHash(hashed) !== undefined) continue;
+    const found = await find(hashed).catch((cause: unknown) => {
       throw new GatewayError('key_lookup_unavailable', { retryAfterMs: 1000, cause });
     });
     isFound ||= found;

@@ -1,4 +1,5 @@
-import type { FoundKey } from '@aigateway/contract/snapshot';
+import { hashSecret } from '@aigateway/contract/key';
+import { SnapshotUnavailableError, type FoundKey } from '@aigateway/contract/snapshot';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   chatBody,
@@ -46,5 +47,20 @@ describe('a key that is looked up', () => {
     answer.resolve(found);
     expect(await status).toBe(401);
     expect(await statusOfCall()).toBe(401);
+  });
+
+  it('is not one whose secret has ended, which is known and refused', async () => {
+    let asked = 0;
+    gateway = await startGatewayUnderTest({
+      deployments: [{ resourceName: 'simulator', deployment: 'gpt-4o' }],
+      keys: [{ ...keyRecord(), secrets: [{ hash: hashSecret(secret), notAfter: Date.now() - 1 }] }],
+      ports: {
+        findKey: () => {
+          asked += 1;
+          return Promise.reject(new SnapshotUnavailableError('older'));
+        },
+      },
+    });
+    expect([await statusOfCall(), asked]).toEqual([401, 0]);
   });
 });
