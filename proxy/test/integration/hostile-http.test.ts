@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../../../contract/test/until.ts';
 import type { ProxyOptions } from '../../src/config.ts';
 import {
   callerKey,
@@ -322,9 +321,8 @@ describe('what is not clean HTTP/1.1', () => {
   });
 
   it('harms nobody else', async () => {
-    await until(
-      async () => (await impatient.call('/v1/chat/completions', valid)).status,
-      (status) => status === 200,
-    );
+    await expect
+      .poll(async () => (await impatient.call('/v1/chat/completions', valid)).status)
+      .toBe(200);
   });
 });
