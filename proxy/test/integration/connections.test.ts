@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { JsonObject } from '@aigateway/contract/records';
+import { freePort } from '../../../smoke/free-port.ts';
 import {
   callerKey,
   chatBody,
@@ -155,9 +156,7 @@ describe('a connection to an upstream', () => {
   });
 
   it('that cannot be made is a failure to be got elsewhere', async () => {
-    const gone = await startServer((_, response) => response.end());
-    const { origin } = gone;
-    await gone.close();
+    const origin = `http://127.0.0.1:${await freePort()}`;
     gateway = await startGatewayUnderTest({
       deployments: [
         ownUpstream(origin, 'm', { priority: 0 }),

@@ -6,6 +6,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../../smoke/free-port.ts';
 import type { UpstreamAnswerHeaders } from '../../src/upstream/headers.ts';
 import {
   createTransport,
@@ -272,12 +273,11 @@ describe('connections', () => {
 
   it('are open before the first call once warmed', async () => {
     const server = await serve((_, response) => response.writeHead(404).end());
-    const dead = await startServer(() => {});
-    await dead.close();
+    const dead = `http://127.0.0.1:${await freePort()}`;
     const transport = transportWith();
-    await transport.warm([server.origin, dead.origin]);
+    await transport.warm([server.origin, dead]);
     expect(transport.stats()[server.origin]).toMatchObject({ connected: 1, opened: 1 });
-    expect(transport.stats()[dead.origin]).toMatchObject({ connected: 0, opened: 0 });
+    expect(transport.stats()[dead]).toMatchObject({ connected: 0, opened: 0 });
     await call(transport, server.origin);
     expect(server.connections()).toBe(1);
   });
@@ -379,9 +379,8 @@ describe('failures', () => {
   const complete = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
   it('tells a refused connection', async () => {
-    const server = await startServer(() => {});
-    await server.close();
-    expect(await call(transportWith(), server.origin)).toMatchObject({
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    expect(await call(transportWith(), nobody)).toMatchObject({
       error: { kind: 'connect', reusedSocket: false },
       ends: 1,
     });
