@@ -314,7 +314,11 @@ describe.skipIf(k6 === undefined)(
         const failed = await load(broken);
         expect(failed.out).toContain('**failed**: 0.0 %');
         expect(failed.code).toBe(99);
-        const late = await load(gateway.url, { longestFirstByteMs: 1 });
+        const slow = await spoiled(async () => {
+          await delay(50);
+          return undefined;
+        });
+        const late = await load(slow, { longestFirstByteMs: 20 });
         expect(late.out).toContain('**too slow**');
         expect(late.code).toBe(99);
       });
