@@ -154,6 +154,7 @@ describe('distribution', () => {
         deployment: 'gpt-4o',
       })),
       router: { strategy: 'round-robin' },
+      ports: { clock: stillClock() },
     });
     for (let index = 0; index < 60; index += 1) {
       expect((await call('gpt-4o', { max_tokens: 400 })).status).toBe(200);

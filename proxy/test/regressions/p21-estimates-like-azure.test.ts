@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { chatBody, startGatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.ts';
+import {
+  chatBody,
+  startGatewayUnderTest,
+  stillClock,
+  type GatewayUnderTest,
+} from '../gateway-under-test.ts';
 
 let gateway: GatewayUnderTest;
 afterEach(() => gateway.close());
@@ -53,6 +58,7 @@ describe('the quota of a deployment', () => {
         deployment: 'gpt-4o',
       })),
       router: { strategy: 'round-robin' },
+      ports: { clock: stillClock() },
     });
     // 95 in a hundred of the quota of both, in calls whose maximum is far above their answer.
     const maximum = 900;

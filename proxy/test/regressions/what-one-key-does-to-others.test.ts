@@ -4,6 +4,7 @@ import {
   keyRecord,
   responsesBody,
   startGatewayUnderTest,
+  stillClock,
   type GatewayUnderTest,
 } from '../gateway-under-test.ts';
 
@@ -84,6 +85,7 @@ describe('the limits of a key for a model', () => {
         { resourceName: 'east', deployment: 'gpt-4o', model: 'dear' },
       ],
       keys: [keyRecord({ modelLimits: { dear: { requestsPerMinute: 1 } } })],
+      ports: { clock: stillClock() },
     });
     const body = chatBody('broken', 'x', { fallbacks: ['dear'] });
     const statuses: number[] = [];
