@@ -1,8 +1,19 @@
 import * as z from 'zod';
-import { id, inert, jsonObject, limitFields, refused, text, texts, usd } from '../http/fields.ts';
+import {
+  id,
+  inert,
+  jsonObject,
+  limitFields,
+  refused,
+  refusedModelLimitFields,
+  text,
+  texts,
+  usd,
+} from '../http/fields.ts';
 
 const budgetFields = {
   ...limitFields,
+  ...refusedModelLimitFields,
   tpd_limit: refused(z.unknown().optional()),
   allowed_models: inert(texts.nullish()),
   temp_budget_increase: inert(usd.nullish()),

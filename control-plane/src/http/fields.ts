@@ -2,11 +2,16 @@ import type { JsonObject } from '@aigateway/contract/records';
 import * as z from 'zod';
 import { isEntityCursor, isEntityId } from '../store/prepared-entities.ts';
 
-type FieldEffect = 'inert' | 'refused';
+type FieldEffect = 'inert' | 'shown' | 'refused';
 
 /** A field of LiteLLM that is kept and shown and does nothing here; the answer names it in a header. */
 export function inert<Schema extends z.ZodType>(schema: Schema): Schema {
   return schema.meta({ ...schema.meta(), effect: 'inert' satisfies FieldEffect });
+}
+
+/** Likewise, where documents have a place of its own for the field. */
+export function shown<Schema extends z.ZodType>(schema: Schema): Schema {
+  return schema.meta({ ...schema.meta(), effect: 'shown' satisfies FieldEffect });
 }
 
 /** A field of LiteLLM whose absence would weaken safety or spend money: refused as soon as it asks for something. */
@@ -56,10 +61,10 @@ export const usd = z.number().min(0).max(9_000_000);
 export const count = z.int().min(0).max(2_000_000_000);
 const counts = z.record(text, count);
 
-/** LiteLLM's limits, as keys, users, teams and budgets take them. */
+/** LiteLLM's limits, as keys, users, teams and budgets take them. No alert hangs on a soft budget. */
 export const limitFields = {
   max_budget: usd.nullish(),
-  soft_budget: usd.nullish(),
+  soft_budget: shown(usd.nullish()),
   budget_duration: text.nullish(),
   budget_limits: z
     .array(z.object({ max_budget: usd, budget_duration: text }))
@@ -68,9 +73,20 @@ export const limitFields = {
   rpm_limit: count.nullish(),
   tpm_limit: count.nullish(),
   max_parallel_requests: count.nullish(),
+};
+
+/** Limits for single models, which keys alone have. */
+export const modelLimitFields = {
   model_rpm_limit: counts.nullish(),
   model_tpm_limit: counts.nullish(),
   model_max_budget: jsonObject.nullish(),
+};
+
+/** The same on any other holder, where nothing would hold them. */
+export const refusedModelLimitFields = {
+  model_rpm_limit: refused(counts.nullish()),
+  model_tpm_limit: refused(counts.nullish()),
+  model_max_budget: refused(jsonObject.nullish()),
 };
 
 /** A whole number of a query. */

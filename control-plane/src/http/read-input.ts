@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { type FieldProblem, detailError, fieldErrors, proxyError } from '../errors.ts';
 import { effectOf, isEmpty } from './fields.ts';
 import type { Route } from './route.ts';
@@ -29,6 +29,8 @@ export function readInput(
 ): Input {
   const ignored: string[] = [];
   const query = route.query ? parse('query', route.query, request.query) : {};
+  const parameters = route.query?.shape ?? {};
+  ignored.push(...Object.keys(request.query).filter((name) => !(name in parameters)));
   let body: object = {};
   if (route.body !== undefined) {
     const given = request.body ?? {};
@@ -38,33 +40,64 @@ export function readInput(
       ]);
     }
     checkDepth(given, deepest);
-    const unknown = Object.keys(given).filter((name) => !(name in route.body!.shape));
-    if ((route.own === true || route.isStrict === true) && unknown.length > 0) {
+    const idle: IdleFields = { unknown: new Set(), inert: new Set(), refused: new Set() };
+    collectIdle(route.body, given, '', idle);
+    if ((route.own === true || route.isStrict === true) && idle.unknown.size > 0) {
       throw fieldErrors(
-        unknown.map((name) => ({
+        [...idle.unknown].map((name) => ({
           type: 'extra_forbidden',
           loc: ['body', name],
           msg: 'Extra inputs are not permitted',
         })),
       );
     }
-    ignored.push(...unknown);
     body = parse('body', route.body, given);
-    for (const [name, value] of Object.entries(body)) {
-      const effect = effectOf(route.body.shape[name]);
-      if (effect === undefined || isEmpty(value)) continue;
-      if (effect === 'inert') ignored.push(name);
-      else {
-        throw proxyError(
-          400,
-          'bad_request_error',
-          `This gateway does not have what "${name}" asks for. It is refused rather than ignored, because something would go unprotected.`,
-          name,
-        );
-      }
+    for (const name of idle.refused) {
+      throw proxyError(
+        400,
+        'bad_request_error',
+        `This gateway does not have what "${name}" asks for. It is refused rather than ignored, because something would go unprotected.`,
+        name,
+      );
     }
+    ignored.push(...idle.unknown, ...idle.inert);
   }
   return { params: request.params, query, body, ignored };
+}
+
+/** Fields of a body that do nothing, by their paths. Those of all members of a list are named once. */
+type IdleFields = { readonly [kind in 'unknown' | 'inert' | 'refused']: Set<string> };
+
+function collectIdle(schema: unknown, value: unknown, path: string, idle: IdleFields): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodDefault
+  )
+    return collectIdle(schema.unwrap(), value, path, idle);
+  if (schema instanceof z.ZodUnion) {
+    const taken = schema.options.find(
+      (option) => option instanceof z.ZodType && option.safeParse(value).success,
+    );
+    return collectIdle(taken, value, path, idle);
+  }
+  if (schema instanceof z.ZodArray && Array.isArray(value)) {
+    for (const member of value) collectIdle(schema.element, member, path, idle);
+    return;
+  }
+  if (!(schema instanceof z.ZodObject) || Array.isArray(value)) return;
+  const shape: { readonly [name: string]: z.ZodType } = schema.shape;
+  const isOpen = schema.def.catchall !== undefined;
+  for (const [name, member] of Object.entries(value)) {
+    const here = path === '' ? name : `${path}.${name}`;
+    const field = Object.hasOwn(shape, name) ? shape[name] : undefined;
+    const effect = effectOf(field);
+    if (field === undefined) {
+      if (!isOpen) idle.unknown.add(here);
+    } else if (effect === undefined) collectIdle(field, member, here, idle);
+    else if (!isEmpty(member)) idle[effect === 'refused' ? 'refused' : 'inert'].add(here);
+  }
 }
 
 function parse(where: 'query' | 'body', schema: z.ZodObject, value: unknown): object {

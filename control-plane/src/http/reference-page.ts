@@ -12,8 +12,8 @@ What differs from LiteLLM and why: [from LiteLLM](../guides/from-litellm.md#mana
 
 - A key in \`Authorization: Bearer\`, or in one of the other headers that the [proxy](proxy-api.md) takes. Rights are those of the key's
   user, and never more than those of who made the key.
-- JSON in, JSON out. No object of a body has a key twice: 400, because readers disagree about which one counts. LiteLLM's routes ignore fields they do not know and name them, and those without effect, in the answer's
-  \`x-aigateway-ignored\`; routes of our own refuse them with 422. A field that asks for a protection there is not here is refused with 400.
+- JSON in, JSON out. No object of a body has a key twice: 400, because readers disagree about which one counts. LiteLLM's routes ignore fields and query parameters they do not know and name them, and those without effect, in the answer's
+  \`x-aigateway-ignored\` (\`update_fields.tags\` is a field of a field); routes of our own refuse such fields with 422. A field that asks for a protection there is not here is refused with 400.
 - A field that the caller may not set is 403; what the caller may not see is answered as what does not exist.
 - Every route that writes leaves one record in the audit log. With the store away the answer is 503, \`no_db_connection\`; model traffic goes on.
 - On \`/manage\`: \`Idempotency-Key\`, for a day and one key of the gateway: the same request has one effect and the same answer, but that a secret is not
@@ -58,14 +58,14 @@ function table(routes: readonly Route[]): string {
 function fieldsOf({ method, paths, body }: Route): string[] {
   if (body === undefined) return [];
   const fields = Object.entries(body.shape as { [name: string]: z.ZodType });
-  const names = (effect: 'inert' | 'refused' | undefined) =>
+  const names = (...effects: ReturnType<typeof effectOf>[]) =>
     fields
-      .filter(([, field]) => effectOf(field) === effect)
+      .filter(([, field]) => effects.includes(effectOf(field)))
       .map(([name, field]) => `\`${name}\`${field.safeParse(undefined).success ? '' : '\\*'}`)
       .join(', ');
   const parts = [
     names(undefined),
-    names('inert') && `without effect: ${names('inert')}`,
+    names('inert', 'shown') && `without effect: ${names('inert', 'shown')}`,
     names('refused') && `refused: ${names('refused')}`,
   ].filter((part) => part !== '');
   if (parts.length === 0) return [];

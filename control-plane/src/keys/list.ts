@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { keyAccess, teamAccess } from '../auth/rights.ts';
 import type { Call, Outcome } from '../http/call.ts';
+import { spentBy } from '../spend/sums.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Query } from '../store/entities.ts';
 import { currentSecret, keyRows, keyStatus } from './row.ts';
@@ -70,7 +71,8 @@ async function pageOfKeys(
     query.include_team_keys,
     query.include_created_by_keys,
   );
-  const matching = visible.filter((key) => matches(key, query, call.now)).sort(orderOf(query));
+  const matching = visible.filter((key) => matches(key, query, call.now));
+  matching.sort(await orderOf(call, query, matching));
   return { total: matching.length, keys: matching.slice((page - 1) * size, page * size) };
 }
 
@@ -144,12 +146,28 @@ function contains(text: string | null, part: string | undefined): boolean {
   return part === undefined || (text?.toLowerCase().includes(part.toLowerCase()) ?? false);
 }
 
-function orderOf({ sort_by, sort_order }: ListQuery) {
-  const field = sort_by === 'spend' || sort_by === undefined ? 'created_at' : sort_by;
+async function orderOf(
+  call: Call,
+  { sort_by: field = 'created_at', sort_order }: ListQuery,
+  keys: readonly KeyDocument[],
+) {
+  const valueOf =
+    field === 'spend'
+      ? await spendOf(call, keys)
+      : (key: KeyDocument): string | number => key[field] ?? '';
   const sign = sort_order === 'desc' ? -1 : 1;
   return (one: KeyDocument, other: KeyDocument): number => {
-    const [a, b] = [one[field] ?? '', other[field] ?? ''];
+    const [a, b] = [valueOf(one), valueOf(other)];
     if (a !== b) return a < b ? -sign : sign;
     return one.key_id < other.key_id ? -1 : 1;
   };
+}
+
+async function spendOf(call: Call, keys: readonly KeyDocument[]) {
+  const spent = await spentBy(
+    call,
+    'key',
+    keys.map(({ key_id, budget_duration }) => ({ id: key_id, window: budget_duration })),
+  );
+  return ({ key_id }: KeyDocument): number => spent(key_id).spend;
 }

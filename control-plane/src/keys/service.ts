@@ -352,13 +352,20 @@ export async function updateTeamKeys(
   const ofTeam = new Set(
     keys.flatMap((key) => [key.key_id, ...key.secrets.map(({ hash }) => hash)]),
   );
-  const { key_alias: _alias, user_id: _user, spend: _spend, ...fields } = body.update_fields;
+  const { key_alias, user_id, spend, ...fields } = body.update_fields;
+  const ofOneKey = Object.entries({ key_alias, user_id, spend });
   const entries = named.map((name) => ({
     ...fields,
     key: name,
     ...(ofTeam.has(name.startsWith('sk-') ? hashSecret(name) : name) ? {} : { key: '' }),
   }));
-  return updateKeys(call, entries as z.output<typeof bulkUpdateBody>['keys']);
+  const outcome = await updateKeys(call, entries as z.output<typeof bulkUpdateBody>['keys']);
+  return {
+    ...outcome,
+    ignored: ofOneKey.flatMap(([name, value]) =>
+      value === undefined ? [] : [`update_fields.${name}`],
+    ),
+  };
 }
 
 /** The key that a caller means: by its secret, the secret's hash, or its id. */

@@ -1,6 +1,16 @@
 import * as z from 'zod';
 import { budgetRow } from '../budgets/schema.ts';
-import { id, inert, jsonObject, limitFields, refused, text, texts, usd } from '../http/fields.ts';
+import {
+  id,
+  inert,
+  jsonObject,
+  limitFields,
+  refused,
+  refusedModelLimitFields,
+  text,
+  texts,
+  usd,
+} from '../http/fields.ts';
 import { teamRow } from '../teams/schema.ts';
 
 const organizationFields = {
@@ -8,6 +18,7 @@ const organizationFields = {
   metadata: jsonObject.nullish(),
   budget_id: id.nullish(),
   ...limitFields,
+  ...refusedModelLimitFields,
   object_permission: inert(jsonObject.nullish()),
   tpd_limit: refused(z.unknown().optional()),
 };

@@ -56,7 +56,10 @@ export async function exportedActivity(
   const { model } = query;
   const found = await call.ledger.activity({ ...range, ...ofModel(model) });
   const rows = found.map(({ day, id, sums }) => ({ date: day, id, ...usedOf(sums) }));
-  return format === 'json' ? { answer: rows } : { answer: asTable(rows), contentType: 'text/csv' };
+  const ignored = ignoredOf(entity, query);
+  return format === 'json'
+    ? { answer: rows, ignored }
+    : { answer: asTable(rows), contentType: 'text/csv', ignored };
 }
 
 const exportedNames = [
@@ -182,8 +185,25 @@ async function activity(
         has_more: page < pages,
       },
     },
-    ignored: query.api_key !== undefined && entity !== 'user' ? ['api_key'] : [],
+    ignored: ignoredOf(entity, query),
   };
+}
+
+/** What chooses among the ids of each entity. */
+const filters = {
+  user: ['api_key', 'user_id'],
+  team: ['team_ids'],
+  organization: ['organization_ids'],
+  customer: ['end_user_ids'],
+  tag: ['tags'],
+} as const satisfies { readonly [entity in Entity]: readonly (keyof WholeQuery)[] };
+
+/** Filters of other entities: sums are not kept of two. */
+function ignoredOf(entity: Entity, query: WholeQuery): string[] {
+  const own: readonly string[] = filters[entity];
+  return Object.values(filters)
+    .flat()
+    .filter((name) => query[name] !== undefined && !own.includes(name));
 }
 
 type ByDay = ReadonlyMap<string, readonly ActivityRow[]>;

@@ -30,7 +30,8 @@ export async function spendLogs(call: Call, query: z.output<typeof logsQuery>): 
     ...(start !== undefined && { fromMs: Date.parse(start) }),
     ...(end !== undefined && { toMs: Date.parse(end) + dayMs }),
   });
-  if (start === undefined || end === undefined || !query.summarize) {
+  const isOfOne = query.request_id !== undefined;
+  if (start === undefined || end === undefined || !query.summarize || isOfOne) {
     const { rows } = await call.ledger.logs({ ...filter, limit: mostRows });
     return { answer: await logRows(call, rows) };
   }

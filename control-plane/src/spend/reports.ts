@@ -185,7 +185,10 @@ export async function spendReport(
   if (query.internal_user_id !== undefined)
     return { answer: await reportOn(call, days, 'user', query.internal_user_id) };
   if (query.group_by === 'api_key') return { answer: await reportByKey(call, days, undefined) };
-  return { answer: await reportByHolder(call, days, query.group_by, query.team_id) };
+  const { team_id: teamId, customer_id: customerId } = query;
+  if (teamId !== undefined) return { answer: await reportByHolder(call, days, 'team', teamId) };
+  const dimension = customerId === undefined ? query.group_by : 'customer';
+  return { answer: await reportByHolder(call, days, dimension, customerId) };
 }
 
 /** What keys cost, with their models: the caller's own key, one that it sees, or for an administrator every one. */

@@ -4,6 +4,7 @@ import type { Call, Outcome } from '../http/call.ts';
 import { detailError } from '../errors.ts';
 import { currentSecret, keyRows } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
+import { currentSettings } from '../settings/service.ts';
 import type { ActivityRow, Dimension } from '../store/ledger.ts';
 import { userRows } from '../users/row.ts';
 import { sumOf } from './activity.ts';
@@ -71,7 +72,9 @@ export async function globalSpend(call: Call): Promise<Outcome> {
       over: 'days',
     }),
   );
-  return { answer: { spend: usdOf(costNanoUsd), max_budget: null } };
+  const budget = (await currentSettings(call, 'litellm_settings')).get('max_budget')?.value;
+  const max_budget = typeof budget === 'number' ? budget : null;
+  return { answer: { spend: usdOf(costNanoUsd), max_budget } };
 }
 
 export async function globalSpendByDay(call: Call, named: string | undefined): Promise<Outcome> {

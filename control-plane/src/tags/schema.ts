@@ -1,6 +1,15 @@
 import * as z from 'zod';
 import { budgetRow } from '../budgets/schema.ts';
-import { id, inert, jsonObject, limitFields, refused, text, texts } from '../http/fields.ts';
+import {
+  id,
+  inert,
+  jsonObject,
+  limitFields,
+  refused,
+  refusedModelLimitFields,
+  text,
+  texts,
+} from '../http/fields.ts';
 
 export const tagBody = z.object({
   name: text.min(1),
@@ -8,6 +17,7 @@ export const tagBody = z.object({
   models: texts.nullish().describe('Ids of deployments that get the tag'),
   budget_id: id.nullish(),
   ...limitFields,
+  ...refusedModelLimitFields,
   model_info: inert(jsonObject.nullish()),
   tpd_limit: refused(z.unknown().optional()),
 });

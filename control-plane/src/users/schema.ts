@@ -1,5 +1,17 @@
 import * as z from 'zod';
-import { id, inert, jsonObject, queryCount, queryList, text, texts, usd } from '../http/fields.ts';
+import {
+  count,
+  id,
+  inert,
+  jsonObject,
+  queryCount,
+  queryList,
+  refused,
+  refusedModelLimitFields,
+  text,
+  texts,
+  usd,
+} from '../http/fields.ts';
 import { generateBody, keyRow } from '../keys/schema.ts';
 import { teamRow } from '../teams/schema.ts';
 
@@ -19,8 +31,26 @@ const userFields = {
   user_role: role.nullish(),
   sso_user_id: text.nullish(),
   ...keyFields,
+  ...refusedModelLimitFields,
   password: inert(text.nullish()),
 };
+
+/** What a new user's key is made with, and a user that is there has nothing of. */
+const fieldsOfKeys = {
+  key_alias: inert(text.nullish()),
+  key_type: inert(text.nullish()),
+  aliases: inert(z.record(text, text).nullish()),
+  permissions: inert(jsonObject.nullish()),
+  tags: inert(texts.nullish()),
+  budget_id: refused(text.nullish()),
+  duration: refused(text.nullish()),
+  access_group_ids: refused(texts.nullish()),
+  blocked: refused(z.boolean().nullish()),
+  allowed_routes: refused(texts.nullish()),
+  max_requests: refused(count.nullish()),
+};
+export const namesOfKeyFields = Object.keys(fieldsOfKeys) as (keyof typeof fieldsOfKeys)[];
+const changedFields = { ...userFields, ...fieldsOfKeys };
 
 const teamOfUser = z.object({
   team_id: id,
@@ -36,11 +66,11 @@ export const newBody = z.object({
   organizations: texts.nullish(),
   auto_create_key: z.boolean().nullish().describe('Default true'),
 });
-export const updateBody = z.object({ user_id: id.nullish(), ...userFields });
+export const updateBody = z.object({ user_id: id.nullish(), ...changedFields });
 export const bulkUpdateBody = z.object({
   users: z.array(updateBody).max(500).nullish(),
   all_users: z.boolean().nullish(),
-  user_updates: z.object(userFields).nullish(),
+  user_updates: z.object(changedFields).nullish(),
 });
 export const deleteBody = z.object({ user_ids: texts });
 export const infoQuery = z.object({ user_id: text.optional() });

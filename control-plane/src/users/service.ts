@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import { masterUserId, seesAll } from '../auth/actor.ts';
 import { ApiError, detailError, notFound } from '../errors.ts';
 import { type Call, type Outcome, timestamp } from '../http/call.ts';
-import { inertFields } from '../http/fields.ts';
+import { inertFields, isEmpty } from '../http/fields.ts';
 import { refuseGone } from '../http/gone.ts';
 import { checkWindows, noLimits, withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
@@ -16,7 +16,13 @@ import type { Change } from '../store/entities.ts';
 import { addMembers, freshUser } from '../teams/members.ts';
 import { teamRows } from '../teams/row.ts';
 import { userRows } from './row.ts';
-import { type bulkUpdateBody, type listQuery, newBody, type updateBody } from './schema.ts';
+import {
+  type bulkUpdateBody,
+  type listQuery,
+  namesOfKeyFields,
+  newBody,
+  type updateBody,
+} from './schema.ts';
 
 type NewBody = z.output<typeof newBody>;
 type UserFields = z.output<typeof updateBody>;
@@ -94,7 +100,10 @@ export async function createUser(call: Call, body: NewBody): Promise<Outcome> {
   }
   const [row] = await userRows(call, [user]);
   const answer = { ...row, teams: teamIds, key: '', token: null };
-  if (body.auto_create_key === false) return { answer, changes, subject: userId };
+  if (body.auto_create_key === false) {
+    const ignored = namesOfKeyFields.filter((name) => !isEmpty(body[name]));
+    return { answer, changes, subject: userId, ignored };
+  }
 
   // The limits are the user's; repeated in the key they would count twice.
   const { key, made } = await makeKey(call, { ...keyFieldsOf(body), user_id: userId });

@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { usageRecord } from './conformance/documents.ts';
+import { type Answer, startManagement, type Management } from './management.ts';
+
+/* What is taken and does nothing is named, and what would leave something unprotected is refused: in each part of a request. */
+
+const ignoredBy = ({ headers }: Answer) => headers.get('x-aigateway-ignored');
+const startedAt = Date.parse('2026-11-20T12:00:00Z');
+const range = 'start_date=2026-11-20&end_date=2026-11-20';
+
+describe('fields without effect', () => {
+  let api: Management;
+  beforeAll(async () => {
+    api = await startManagement();
+  });
+  afterAll(() => api[Symbol.asyncDispose]());
+
+  const makeKey = async (fields: object = {}): Promise<{ key: string; key_id: string }> =>
+    (await api.post('/key/generate', fields)).body;
+
+  it('names those within lists and maps once', async () => {
+    const [{ key: one }, { key: other }] = [await makeKey(), await makeKey()];
+    const answer = await api.post('/key/bulk_update', {
+      keys: [one, other].map((key) => ({ key, max_budget: 1, rpm_limit: 1 })),
+    });
+    expect(answer.body.successful_updates).toHaveLength(2);
+    expect(ignoredBy(answer)).toBe('keys.rpm_limit');
+    const members = [{ role: 'user', user_id: 'mia', budget: 5 }];
+    const team = await api.post('/team/new', { members_with_roles: members });
+    expect(ignoredBy(team)).toBe('members_with_roles.budget');
+    const added = await api.post('/team/member_add', {
+      team_id: team.body.team_id,
+      member: { role: 'user', user_id: 'max', budget: 5 },
+    });
+    expect(ignoredBy(added)).toBe('member.budget');
+  });
+
+  it('refuses those within maps and lists that ask for a protection', async () => {
+    await api.post('/team/new', { team_id: 'guarded' });
+    const { key } = await makeKey({ team_id: 'guarded' });
+    const change = (update_fields: object) =>
+      api.post('/team/key/bulk_update', { team_id: 'guarded', key_ids: [key], update_fields });
+    const guarded = await change({ guardrails: ['pii'] });
+    expect(guarded.status).toBe(400);
+    expect(guarded.body.error.param).toBe('update_fields.guardrails');
+    const named = await change({ key_alias: 'one-name', spend: 3, agent_id: 'a', rpm_limit: 7 });
+    expect(ignoredBy(named)?.split(', ').toSorted()).toEqual([
+      'update_fields.agent_id',
+      'update_fields.key_alias',
+      'update_fields.spend',
+    ]);
+    expect(named.body.successful_updates[0].key_info).toMatchObject({
+      rpm_limit: 7,
+      key_alias: null,
+    });
+    const users = [{ user_id: 'ute', blocked: true }];
+    expect((await api.post('/user/bulk_update', { users })).body.error.param).toBe('users.blocked');
+  });
+
+  it('names parameters that a route does not take', async () => {
+    expect(ignoredBy(await api.get('/key/list?size=5&agent_id=x'))).toBe('agent_id');
+    expect(ignoredBy(await api.get('/customer/list?page=2'))).toBe('page');
+    expect(ignoredBy(await api.get('/key/list?size=5'))).toBeNull();
+  });
+
+  it.each(['model_rpm_limit', 'model_tpm_limit', 'model_max_budget'])(
+    'refuses %s of whatever is no key, where nothing would hold it',
+    async (field) => {
+      const limits = { [field]: { 'gpt-4o': 1 } };
+      const paths: { readonly [path: string]: object } = {
+        '/team/new': {},
+        '/user/new': {},
+        '/organization/new': { organization_alias: 'one' },
+        '/customer/new': { user_id: `customer-${field}` },
+        '/tag/new': { name: `tag-${field}` },
+        '/budget/new': {},
+      };
+      for (const [path, body] of Object.entries(paths)) {
+        const { status, body: answer } = await api.post(path, { ...body, ...limits });
+        expect({ path, status, param: answer.error?.param }).toEqual({
+          path,
+          status: 400,
+          param: field,
+        });
+        // Clients that send whole forms go on working.
+        const empty = await api.post(path, { ...body, [field]: {} });
+        expect({ path, status: empty.status }).toEqual({ path, status: 200 });
+      }
+      expect((await api.post('/key/generate', limits)).status).toBe(200);
+    },
+  );
+
+  it('names a soft budget, permissions and a default model, and shows them', async () => {
+    const key = await api.post('/key/generate', { soft_budget: 1, permissions: { a: true } });
+    expect(ignoredBy(key)).toBe('soft_budget, permissions');
+    expect(key.body).toMatchObject({ soft_budget: 1, permissions: { a: true } });
+    const customer = await api.post('/customer/new', { user_id: 'carl', default_model: 'gpt-4o' });
+    expect(ignoredBy(customer)).toBe('default_model');
+    expect(customer.body.default_model).toBe('gpt-4o');
+  });
+
+  it('takes for a user that is there nothing that keys alone have', async () => {
+    await api.post('/user/new', { user_id: 'uma' });
+    const change = (fields: object) => api.post('/user/update', { user_id: 'uma', ...fields });
+    for (const [field, value] of Object.entries({
+      blocked: true,
+      duration: '1d',
+      budget_id: 'b',
+      allowed_routes: ['/v1/models'],
+      access_group_ids: ['g'],
+      max_requests: 1,
+    })) {
+      const { status, body } = await change({ [field]: value });
+      expect({ status, param: body.error?.param }).toEqual({ status: 400, param: field });
+    }
+    const named = await change({ key_alias: 'uma', tags: ['a'], rpm_limit: 4 });
+    expect(ignoredBy(named)).toBe('key_alias, tags');
+    expect(named.body.data.rpm_limit).toBe(4);
+    const withoutKey = { user_id: 'udo', auto_create_key: false, duration: '1d', tags: [] };
+    expect(ignoredBy(await api.post('/user/new', withoutKey))).toBe('duration');
+  });
+
+  it('names filters of other reports than the one that is asked', async () => {
+    const asked = `${range}&team_ids=a&user_id=b&tags=c`;
+    expect(ignoredBy(await api.get(`/team/daily/activity?${asked}`))).toBe('user_id, tags');
+    expect(ignoredBy(await api.get(`/tag/daily/activity/export?${asked}`))).toBe(
+      'user_id, team_ids',
+    );
+  });
+});
+
+describe('parameters that had no effect', () => {
+  let api: Management;
+  beforeAll(async () => {
+    api = await startManagement({
+      settings: { fileSettings: { litellm_settings: { max_budget: 250 } } },
+    });
+  });
+  afterAll(() => api[Symbol.asyncDispose]());
+
+  it('order keys by what they spent', async () => {
+    const keys: { key_id: string; token: string }[] = [];
+    for (const _ of [1, 2, 3]) keys.push((await api.post('/key/generate', {})).body);
+    const costs = [2_000_000_000, 3_000_000_000, 1_000_000_000];
+    const events = keys.map(({ key_id: keyId }, at) => ({
+      sequence: at + 1,
+      record: usageRecord({ startedAt: api.clock.ms, keyId, costNanoUsd: costs[at] ?? 0 }),
+    }));
+    await api.store.ledger.append('producer', events);
+    const { body } = await api.get('/key/list?sort_by=spend');
+    expect(body.keys).toEqual([1, 0, 2].map((at) => keys[at]?.token));
+    const rising = await api.get('/key/list?sort_by=spend&sort_order=asc');
+    expect(rising.body.keys).toEqual([2, 0, 1].map((at) => keys[at]?.token));
+  });
+
+  it('choose one customer or team of a report, and one request of the logs', async () => {
+    const record = { startedAt, costNanoUsd: 1_000_000_000 };
+    await api.store.ledger.append('other-producer', [
+      {
+        sequence: 1,
+        record: usageRecord({ ...record, requestId: 'r1', customerId: 'c1', teamId: 't1' }),
+      },
+      {
+        sequence: 2,
+        record: usageRecord({ ...record, requestId: 'r2', customerId: 'c2', teamId: 't2' }),
+      },
+    ]);
+    const customers = await api.get(`/global/spend/report?${range}&customer_id=c1`);
+    expect(customers.body[0].customers).toMatchObject([{ customer: 'c1', total_spend: 1 }]);
+    const teams = await api.get(`/global/spend/report?${range}&group_by=customer&team_id=t2`);
+    expect(teams.body[0].teams).toMatchObject([{ team_id: 't2', total_spend: 1 }]);
+    const logs = await api.get(`/spend/logs?${range}&request_id=r1`);
+    expect(logs.body).toMatchObject([{ request_id: 'r1', end_user: 'c1' }]);
+  });
+
+  it('show the budget of the whole gateway beside what is spent', async () => {
+    expect((await api.get('/global/spend')).body.max_budget).toBe(250);
+  });
+});
