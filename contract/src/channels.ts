@@ -65,13 +65,21 @@ export function estimateKey(id: string): string {
 /** That deployments began to rest or were back: field `change`, JSON. Stream, about the last 1,000, a week after the last. */
 export const standingChangesKey = `${prefix}:standing-changes`;
 
-/** What is counted for a holder of limits. A budget's window, `total` for one that never resets, is part of its name. */
-export type LimitCounter = 'requests' | 'tokens' | 'parallel' | `budget:${string}`;
+/**
+ * What is counted for a holder of limits. A budget's window, `total` for one that never resets, is part of its name; `requests:total` are
+ * all requests ever.
+ */
+export type LimitCounter =
+  | 'requests'
+  | 'tokens'
+  | 'parallel'
+  | 'requests:total'
+  | `budget:${string}`;
 
 /**
  * What is granted of one limit. Hash.
  *
- * `requests`, `tokens`, `budget:…`: fields `start` and `end` of the window (ms of Redis TIME), `used` (all that is granted), and
+ * `requests`, `tokens`, `requests:total`, `budget:…`: fields `start` and `end` of the window (ms of Redis TIME), `used` (all that is granted), and
  * for each proxy `<sequence>:<amount>`, its part of `used`. Budgets also have `set`, when the spend was set
  * last within the window; what it was set to is part of `used`. Lives a minute longer than its window; for ever when that never ends.
  *
@@ -82,7 +90,7 @@ export function limitKey(kind: ScopeKind, id: string, counter: LimitCounter): st
   return `${prefix}:limit:{${kind}:${id}}:${counter}`;
 }
 
-/** Field of a budget's {@link limitKey}: the part that is known from the ledger and from no proxy. `0:<amount>`. */
+/** Field of {@link limitKey} of a budget or of `requests:total`: the part that is known from the ledger and from no proxy. `0:<amount>`. */
 export const ledgerPart = 'ledger';
 
 /** Run ids of the servers that know of all spend that the ledger knows of. String, for ever. */

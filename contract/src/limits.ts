@@ -23,6 +23,8 @@ export type Limits = {
   /** Input plus output, reserved by estimate and settled to the real usage. */
   tokensPerMinute?: number;
   parallelRequests?: number;
+  /** Ever: nothing resets it. */
+  requestsInTotal?: number;
   budgets?: readonly BudgetLimit[];
 };
 
@@ -54,7 +56,8 @@ export function isLimited(limits: Limits): boolean {
     limits.requestsPerMinute !== undefined ||
     limits.tokensPerMinute !== undefined ||
     limits.parallelRequests !== undefined ||
-    limits.budgets !== undefined
+    limits.budgets !== undefined ||
+    limits.requestsInTotal !== undefined
   );
 }
 

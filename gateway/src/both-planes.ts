@@ -36,7 +36,7 @@ export async function startBothPlanes(
   const { ledger } = plane.store;
   if (limiter !== undefined) {
     // Before the first request: what an earlier process spent is spent.
-    for (const spend of await plane.earlierSpend(Date.now())) limiter.seed(spend);
+    for (const use of await plane.earlierUse(Date.now())) limiter.seed(use);
   }
   const data = await startDataPlane(
     {

@@ -6,7 +6,12 @@ import type { Sealer } from '@aigateway/contract/sealer';
 import type { Catalogue, SnapshotPublisher, SnapshotSource } from '@aigateway/contract/snapshot';
 import { createRedisPublisher } from '@aigateway/control-plane/publish/redis';
 import type { Ledger } from '@aigateway/control-plane/store/ledger';
-import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import {
+  createBudgetKeeper,
+  raiseToLedger,
+  type BudgetCalendar,
+  type EarlierUse,
+} from '@aigateway/control-plane/usage/budget-keeper';
 import { setSharedSpend } from '@aigateway/control-plane/spend/shared-counters';
 import { createUsageConsumer } from '@aigateway/control-plane/usage/consumer';
 import { redisLease, type Lease } from '@aigateway/control-plane/usage/lease';
@@ -23,6 +28,8 @@ export type Bus = {
   outgoing(catalogue: Catalogue): Catalogue;
   /** Sets what a holder has spent, for all proxies that count together. */
   setSpend(kind: ScopeKind, id: string, nanoUsd: number): Promise<void>;
+  /** Sees to it that what several processes count together is at least what a ledger knows of. */
+  raiseUse(used: readonly EarlierUse[], calendar: BudgetCalendar): Promise<void>;
   /** Brings the usage of proxies in other processes to a ledger, until it is closed. */
   consumeUsage(ledger: Ledger): {
     /** Undefined where nothing waits anywhere: usage goes straight to the ledger. */
@@ -30,11 +37,11 @@ export type Bus = {
     close(): Promise<void>;
   };
   /**
-   * Tells the counters of budgets, where several processes share them, what was spent, until it is closed.
+   * Tells the counters of budgets, where several processes share them, what was used, until it is closed.
    *
-   * @param spent - what a ledger knows of every budget's present window
+   * @param used - what a ledger knows of every limit that outlasts processes
    */
-  keepBudgets(spent: () => Promise<SpentBudget[]>, calendar: Calendar): { close(): Promise<void> };
+  keepBudgets(used: () => Promise<EarlierUse[]>, calendar: Calendar): { close(): Promise<void> };
   /** Held by the one process that drops old usage; undefined where there is one only. */
   readonly logRetentionLease: Lease | undefined;
 };
@@ -49,6 +56,7 @@ export function createLocalBus(): Bus {
     createSource: () => bus.createSource(),
     outgoing: (catalogue) => catalogue,
     setSpend: () => Promise.resolve(),
+    raiseUse: () => Promise.resolve(),
     consumeUsage: () => ({ standing: undefined, close: () => Promise.resolve() }),
     keepBudgets: () => ({ close: () => Promise.resolve() }),
     logRetentionLease: undefined,
@@ -75,6 +83,7 @@ export function createSharedBus(
     createSource: () => redis.createSource(),
     outgoing: (catalogue) => sealSecrets(catalogue, sealer),
     setSpend: (kind, id, nanoUsd) => setSharedSpend(redis.client, kind, id, nanoUsd),
+    raiseUse: (used, calendar) => raiseToLedger(redis.client, used, calendar),
     consumeUsage(ledger) {
       const consumer = createUsageConsumer({
         redis: redis.client,
@@ -89,11 +98,11 @@ export function createSharedBus(
       });
       return { standing: () => consumer.standing(), close: () => consumer.close() };
     },
-    keepBudgets: (spent, calendar) =>
+    keepBudgets: (used, calendar) =>
       createBudgetKeeper({
         redis: redis.client,
         calendar,
-        spent,
+        used,
         onTrouble: (error) => {
           if (error !== undefined) logger.warn({ error }, 'budgets');
         },

@@ -1,6 +1,7 @@
 import type { Settings } from '@aigateway/contract/changeable-settings';
 import type { Compiled, LogRetention } from '@aigateway/contract/compile';
 import { masterKeyId } from '@aigateway/contract/key';
+import { optional } from '@aigateway/contract/optional';
 import type { JsonObject } from '@aigateway/contract/records';
 import { mapTexts } from '@aigateway/contract/sealed-secrets';
 import type { Sealer } from '@aigateway/contract/sealer';
@@ -14,10 +15,10 @@ import { limitsOf } from '@aigateway/control-plane/publish/compile-key';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
 import type { TellSpend } from '@aigateway/control-plane/http/call';
 import type { Entities } from '@aigateway/control-plane/store/entities';
-import type { SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import type { EarlierUse } from '@aigateway/control-plane/usage/budget-keeper';
 import type { Store } from '@aigateway/control-plane/store/store';
 import type { Configuration } from './configuration.ts';
-import { earlierSpend } from './earlier-spend.ts';
+import { earlierUse, isNearlyExact } from './earlier-use.ts';
 import type { RoleInput } from './roles.ts';
 import { openStore, storePlace } from './store-place.ts';
 
@@ -32,8 +33,8 @@ export type Control = {
    * @throws {Error} for one that cannot be; what was in force stays
    */
   publish(configuration: Configuration): Promise<void>;
-  /** What was spent of every budget's present window, as far as the ledger knows. */
-  earlierSpend(nowMs: number): Promise<SpentBudget[]>;
+  /** What was used of every limit that outlasts processes, as far as the ledger knows. */
+  earlierUse(nowMs: number): Promise<EarlierUse[]>;
   /** How long single usage records are kept at present. */
   logRetention(): Promise<LogRetention>;
   close(): Promise<void>;
@@ -50,6 +51,8 @@ export type ControlInput = RoleInput & {
   readonly sealer: Sealer;
   /** What is done to the records before they are published. */
   readonly outgoing: (catalogue: Catalogue) => Catalogue;
+  /** Told what was used of limits that were just published: whoever counts has at least that. */
+  readonly tellEarlierUse: (used: readonly EarlierUse[]) => Promise<void>;
   /** Told when spend was set, so that whoever counts it does so from there. */
   readonly tellSpend: TellSpend;
   readonly onFault: (message: string, cause: unknown) => void;
@@ -78,6 +81,27 @@ export async function startControl(input: ControlInput): Promise<Control> {
     fixedHolders: () => configuration.compiled.records.holders ?? [],
     compile: () => configuration.compiled.management,
     customerBudgetId: () => configuration.compiled.management.customerBudgetId,
+    onPublished: async (records, catalogue) => {
+      // The budget of all customers concerns thousands: it counts from when it is given.
+      const {
+        customerLimits: _,
+        globalScope,
+        ...settings
+      } = configuration.compiled.records.settings;
+      const used = await earlierUse({
+        records,
+        catalogue: {
+          deployments: catalogue?.deployments ?? [],
+          settings:
+            catalogue === undefined
+              ? settings
+              : { ...settings, ...optional('globalScope', globalScope) },
+        },
+        store,
+        nowMs: Date.now(),
+      });
+      await input.tellEarlierUse(used.filter((use) => isNearlyExact(use, settings)));
+    },
     onFailure: (error) => input.onFault('publishing failed, it is tried again', error),
   });
   const { handler, readiness } = createControlPlane({
@@ -95,9 +119,9 @@ export async function startControl(input: ControlInput): Promise<Control> {
     store,
     handler,
     readiness,
-    async earlierSpend(nowMs) {
+    async earlierUse(nowMs) {
       const catalogue = await catalogueNow();
-      return earlierSpend({ records: publishing.records(), catalogue, store, nowMs });
+      return earlierUse({ records: publishing.records(), catalogue, store, nowMs });
     },
     logRetention: () => logRetentionOf(configuration, store.entities),
     async publish(next) {

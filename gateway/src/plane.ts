@@ -14,7 +14,7 @@ import type { RoleInput } from './roles.ts';
 import { spendTeller } from './spend-keeper.ts';
 
 /** A control plane that tells proxies what it holds and counts what they used, without the server in front of it. */
-export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'earlierSpend' | 'close'> & {
+export type Plane = Pick<Control, 'store' | 'handler' | 'readiness' | 'earlierUse' | 'close'> & {
   /** Puts a configuration that was read again in force. */
   put(configuration: Configuration): Promise<void>;
 };
@@ -47,6 +47,10 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     publisher: bus.createPublisher(() => void republish()),
     outgoing: (catalogue) => bus.outgoing(catalogue),
     tellSpend: spendTeller(limiter, bus),
+    async tellEarlierUse(used) {
+      if (limiter !== undefined) for (const use of used) limiter.seed(use);
+      await bus.raiseUse(used, current.compiled.records.settings);
+    },
     onFault: (message, cause) => logger.error({ error: cause }, message),
     management: {
       ...(logins !== undefined && { logins }),
@@ -61,7 +65,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
   const usage = bus.consumeUsage(control.store.ledger);
   if (usage.standing !== undefined) registerReadings(registry, usageReadings(usage.standing));
   const budgets = bus.keepBudgets(
-    () => control.earlierSpend(Date.now()),
+    () => control.earlierUse(Date.now()),
     () => current.compiled.records.settings,
   );
   const logs = createLogKeeper({
@@ -82,7 +86,7 @@ export async function startPlane(input: PlaneInput): Promise<Plane> {
     store: control.store,
     handler: control.handler,
     readiness: control.readiness,
-    earlierSpend: (nowMs) => control.earlierSpend(nowMs),
+    earlierUse: (nowMs) => control.earlierUse(nowMs),
     async put(next) {
       current = next;
       await republish();

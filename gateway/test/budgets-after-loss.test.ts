@@ -1,4 +1,4 @@
-import { createBudgetKeeper, type SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import { createBudgetKeeper, type EarlierUse } from '@aigateway/control-plane/usage/budget-keeper';
 import {
   createRedisLimiter,
   type RedisLimiter,
@@ -57,10 +57,10 @@ describe.skipIf(!hasRedisServer)('budgets of a Redis that lost its data', () => 
     return limiter;
   }
 
-  function keeper(spent: readonly SpentBudget[]) {
+  function keeper(used: readonly EarlierUse[]) {
     return createBudgetKeeper({
       redis: client(),
-      spent: () => Promise.resolve(spent),
+      used: () => Promise.resolve(used),
       calendar: () => ({ timezone: 'UTC', budgetResetTime: '00:00' }),
       pollMs: 0,
       settleMs: 0,
@@ -133,6 +133,16 @@ describe.skipIf(!hasRedisServer)('budgets of a Redis that lost its data', () => 
     };
     expect(await ask(await proxy(timed))).toHaveProperty('settle');
     expect(await askAfterLoss()).toHaveProperty('refused');
+  });
+
+  it('know of requests in total as well', async () => {
+    const counted = { kind: 'api_key', id: 'payer', requestsInTotal: 3 } as const;
+    await keeper([counted]).look();
+    const scopes = [{ ...payer, limits: { requestsInTotal: 4 } }];
+    const limiter = await proxy();
+    const ask = async () => limiter.reserve({ scopes, tokens: 0, costNanoUsd: 0 });
+    expect(await ask()).toHaveProperty('settle');
+    expect(await ask()).toMatchObject({ refused: true, limit: 4, remaining: 0 });
   });
 
   it('that belong to another window by now are left alone', async () => {

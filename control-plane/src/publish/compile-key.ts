@@ -164,7 +164,11 @@ function keyScope({ key, budgets }: KeyRows, options: CompileKeyOptions): LimitS
     kind: 'api_key',
     id: key.key_id,
     label: key.key_alias ?? key.secrets[0]?.name ?? key.key_id,
-    limits: { ...limits, ...optional('parallelRequests', parallel) },
+    limits: {
+      ...limits,
+      ...optional('parallelRequests', parallel),
+      ...optional('requestsInTotal', key.max_requests ?? undefined),
+    },
   };
 }
 

@@ -25,6 +25,14 @@ export type PublishingOptions = {
   /** The budget that the catalogue is made from as well: that of customers without one of their own. */
   readonly customerBudgetId?: () => string | undefined;
   readonly compile: () => CompileKeyOptions;
+  /**
+   * Told what was published, once proxies can know it; of everything only what is not the store's. Where it fails, the same is published
+   * and told again later.
+   */
+  readonly onPublished?: (
+    records: readonly SingleRecord[],
+    catalogue: Catalogue | undefined,
+  ) => Promise<void>;
   /** Told of every failure to publish; it is tried again. */
   readonly onFailure: (error: unknown) => void;
   /** Waits between tries, in milliseconds, the last one repeated. */
@@ -103,14 +111,15 @@ export function createPublishing(options: PublishingOptions): Publishing {
 
   /** Where proxies hold nothing to change, as after Redis lost its data, they are given everything. */
   const publishChanges = async (batch: readonly Written[]): Promise<void> => {
+    let changes: readonly PublishedChange[];
     for (;;) {
       const since = await publisher.revision();
       if (since === 0) return await republish();
-      const changes = await changesOf(batch);
+      changes = await changesOf(batch);
       if (changes.length === 0) return;
       try {
         await publisher.publish(changes, since);
-        return;
+        break;
       } catch (error) {
         // Another control plane has read the same later, or earlier: the store is asked again.
         if (error instanceof OvertakenError) continue;
@@ -118,9 +127,23 @@ export function createPublishing(options: PublishingOptions): Publishing {
         return await republish();
       }
     }
+    await tellPublished(changes);
+  };
+  const tellPublished = async (changes: readonly PublishedChange[]): Promise<void> => {
+    const records: SingleRecord[] = [];
+    let catalogue: Catalogue | undefined;
+    for (const change of changes) {
+      if (change.kind === 'catalogue') ({ catalogue } = change);
+      const record = change.kind === 'key' ? change.key : undefined;
+      const holder = change.kind === 'holder' ? change.holder : undefined;
+      for (const one of [record, holder]) if (one !== undefined) records.push(one);
+    }
+    await options.onPublished?.(records, catalogue);
   };
   const republish = async (): Promise<void> => {
-    await publisher.republish(everyRecord(), await options.catalogue());
+    const catalogue = await options.catalogue();
+    await publisher.republish(everyRecord(), catalogue);
+    await options.onPublished?.([...options.fixedKeys(), ...fixedHolders()], catalogue);
   };
 
   const changesOf = async (batch: readonly Written[]): Promise<PublishedChange[]> => {

@@ -19,13 +19,25 @@ export type SpentBudget = {
   readonly usedNanoUsd: number;
 };
 
+/** How many requests the ledger says that a holder of a limit of requests ever had. */
+export type UsedRequests = {
+  readonly kind: ScopeKind;
+  readonly id: string;
+  readonly requestsInTotal: number;
+};
+
+/** What a limit counts that outlasts processes. */
+export type EarlierUse = SpentBudget | UsedRequests;
+
+export type BudgetCalendar = { readonly timezone: string; readonly budgetResetTime: string };
+
 export type BudgetKeeperOptions = {
   /** Not closed with the keeper. */
   readonly redis: Redis | Cluster;
-  /** What was spent of every budget's present window, by the ledger. */
-  readonly spent: (signal: AbortSignal) => Promise<readonly SpentBudget[]>;
+  /** What was used of every budget's present window, and of requests in total, by the ledger. */
+  readonly used: (signal: AbortSignal) => Promise<readonly EarlierUse[]>;
   /** By which windows end. */
-  readonly calendar: () => { readonly timezone: string; readonly budgetResetTime: string };
+  readonly calendar: () => BudgetCalendar;
   /** What has failed, and is tried again; with undefined, when it no longer fails. */
   readonly onTrouble?: (error: unknown) => void;
   /** How often it is looked whether Redis has lost anything; 0 = only when {@link BudgetKeeper.look} is called. Default 1 s. */
@@ -34,7 +46,7 @@ export type BudgetKeeperOptions = {
   readonly settleMs?: number;
 };
 
-/** Sees to it that budgets in Redis know of all spend that the ledger knows of. */
+/** Sees to it that budgets, and limits of requests in total, in Redis know of all use that the ledger knows of. */
 export interface BudgetKeeper {
   /** Looks whether Redis has lost anything, and tells it what was spent if so. @returns whether it had */
   look(): Promise<boolean>;
@@ -44,12 +56,13 @@ export interface BudgetKeeper {
 const never = Number.MAX_SAFE_INTEGER;
 
 /**
- * Sets the ledger's part of a budget: what was spent of the window beyond what proxies say that they granted. An absolute number, so
- * that doing it again corrects it. A budget that is in another window is left alone.
+ * Sets the ledger's part of a counter: what was used of the window beyond what proxies say that they granted. An absolute number, so
+ * that doing it again corrects it, or raises it only. A budget that is in another window is left alone.
  *
  * Where the spend was set within the window, what was spent counts from there: the counter need not be set again.
  *
- * KEYS budget, what the holder's spend was set to; ARGV start and end of the window, what was spent of it, the field of the ledger's part.
+ * KEYS counter, and of a budget what the holder's spend was set to; ARGV start and end of the window, what was used of it, the field of the
+ * ledger's part, 1 = only raises it.
  */
 const setLedgerPart = redisScript(`
 local function text(number) return string.format('%.0f', number) end
@@ -57,12 +70,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local start, ends, spent = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if now < start or now >= ends then return 0 end
-local fields, granted, knownEnd = redis.call('HGETALL', KEYS[1]), 0, nil
+local fields, granted, known, knownEnd = redis.call('HGETALL', KEYS[1]), 0, 0, nil
 for i = 1, #fields, 2 do
   if fields[i] == 'end' then
     knownEnd = tonumber(fields[i + 1])
-  elseif fields[i] ~= ARGV[4] then
-    granted = granted + tonumber(string.match(fields[i + 1], '^%d+:(%d+)$') or 0)
+  else
+    local part = tonumber(string.match(fields[i + 1], '^%d+:(%d+)$') or 0)
+    if fields[i] == ARGV[4] then known = part else granted = granted + part end
   end
 end
 if knownEnd and now < knownEnd then
@@ -72,11 +86,11 @@ else
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'start', text(start), 'end', text(ends))
   if ends < ${never} then redis.call('PEXPIRE', KEYS[1], text(ends - now + 60000)) end
-  granted = 0
-  local setAt = redis.call('HGET', KEYS[2], 'at')
+  granted, known = 0, 0
+  local setAt = KEYS[2] and redis.call('HGET', KEYS[2], 'at')
   if setAt and tonumber(setAt) >= start then redis.call('HSET', KEYS[1], 'set', setAt) end
 end
-local part = math.max(0, spent - granted)
+local part = math.max(ARGV[5] == '1' and known or 0, spent - granted)
 redis.call('HSET', KEYS[1], 'used', text(granted + part), ARGV[4], '0:' .. text(part))
 return 1`);
 
@@ -143,20 +157,44 @@ class Keeper implements BudgetKeeper {
 
   async #tell(): Promise<void> {
     const { signal } = this.#end;
-    for (const { kind, id, window, startMs = 0, usedNanoUsd } of await this.#options.spent(
-      signal,
-    )) {
+    for (const use of await this.#options.used(signal)) {
       signal.throwIfAborted();
-      const { timezone, budgetResetTime } = this.#options.calendar();
-      const endMs =
-        window === undefined
-          ? never
-          : budgetWindow(startMs, window, timezone, budgetResetTime).endMs;
-      await setLedgerPart(
-        this.#redis,
-        [limitKey(kind, id, `budget:${window ?? 'total'}`), limitSpendKey(kind, id)],
-        [startMs, endMs, usedNanoUsd, ledgerPart],
-      );
+      await tell(this.#redis, use, this.#options.calendar(), false);
     }
   }
+}
+
+/**
+ * Sees to it that counters in Redis have at least what the ledger knows of: for limits that their holders have not had before, or not all
+ * the time.
+ */
+export async function raiseToLedger(
+  redis: Redis | Cluster,
+  used: readonly EarlierUse[],
+  calendar: BudgetCalendar,
+): Promise<void> {
+  for (const use of used) await tell(redis, use, calendar, true);
+}
+
+async function tell(
+  redis: Redis | Cluster,
+  use: EarlierUse,
+  { timezone, budgetResetTime }: BudgetCalendar,
+  isRaisedOnly: boolean,
+): Promise<void> {
+  const { kind, id } = use;
+  const how = [ledgerPart, isRaisedOnly ? 1 : 0];
+  if ('requestsInTotal' in use) {
+    const counter = limitKey(kind, id, 'requests:total');
+    await setLedgerPart(redis, [counter], [0, never, use.requestsInTotal, ...how]);
+    return;
+  }
+  const { window, startMs = 0, usedNanoUsd } = use;
+  const endMs =
+    window === undefined ? never : budgetWindow(startMs, window, timezone, budgetResetTime).endMs;
+  await setLedgerPart(
+    redis,
+    [limitKey(kind, id, `budget:${window ?? 'total'}`), limitSpendKey(kind, id)],
+    [startMs, endMs, usedNanoUsd, ...how],
+  );
 }

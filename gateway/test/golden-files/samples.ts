@@ -22,6 +22,7 @@ const limits: Required<Limits> = {
   requestsPerMinute: 60,
   tokensPerMinute: 60_000,
   parallelRequests: 4,
+  requestsInTotal: 100_000,
   budgets: [{ maxNanoUsd: 5_000_000_000, window: '30d' }, { maxNanoUsd: 9_000_000_000 }],
 };
 const scope: LimitScope = { kind: 'team', id: 'team-1', label: 'search', limits };

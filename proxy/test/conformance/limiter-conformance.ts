@@ -390,6 +390,49 @@ export function describeLimiter(
     );
   });
 
+  describe(`${name}: requests in total`, () => {
+    const key = scope('api_key', { requestsInTotal: 3 });
+
+    it(
+      'are never granted anew, and what they cost or how they end makes no difference',
+      withLimiter(async (limiter, clock, setSpend) => {
+        for (let call = 0; call < 3; call += 1) {
+          granted(await reserve(limiter, [key], 10, 10)).settle({ tokens: 0, costNanoUsd: 0 });
+          clock.advance(3_600_000);
+        }
+        await setSpend('api_key', 'api_key-1', 0);
+        expect(refused(await reserve(limiter, [key]))).toMatchObject({
+          scope: key,
+          limitType: 'requests',
+          limit: 3,
+          remaining: 0,
+          retryAfterMs: Number.POSITIVE_INFINITY,
+        });
+        granted(await reserve(limiter, [scope('api_key', { requestsInTotal: 4 })]));
+        refused(await reserve(limiter, [scope('api_key', { requestsInTotal: 4 })]));
+      }),
+    );
+
+    it(
+      'are not taken by calls that another limit refuses',
+      withLimiter(async (limiter) => {
+        const team = scope('team', { requestsPerMinute: 1 });
+        granted(await reserve(limiter, [team]));
+        for (let call = 0; call < 5; call += 1) refused(await reserve(limiter, [key, team]));
+        for (let call = 0; call < 3; call += 1) granted(await reserve(limiter, [key]));
+        expect(refused(await reserve(limiter, [key])).remaining).toBe(0);
+      }),
+    );
+
+    it(
+      'are refused where there are none',
+      withLimiter(async (limiter) => {
+        const none = scope('api_key', { requestsInTotal: 0 });
+        expect(refused(await reserve(limiter, [none])).remaining).toBe(0);
+      }),
+    );
+  });
+
   describe(`${name}: spend that is set`, () => {
     const key = scope('api_key', { budgets: [{ maxNanoUsd: 100, window: '1h' }] });
     const inTotal = scope('api_key', { budgets: [{ maxNanoUsd: 100 }] });
@@ -615,6 +658,7 @@ const limitKinds = {
   requestsPerMinute: fc.nat({ max: 6 }),
   tokensPerMinute: fc.nat({ max: 200 }),
   parallelRequests: fc.nat({ max: 4 }),
+  requestsInTotal: fc.nat({ max: 20 }),
   // Of two budgets with one window the tighter holds; which of the two a refusal names is nobody's concern.
   budgets: fc.uniqueArray(
     fc.record(
@@ -656,6 +700,8 @@ type LedgerEntry = {
   /** Windows of budgets that each holder had when the entry was made. */
   windows: ReadonlyMap<number, ReadonlySet<string>>;
   limited: ReadonlySet<number>;
+  /** Holders whose requests in total were limited then: others' are not counted. */
+  inTotal: ReadonlySet<number>;
   tokens: number;
   costNanoUsd: number;
   settled?: { atMs: number; tokens: number; costNanoUsd: number };
@@ -714,6 +760,9 @@ async function compareToLedger(
         holders: next.holders,
         windows: new Map(windows),
         limited: new Set(limited),
+        inTotal: new Set(
+          next.holders.filter((holder) => next.limits[holder]?.requestsInTotal !== undefined),
+        ),
         tokens: next.tokens,
         costNanoUsd: next.costNanoUsd,
         reservation: answer,
@@ -739,7 +788,7 @@ type Block = Pick<Refusal, 'limitType' | 'limit' | 'remaining' | 'retryAfterMs'>
 function blocksOf(
   ledger: readonly LedgerEntry[],
   holder: number,
-  { requestsPerMinute, tokensPerMinute, parallelRequests, budgets }: Limits,
+  { requestsPerMinute, tokensPerMinute, parallelRequests, requestsInTotal, budgets }: Limits,
   request: { tokens: number; costNanoUsd: number },
   nowMs: number,
 ): Block[] {
@@ -798,6 +847,11 @@ function blocksOf(
   const inFlight = entries.filter((entry) => entry.settled === undefined).length;
   if (parallelRequests !== undefined && inFlight + 1 > parallelRequests) {
     block('max_parallel_requests', parallelRequests, inFlight, 1000);
+  }
+
+  const inTotal = entries.filter((entry) => entry.inTotal.has(holder)).length;
+  if (requestsInTotal !== undefined && inTotal + 1 > requestsInTotal) {
+    block('requests', requestsInTotal, inTotal, Number.POSITIVE_INFINITY);
   }
 
   for (const { maxNanoUsd, window } of budgets ?? []) {

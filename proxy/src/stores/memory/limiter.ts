@@ -67,6 +67,9 @@ export type EarlierSpend = {
   usedNanoUsd: number;
 };
 
+/** Requests ever of a holder, before this process began. */
+export type EarlierRequests = { kind: ScopeKind; id: string; requestsInTotal: number };
+
 /** A limiter that counts in this process alone, and so never answers with a promise. */
 export interface MemoryLimiter extends Limiter {
   reserve(request: LimitRequest): Reservation | Refusal;
@@ -74,8 +77,11 @@ export interface MemoryLimiter extends Limiter {
   readonly size: number;
   /** What everybody has used, for diagnosis and for {@link MemoryLimiter.seed} after a restart. */
   snapshot(): ScopeStanding[];
-  /** Adds earlier spend to a budget's current window, so that a restart does not hand out the budget anew. */
-  seed(spend: EarlierSpend): void;
+  /**
+   * Counts at least what is known of a budget's current window, or of requests ever: a restart does not hand out anew what was used, nor
+   * does a limit that is given to a holder later.
+   */
+  seed(use: EarlierSpend | EarlierRequests): void;
   /** Sets what a holder has spent, of each of its budgets. Calls in flight no longer count towards it; what they take beyond their estimate does. */
   setSpend(kind: ScopeKind, id: string, nanoUsd: number): void;
 }
@@ -111,6 +117,8 @@ class ScopeState {
   requests = 0;
   tokens = 0;
   inFlight = 0;
+  /** Ever; counted where a limit asks for it. */
+  requestsInTotal = 0;
   readonly budgets: BudgetCounter[] = [];
   /** What the spend was set to last, and when: for windows that were not counted by then. */
   spentAt: { readonly nowMs: number; readonly nanoUsd: number } | undefined;
@@ -128,7 +136,7 @@ class ScopeState {
   }
 
   isIdle(nowMs: number, minute: number): boolean {
-    if (this.inFlight > 0 || this.minute === minute) return false;
+    if (this.inFlight > 0 || this.minute === minute || this.requestsInTotal > 0) return false;
     if (this.spentAt !== undefined && this.spentAt.nanoUsd > 0) return false;
     return this.budgets.every((budget) => budget.used === 0 || budget.endMs <= nowMs);
   }
@@ -173,7 +181,8 @@ class InProcessLimiter implements MemoryLimiter {
       state.enter(minute);
       reservation.hold(state);
 
-      const { requestsPerMinute, tokensPerMinute, parallelRequests, budgets } = limits;
+      const { requestsPerMinute, tokensPerMinute, parallelRequests, requestsInTotal, budgets } =
+        limits;
       if (requestsPerMinute !== undefined) {
         if (state.requests + 1 > requestsPerMinute) {
           const waitMs = requestsPerMinute < 1 ? Number.POSITIVE_INFINITY : minuteLeftMs;
@@ -194,6 +203,14 @@ class InProcessLimiter implements MemoryLimiter {
         const waitMs = parallelRequests < 1 ? Number.POSITIVE_INFINITY : parallelRetryMs;
         const left = parallelRequests - state.inFlight;
         refusal = later(refusal, scope, 'max_parallel_requests', parallelRequests, left, waitMs);
+      }
+      if (requestsInTotal !== undefined) {
+        reservation.holdInTotal(state);
+        if (state.requestsInTotal + 1 > requestsInTotal) {
+          const left = requestsInTotal - state.requestsInTotal;
+          const waitMs = Number.POSITIVE_INFINITY;
+          refusal = later(refusal, scope, 'requests', requestsInTotal, left, waitMs);
+        }
       }
       if (budgets === undefined) continue;
       for (const { maxNanoUsd, window } of budgets) {
@@ -250,14 +267,19 @@ class InProcessLimiter implements MemoryLimiter {
     return standings;
   }
 
-  seed(spend: EarlierSpend): void {
-    if (!isAmount(spend.usedNanoUsd))
-      throw new RangeError('spend is a finite number, zero or more');
+  seed(use: EarlierSpend | EarlierRequests): void {
+    const isOfRequests = 'requestsInTotal' in use;
+    if (!isAmount(isOfRequests ? use.requestsInTotal : use.usedNanoUsd))
+      throw new RangeError('what was used is a finite number, zero or more');
     const nowMs = this.nowMs();
-    const state = this.#stateOf(spend, nowMs, Math.floor(nowMs / minuteMs));
-    const counter = this.#budgetOf(state, spend.window, nowMs);
-    const isOver = spend.startMs !== undefined && spend.startMs < counter.startMs;
-    if (!isOver) counter.used += spend.usedNanoUsd;
+    const state = this.#stateOf(use, nowMs, Math.floor(nowMs / minuteMs));
+    if (isOfRequests) {
+      state.requestsInTotal = Math.max(state.requestsInTotal, use.requestsInTotal);
+      return;
+    }
+    const counter = this.#budgetOf(state, use.window, nowMs);
+    const isOver = use.startMs !== undefined && use.startMs < counter.startMs;
+    if (!isOver) counter.used = Math.max(counter.used, use.usedNanoUsd);
   }
 
   setSpend(kind: ScopeKind, id: string, nanoUsd: number): void {
@@ -339,6 +361,7 @@ class HeldReservation implements Reservation {
   readonly #costNanoUsd: number;
   readonly #states: ScopeState[] = [];
   #budgets: { counter: BudgetCounter; epoch: number }[] | undefined;
+  #inTotal: ScopeState[] | undefined;
   #requestLimit = 0;
   #requestsLeft = Number.POSITIVE_INFINITY;
   #tokenLimit = 0;
@@ -382,6 +405,11 @@ class HeldReservation implements Reservation {
     this.#budgets.push({ counter, epoch: counter.epoch });
   }
 
+  holdInTotal(state: ScopeState): void {
+    this.#inTotal ??= [];
+    if (!this.#inTotal.includes(state)) this.#inTotal.push(state);
+  }
+
   limitRequests(limit: number, left: number): void {
     if (left >= this.#requestsLeft) return;
     this.#requestLimit = limit;
@@ -400,6 +428,7 @@ class HeldReservation implements Reservation {
       state.tokens += this.#tokens;
       state.inFlight += 1;
     }
+    if (this.#inTotal !== undefined) for (const state of this.#inTotal) state.requestsInTotal += 1;
     if (this.#budgets === undefined) return;
     for (const { counter } of this.#budgets) counter.used += this.#costNanoUsd;
   }
@@ -433,7 +462,7 @@ function isAmount(value: number): boolean {
 /**
  * Admission for one process: strict, without a round trip, without a timer.
  *
- * Requests and tokens are counted per whole minute of the clock, budgets per calendar window. What a call reserves belongs
+ * Requests and tokens are counted per whole minute of the clock, budgets per calendar window, requests in total for ever. What a call reserves belongs
  * to the window that granted it: what it leaves over returns there while that window lasts, what it takes beyond its
  * estimate is charged to the window in which it ends. Limits come with every request, so a changed limit meets the counts as
  * they stand. A refusal's `retryAfterMs` is infinite when the same request can never pass.

@@ -15,7 +15,7 @@ export const answerPerCounter = 8;
  * Spend that was set (`limitSpendKey`, the first key) begins a budget's counter anew, also within its window: what proxies held of it
  * before belongs to what was replaced.
  *
- * Counters are `r` requests and `t` tokens of the minute, `b` a budget of a calendar window, `g` slots, which belong to a proxy
+ * Counters are `r` requests and `t` tokens of the minute, `b` a budget of a calendar window, `n` requests of a window that never ends, `g` slots, which belong to a proxy
  * until a time and have no window.
  *
  * Runs on Redis 6.2: no functions, no expiry of single fields.
@@ -80,7 +80,7 @@ for i = 1, #KEYS - 1 do
       c.set = tonumber(stored[5] or '0')
     else
       c.fresh = true
-      if kind == 'b' then
+      if kind == 'b' or kind == 'n' then
         c.start, c.ends = named, namedEnd
         if now < c.start or now >= c.ends then return {now, 'window'} end
       else
@@ -106,7 +106,7 @@ for i = 1, #KEYS - 1 do
 
   if take and limit then
     local used = c.others + c.base
-    if kind == 'r' or kind == 'g' then
+    if kind == 'r' or kind == 'n' or kind == 'g' then
       if used + c.need > limit then passes = false end
     elseif kind == 't' or c.need > 0 then
       if used >= limit or (used > 0 and used + c.need > limit) then passes = false end

@@ -328,8 +328,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
       if (this.#options.withoutRedis === 'closed' && this.#isAway) {
         throw new GatewayError('limiter_unavailable', { retryAfterMs: heartbeatMs });
       }
-      for (const { window } of scope.limits.budgets ?? []) lease.budget(window);
-      for (const meter of lease.meters) {
+      for (const meter of lease.metersOf(scope.limits)) {
         const limit = meter.limitIn(scope.limits);
         if (limit === undefined) continue;
         const amount = meter.amountIn({ tokens, cost });

@@ -3,8 +3,8 @@ import { exceeds, minuteMs, parallelRetryMs, type Limits } from '@aigateway/cont
 import type { BudgetWindow } from '@aigateway/contract/duration';
 import type { Refusal } from '../../ports.ts';
 
-/** `r` requests and `t` tokens of a minute, `b` money of a budget's window, `g` slots of calls in flight. */
-export type MeterKind = 'r' | 't' | 'b' | 'g';
+/** `r` requests and `t` tokens of a minute, `b` money of a budget's window, `n` requests ever, `g` slots of calls in flight. */
+export type MeterKind = 'r' | 't' | 'b' | 'n' | 'g';
 
 /** What Redis answered about one counter. */
 export type MeterAnswer = {
@@ -26,6 +26,7 @@ const limitTypes: { readonly [kind in MeterKind]: Refusal['limitType'] } = {
   r: 'requests',
   t: 'tokens',
   b: 'budget',
+  n: 'requests',
   g: 'max_parallel_requests',
 };
 
@@ -102,6 +103,11 @@ export class Meter {
     this.#boundsAt = boundsAt;
   }
 
+  /** Counts calls, each as one. */
+  get #isOfRequests(): boolean {
+    return this.kind === 'r' || this.kind === 'n' || this.kind === 'g';
+  }
+
   get limitType(): Refusal['limitType'] {
     return limitTypes[this.kind];
   }
@@ -115,6 +121,8 @@ export class Meter {
         return limits.tokensPerMinute;
       case 'g':
         return limits.parallelRequests;
+      case 'n':
+        return limits.requestsInTotal;
       case 'b':
         return this.#budgetIn(limits);
     }
@@ -134,6 +142,7 @@ export class Meter {
   amountIn({ tokens, cost }: Amounts): number {
     switch (this.kind) {
       case 'r':
+      case 'n':
       case 'g':
         return 1;
       case 't':
@@ -158,7 +167,7 @@ export class Meter {
   /** Room for the amount by what is known, whether it is leased or not. */
   fits(amount: number, limit: number): boolean {
     const used = this.others + this.spent;
-    if (this.kind === 'r' || this.kind === 'g') return used + amount <= limit;
+    if (this.#isOfRequests) return used + amount <= limit;
     // Models without a price skip budgets; what such a call turns out to cost is charged all the same.
     if (this.kind === 'b' && amount === 0) return true;
     return !exceeds(used, amount, limit);
@@ -166,8 +175,8 @@ export class Meter {
 
   /** How long until the window has room again that has none now. */
   waitMs(limit: number, nowMs: number): number {
-    const isPossible = this.kind === 'r' || this.kind === 'g' ? limit >= 1 : limit > 0;
-    if (!isPossible || (this.kind === 'b' && this.window === undefined)) {
+    const isPossible = this.#isOfRequests ? limit >= 1 : limit > 0;
+    if (!isPossible || this.kind === 'n' || (this.kind === 'b' && this.window === undefined)) {
       return Number.POSITIVE_INFINITY;
     }
     return this.kind === 'g' ? parallelRetryMs : this.endMs - nowMs;
@@ -217,7 +226,7 @@ export class Meter {
     this.#roll(nowMs);
     this.#recent += amount;
     this.usedAtMs = nowMs;
-    if (amount > 0 && this.kind !== 'r' && this.kind !== 'g') this.unit = amount;
+    if (amount > 0 && !this.#isOfRequests) this.unit = amount;
     this.charge(amount, nowMs);
     return this.beganMs;
   }

@@ -16,6 +16,7 @@ export type Hold = {
   readonly requestsStartMs: number;
   readonly tokensStartMs: number;
   readonly budgets: readonly { readonly meter: Meter; readonly startMs: number }[];
+  readonly inTotal: Meter | undefined;
 };
 
 /** Undefined: Redis did not answer, or may not be believed. */
@@ -71,7 +72,7 @@ export const slotLifeMs = 15_000;
 /** Slots in use are renewed when less of their life is left. */
 const slotRenewalMs = 10_000;
 
-/** The window of a budget that never resets. */
+/** The window of what never resets. */
 const always = { startMs: 0, endMs: Number.MAX_SAFE_INTEGER };
 
 const noBudgets: Hold['budgets'] = [];
@@ -111,7 +112,8 @@ export class ScopeLease {
 
   /** Tells whether all that is needed is leased and spare. */
   has(limits: Limits, tokens: number, cost: number, nowMs: number): boolean {
-    const { requestsPerMinute, tokensPerMinute, parallelRequests, budgets } = limits;
+    const { requestsPerMinute, tokensPerMinute, parallelRequests, requestsInTotal, budgets } =
+      limits;
     if (requestsPerMinute !== undefined && !this.requests.has(1, requestsPerMinute, nowMs)) {
       return false;
     }
@@ -119,6 +121,9 @@ export class ScopeLease {
       return false;
     }
     if (parallelRequests !== undefined && !this.parallel.has(1, parallelRequests, nowMs)) {
+      return false;
+    }
+    if (requestsInTotal !== undefined && !this.inTotal().has(1, requestsInTotal, nowMs)) {
       return false;
     }
     if (budgets === undefined || cost === 0) return true;
@@ -139,6 +144,13 @@ export class ScopeLease {
       (tokens > 0 && isLow(this.tokens, limits.tokensPerMinute)) ||
       isLow(parallel, limits.parallelRequests);
 
+    let inTotal: Meter | undefined;
+    if (limits.requestsInTotal !== undefined) {
+      inTotal = this.inTotal();
+      inTotal.spend(1, nowMs);
+      low ||= isLow(inTotal, limits.requestsInTotal);
+    }
+
     let budgets = noBudgets;
     if (limits.budgets !== undefined) {
       const held: { meter: Meter; startMs: number }[] = [];
@@ -155,12 +167,13 @@ export class ScopeLease {
     }
     if (low && this.#host.leasing) this.#askSoon();
     if (!this.isTended) this.#host.watch(this);
-    return { lease: this, requestsStartMs, tokensStartMs, budgets };
+    return { lease: this, requestsStartMs, tokensStartMs, budgets, inTotal };
   }
 
   /** Undoes a {@link take}: another holder refused. */
   putBack(hold: Hold, { tokens, cost }: Amounts): void {
     this.requests.putBack(1, hold.requestsStartMs);
+    hold.inTotal?.putBack(1, hold.inTotal.beganMs);
     this.settle(hold, -tokens, -cost);
   }
 
@@ -182,6 +195,15 @@ export class ScopeLease {
     });
   }
 
+  /** Of requests ever: made where a limit asks for it. */
+  inTotal(): Meter {
+    const known = this.meters.find(({ kind }) => kind === 'n');
+    if (known !== undefined) return known;
+    const meter = new Meter('n', 'requests:total', () => always);
+    this.meters.push(meter);
+    return meter;
+  }
+
   budget(window: string | undefined): Meter {
     const known = this.meters.find((meter) => meter.kind === 'b' && meter.window === window);
     if (known !== undefined) return known;
@@ -193,6 +215,13 @@ export class ScopeLease {
     const meter = new Meter('b', `budget:${window ?? 'total'}`, boundsAt, window);
     this.meters.push(meter);
     return meter;
+  }
+
+  /** Makes the counters that limits ask for and that not every holder has. */
+  metersOf({ budgets = [], requestsInTotal }: Limits): readonly Meter[] {
+    for (const { window } of budgets) this.budget(window);
+    if (requestsInTotal !== undefined) this.inTotal();
+    return this.meters;
   }
 
   /**
@@ -328,7 +357,7 @@ export class ScopeLease {
     const isUntold = this.isUntold;
     this.isUntold = false;
     this.#sequence = host.nextSequence();
-    for (const { window } of head?.scope.limits.budgets ?? []) this.budget(window);
+    if (head !== undefined) this.metersOf(head.scope.limits);
     const calls = host.leasing ? Math.max(this.requests.lately(nowMs), this.#waiters.length) : 0;
 
     const keys = [this.#spendKey];

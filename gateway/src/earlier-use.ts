@@ -6,12 +6,12 @@ import { entryFor } from '@aigateway/contract/wildcard';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { currentSpend } from '@aigateway/control-plane/spend/current';
 import type { Dimension } from '@aigateway/control-plane/store/ledger';
-import type { SpentBudget } from '@aigateway/control-plane/usage/budget-keeper';
+import type { BudgetCalendar, EarlierUse } from '@aigateway/control-plane/usage/budget-keeper';
 import type { Store } from '@aigateway/control-plane/store/store';
 
-export type EarlierSpendInput = {
+export type EarlierUseInput = {
   /** Keys, customers and tags: most holders of budgets. */
-  readonly records: AsyncIterable<SingleRecord>;
+  readonly records: AsyncIterable<SingleRecord> | Iterable<SingleRecord>;
   /** Calendar, and the budgets of deployments, of all customers and of the whole gateway. */
   readonly catalogue: Pick<Catalogue, 'deployments' | 'settings'>;
   readonly store: Pick<Store, 'entities' | 'ledger'>;
@@ -44,10 +44,11 @@ type Question = {
 };
 
 /**
- * What was spent of every budget's present window as far as the ledger knows, so that a restart, or a Redis that lost its data, does
- * not hand budgets out anew. To the hour: an hour in which a window began counts whole.
+ * What was spent of every budget's present window, and how many requests holders of a limit in total had, as far as the ledger knows: so
+ * that a restart, a Redis that lost its data, or a limit that a holder is given later hands out nothing anew. To the hour: an hour in
+ * which a window began counts whole.
  */
-export async function earlierSpend(input: EarlierSpendInput): Promise<SpentBudget[]> {
+export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> {
   const { store, nowMs } = input;
   const { customerLimits } = input.catalogue.settings;
   const questions = new Questions(input);
@@ -84,14 +85,14 @@ export async function earlierSpend(input: EarlierSpendInput): Promise<SpentBudge
         ]),
       ),
   };
-  const spent: SpentBudget[] = [];
+  const used: EarlierUse[] = await usedRequests(questions.inTotal, store.ledger, nowMs);
   for (const { kind, window, startMs, holders } of questions.all()) {
     const ids = new Set([...holders.values()].flatMap(({ parts }) => [...parts]));
     const sums = await currentSpend(from, dimensions[kind], [...ids], startMs);
     for (const { id, parts } of holders.values()) {
       const usedNanoUsd = [...parts].reduce((sum, part) => sum + (sums.get(part) ?? 0), 0);
       if (usedNanoUsd === 0) continue;
-      spent.push({
+      used.push({
         kind,
         id,
         usedNanoUsd,
@@ -100,14 +101,33 @@ export async function earlierSpend(input: EarlierSpendInput): Promise<SpentBudge
       });
     }
   }
-  return spent;
+  return used;
+}
+
+/** Requests of keys that have a limit of them in total. */
+async function usedRequests(
+  keyIds: readonly string[],
+  ledger: Store['ledger'],
+  nowMs: number,
+): Promise<EarlierUse[]> {
+  const toDay = new Date(nowMs).toISOString().slice(0, 10);
+  const used: EarlierUse[] = [];
+  for (let at = 0; at < keyIds.length; at += keysAtOnce) {
+    const ids = keyIds.slice(at, at + keysAtOnce);
+    const asked = { dimension: 'key', ids, fromDay: firstDay, toDay, over: 'days' } as const;
+    for (const { id, sums } of await ledger.activity(asked))
+      used.push({ kind: 'api_key', id, requestsInTotal: sums.requests });
+  }
+  return used;
 }
 
 class Questions {
-  readonly #input: EarlierSpendInput;
+  /** Keys whose requests in total are limited. */
+  readonly inTotal: string[] = [];
+  readonly #input: EarlierUseInput;
   readonly #found = new Map<string, Question>();
 
-  constructor(input: EarlierSpendInput) {
+  constructor(input: EarlierUseInput) {
     this.#input = input;
   }
 
@@ -118,9 +138,10 @@ class Questions {
   /** @param part - an id that counts towards the holder; more may */
   add(
     { kind, id }: Pick<LimitScope, 'kind' | 'id'>,
-    { budgets = [] }: Limits,
+    { budgets = [], requestsInTotal }: Limits,
     part: string = id,
   ): void {
+    if (kind === 'api_key' && requestsInTotal !== undefined) this.inTotal.push(id);
     for (const { window } of budgets) {
       const { holders } = this.#question(kind, window);
       let holder = holders.get(id);
@@ -145,7 +166,12 @@ class Questions {
   }
 }
 
+const hourMs = 3_600_000;
+
 const firstDay = '1970-01-01';
+
+/** The ledger is asked about so many together. */
+const keysAtOnce = 5000;
 
 /** Budgets of a key for models. What a pattern allows was spent under the names that it stands for. */
 async function addModels(
@@ -176,4 +202,17 @@ async function addModels(
       }
     }
   }
+}
+
+/**
+ * What of it is not too much for a window that goes on: the ledger's sums are to the hour, which is little of a day and may be all of a
+ * window of minutes.
+ */
+export function isNearlyExact(use: EarlierUse, calendar: BudgetCalendar): boolean {
+  if ('requestsInTotal' in use || use.window === undefined || use.startMs === undefined)
+    return true;
+  if (use.startMs % hourMs === 0) return true;
+  const { timezone, budgetResetTime } = calendar;
+  const { startMs, endMs } = budgetWindow(use.startMs, use.window, timezone, budgetResetTime);
+  return endMs - startMs > 12 * hourMs;
 }
