@@ -12,6 +12,7 @@ import {
 } from '../../src/stores/redis/connection.ts';
 import { createRedisLimiter } from '../../src/stores/redis/limiter.ts';
 import { stillClock } from '../gateway-under-test.ts';
+import { whenServing } from '../servers/redis-cluster.ts';
 import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
 
 describe.skipIf(!hasRedisServer)('connections to Redis', () => {
@@ -134,6 +135,7 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
       '--cluster-yes',
     ];
     expect(spawnSync('redis-cli', create).status).toBe(0);
+    await Promise.all(servers.map(({ port }) => whenServing(port)));
     const { client } = await connect({ address: { kind: 'cluster', nodes } });
     expect(client).toBeInstanceOf(Cluster);
     const limiters = [1, 2, 3].map(() =>

@@ -9,8 +9,14 @@ export async function startCluster(): Promise<RedisServer> {
   });
   const client = new Redis(server.port);
   await client.cluster('ADDSLOTSRANGE', 0, 16_383);
-  // It takes a turn of its own to find that no slot is missing.
+  client.disconnect();
+  await whenServing(server.port);
+  return server;
+}
+
+/** Resolves once a node of a cluster takes commands: it finds in a turn of its own, and not before two seconds, that no slot is missing. */
+export async function whenServing(port: number): Promise<void> {
+  const client = new Redis(port);
   while (!String(await client.cluster('INFO')).includes('cluster_state:ok')) await delay(20);
   client.disconnect();
-  return server;
 }
