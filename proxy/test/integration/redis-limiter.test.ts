@@ -423,6 +423,17 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
     expect(await second.reserve(call([payer], 0, 30))).toHaveProperty('settle');
   });
 
+  it('a loss that every holder notices is told once', async () => {
+    const limiter = await proxy();
+    const payers = [1, 2, 3].map((at) => key({ budgets: [{ maxNanoUsd: 10 }] }, `payer-${at}`));
+    const ask = () => Promise.all(payers.map((payer) => limiter.reserve(call([payer], 0, 1))));
+    await ask();
+    await connections[0]?.client.flushall();
+    await ask();
+    await limiter.tend();
+    expect(events).toEqual(['redis_lost_data']);
+  });
+
   describe('a proxy that starts when Redis has just lost its data', () => {
     const scope = key({ requestsPerMinute: 10 });
 

@@ -533,7 +533,8 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
 
   /** What has been granted of the present minute is known to nobody; of longer windows every proxy tells its part. */
   #lostData(): void {
-    this.#stayApart(minuteOf(this.nowMs()).endMs);
+    // Every holder of limits notices by itself.
+    const isNews = this.#stayApart(minuteOf(this.nowMs()).endMs);
     this.#known = 'lost';
     // Others are told with the next beat, which is due now.
     this.#heartbeatAtMs = 0;
@@ -543,7 +544,7 @@ class LeasingLimiter implements RedisLimiter, LeaseHost {
         this.watch(lease);
       }
     }
-    this.#options.onEvent?.({ type: 'redis_lost_data' });
+    if (isNews) this.#options.onEvent?.({ type: 'redis_lost_data' });
   }
 
   /** Leases nothing until a time of Redis, which this proxy's own may be ahead of. @returns whether that is longer than it was */
