@@ -413,9 +413,13 @@ const infoRoutes = [
 /** None of these is served in this release, so that a key for them alone may call nothing: an empty list would be every path. */
 const managementRoutes = ['/key/*', '/user/*', '/team/*', '/spend/*', '/global/*'];
 
+/** All routes of models that are served here are OpenAI's. */
+const modelGroups: readonly string[] = ['llm_api_routes', 'openai_routes'];
+const routeGroups: readonly string[] = [...modelGroups, 'info_routes', 'management_routes'];
+
 /** LiteLLM's groups of routes are spelled out; paths stay. */
 export function spelledRoutes(routes: readonly string[]): string[] {
-  if (routes.includes('llm_api_routes')) return [];
+  if (routes.some((route) => modelGroups.includes(route))) return [];
   return routes.flatMap((route) => {
     if (route === 'info_routes') return infoRoutes;
     return route === 'management_routes' ? managementRoutes : [route];
@@ -423,14 +427,10 @@ export function spelledRoutes(routes: readonly string[]): string[] {
 }
 
 function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
-  const isKnown = (route: string) =>
-    route.startsWith('/') || ['llm_api_routes', 'info_routes', 'management_routes'].includes(route);
+  const isKnown = (route: string) => route.startsWith('/') || routeGroups.includes(route);
   for (const [index, route] of routes.entries()) {
     if (isKnown(route)) continue;
-    report.problem(
-      [...path, index],
-      'is neither a path nor one of llm_api_routes, info_routes, management_routes',
-    );
+    report.problem([...path, index], `is neither a path nor one of ${routeGroups.join(', ')}`);
   }
   return spelledRoutes(routes.filter(isKnown));
 }

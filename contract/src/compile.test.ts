@@ -675,6 +675,7 @@ describe('keys', () => {
     ['management_routes', true],
     ['info_routes', true],
     ['llm_api_routes', false],
+    ['openai_routes', false],
   ])('restricts a key to %s where that is less than every path', (route, isRestricted) => {
     const compiled = withKeys([
       { key: 'os.environ/KEY_1', key_alias: 'routed', allowed_routes: [route] },

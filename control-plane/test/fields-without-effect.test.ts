@@ -176,4 +176,44 @@ describe('parameters that had no effect', () => {
   it('show the budget of the whole gateway beside what is spent', async () => {
     expect((await api.get('/global/spend')).body.max_budget).toBe(250);
   });
+
+  it('give a team tags that its keys have', async () => {
+    const made = await api.post('/team/new', { team_id: 'tagged', tags: ['gold'] });
+    expect(ignoredBy(made)).toBeNull();
+    expect(made.body.metadata.tags).toEqual(['gold']);
+    const alias = await api.post('/team/update', { team_id: 'tagged', team_alias: 'a' });
+    expect(alias.body.data.metadata.tags).toEqual(['gold']);
+    const cleared = await api.post('/team/update', { team_id: 'tagged', tags: null });
+    expect(cleared.body.data.metadata.tags).toEqual([]);
+  });
+
+  it('do not take a key out of the organization of its team', async () => {
+    for (const organization_id of ['poor', 'rich'])
+      await api.post('/organization/new', { organization_id, organization_alias: organization_id });
+    await api.post('/team/new', { team_id: 'of-poor', organization_id: 'poor' });
+    const owners = { team_id: 'of-poor', organization_id: 'rich' };
+    const refused = await api.post('/key/generate', owners);
+    expect([refused.status, refused.body.error.param]).toEqual([400, 'organization_id']);
+    const { body: key } = await api.post('/key/generate', { ...owners, organization_id: 'poor' });
+    const moved = await api.post('/key/update', { key: key.key, organization_id: 'rich' });
+    expect(moved.status).toBe(400);
+    const toRich = { team_id: 'of-poor', organization_id: 'rich' };
+    expect((await api.post('/team/update', toRich)).status).toBe(400);
+    await api.post('/key/update', { key: key.key, organization_id: null });
+    expect((await api.post('/team/update', toRich)).status).toBe(200);
+  });
+
+  it('show the kind of upstream that a request went to', async () => {
+    const model = { model: 'openai/gpt-5', api_base: 'https://one.example', api_key: 'k' };
+    await api.post('/model/new', {
+      model_name: 'five',
+      litellm_params: model,
+      model_info: { id: 'five' },
+    });
+    await api.store.ledger.append('third-producer', [
+      { sequence: 1, record: usageRecord({ requestId: 'r3', startedAt, deploymentId: 'five' }) },
+    ]);
+    const { body } = await api.get('/spend/logs?request_id=r3');
+    expect(body).toMatchObject([{ custom_llm_provider: 'openai' }]);
+  });
 });

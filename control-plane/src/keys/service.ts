@@ -461,6 +461,17 @@ async function checkHolders(call: Call, before: KeyDocument, key: KeyDocument): 
     if (id === null || id === before[field]) continue;
     if ((await call.view.get(kind, id)) === undefined) await refuseGone(call, kind, id, field);
   }
+  const { team_id: teamId, organization_id: organizationId } = key;
+  if (teamId === null || organizationId === null) return;
+  if (teamId === before.team_id && organizationId === before.organization_id) return;
+  const organizationOfTeam = (await call.view.get('team', teamId))?.organization_id ?? null;
+  if (organizationOfTeam === null || organizationOfTeam === organizationId) return;
+  throw proxyError(
+    400,
+    'bad_request_error',
+    "The key's team is in another organization, whose limits would not hold for it.",
+    'organization_id',
+  );
 }
 
 const holders = [

@@ -10,6 +10,7 @@ import { findKey } from '../keys/service.ts';
 import type { LogQuery } from '../store/ledger.ts';
 import type { logsQuery, pagedLogsQuery } from './schema.ts';
 import { modelActivity } from './breakdowns.ts';
+import { providersById } from './providers.ts';
 import { usdOf } from './sums.ts';
 
 const dayMs = 86_400_000;
@@ -178,6 +179,7 @@ async function logRows(call: Call, records: readonly UsageRecord[]): Promise<Jso
     call,
     records.map(({ keyId }) => keyId),
   );
+  const providers = records.length === 0 ? undefined : await providersById(call);
   return records.map((record): JsonObject => {
     const { tokens: used, startedAt, durationMs, firstOutputMs } = record;
     const token = tokens.get(record.keyId)?.token ?? record.keyId;
@@ -197,7 +199,7 @@ async function logRows(call: Call, records: readonly UsageRecord[]): Promise<Jso
       model: record.servedModel ?? record.model,
       model_id: record.deploymentId ?? '',
       model_group: record.model,
-      custom_llm_provider: 'azure',
+      custom_llm_provider: providers?.get(record.deploymentId ?? '') ?? 'unknown',
       user: record.userId ?? '',
       team_id: record.teamId ?? null,
       organization_id: record.organizationId ?? null,

@@ -143,7 +143,9 @@ async function changedTeam(
     memberBudgetOf(sent),
   );
   // Replacing the metadata must not lose the members' budget, nor may anyone name another one there.
-  const { team_member_budget_id: _named, ...metadata } = team.metadata;
+  const { team_member_budget_id: _named, ...named } = team.metadata;
+  // LiteLLM keeps a team's tags there.
+  const metadata = sent.tags === undefined ? named : { ...named, tags: sent.tags ?? [] };
   team.metadata = budgetId === null ? metadata : { ...metadata, team_member_budget_id: budgetId };
   return { team, changes };
 }
@@ -185,6 +187,17 @@ async function checkOrganization(
     throw detailError(400, {
       error: `Organization not found for organization_id=${team.organization_id}`,
     });
+  }
+  if (current.organization_id !== team.organization_id) {
+    const keys = await call.view.findAll('key', { team_id: team.team_id });
+    const elsewhere = keys.filter(
+      ({ organization_id: own }) => own !== null && own !== team.organization_id,
+    );
+    if (elsewhere.length > 0) {
+      throw detailError(400, {
+        error: `${elsewhere.length} keys of the team name another organization, and its limits would not hold for them. Set their organization_id to null first.`,
+      });
+    }
   }
   if (!modelsCover(organization.models, team.models)) {
     throw detailError(400, {
