@@ -120,6 +120,53 @@ describe('fields without effect', () => {
     expect(ignoredBy(await api.post('/user/new', withoutKey))).toBe('duration');
   });
 
+  const model = { model: 'azure/gpt-5', api_base: 'https://one.example', api_key: 'k' };
+
+  it.each([
+    [{ litellm_params: { ...model, mock_response: 'hello' } }, 'litellm_params.mock_response'],
+    [{ litellm_params: { ...model, rpm: 'many' } }, 'litellm_params.rpm'],
+    [{ litellm_params: { ...model, rmp: 1 } }, 'Did you mean rpm?'],
+    [{ litellm_params: { ...model, model: 'bedrock/x' } }, 'litellm_params.model'],
+    [{ litellm_params: model, model_info: { team_id: 'a' } }, 'model_info.team_id'],
+  ])('refuses of a deployment what the file refuses: %j', async (fields, named) => {
+    const made = await api.post('/model/new', { model_name: 'five', ...fields });
+    expect([made.status, made.text]).toEqual([400, expect.stringContaining(named)]);
+    const info = { id: `five-${named}`.replaceAll(/[^\w-]/g, '') };
+    await api.post('/model/new', {
+      model_name: 'five',
+      litellm_params: model,
+      model_info: info,
+    });
+    const { litellm_params, model_info } = { model_info: {}, ...fields };
+    const changed = await api.post('/model/update', {
+      litellm_params,
+      model_info: { ...model_info, ...info },
+    });
+    expect([changed.status, changed.text]).toEqual([400, expect.stringContaining(named)]);
+  });
+
+  it('names those of deployments and credentials', async () => {
+    const made = await api.post('/model/new', {
+      model_name: 'named',
+      litellm_params: { ...model, max_retries: 2, seed: 1 },
+      model_info: { id: 'named', tier: 'free', team_id: null },
+    });
+    expect(ignoredBy(made)).toBe('litellm_params.max_retries, model_info.tier');
+    const changed = await api.call('PATCH', '/model/named/update', {
+      body: { litellm_params: { organization: 'o' } },
+    });
+    expect(ignoredBy(changed)).toBe('litellm_params.organization');
+    const credential = await api.post('/credentials', {
+      credential_name: 'named',
+      credential_values: { api_key: 'k', colour: 'red' },
+    });
+    expect(ignoredBy(credential)).toBe('credential_values.colour');
+    const { status } = await api.call('PATCH', '/credentials/named', {
+      body: { credential_values: { azure_password: 'p' } },
+    });
+    expect(status).toBe(400);
+  });
+
   it('names filters of other reports than the one that is asked', async () => {
     const asked = `${range}&team_ids=a&user_id=b&tags=c`;
     expect(ignoredBy(await api.get(`/team/daily/activity?${asked}`))).toBe('user_id, tags');

@@ -1,3 +1,4 @@
+import { credentialFindings } from '@aigateway/contract/entry-problems';
 import type { JsonObject } from '@aigateway/contract/records';
 import type * as z from 'zod';
 import { detailError, proxyError } from '../errors.ts';
@@ -20,6 +21,7 @@ export async function createCredential(
   }
   const at = timestamp(call);
   checkReferences(body.credential_values ?? {}, 'credential_values', call.settings.keyVaults);
+  const ignored = body.model_id ? [] : checkValues(body.credential_values ?? {});
   const values = body.model_id
     ? await valuesOfModel(call, body.model_id)
     : sealParams(body.credential_values ?? {}, call.sealer);
@@ -35,7 +37,15 @@ export async function createCredential(
   return {
     answer: { success: true, message: 'Credential created successfully' },
     changes: [put('credential', name, credential)],
+    ignored,
   };
+}
+
+/** @returns values without effect @throws ApiError 400 naming each that is not taken */
+function checkValues(values: JsonObject): readonly string[] {
+  const { problems, ignored } = credentialFindings(values);
+  if (problems.length > 0) throw detailError(400, { error: problems.join(' ') });
+  return ignored;
 }
 
 async function valuesOfModel(call: Call, modelId: string): Promise<JsonObject> {
@@ -64,6 +74,7 @@ export async function updateCredential(
   }
   const given = sent.credential_values ?? {};
   checkReferences(given, 'credential_values', call.settings.keyVaults);
+  const ignored = checkValues(given);
   const values = {
     ...keptParams(current.credential_values, given),
     ...sealParams(given, call.sealer),
@@ -79,6 +90,7 @@ export async function updateCredential(
   return {
     answer: { success: true, message: 'Credential updated successfully' },
     changes: [put('credential', name, next)],
+    ignored,
   };
 }
 

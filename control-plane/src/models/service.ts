@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { deploymentFindings } from '@aigateway/contract/entry-problems';
 import type { JsonObject } from '@aigateway/contract/records';
 import type * as z from 'zod';
 import { detailError, proxyError } from '../errors.ts';
@@ -22,6 +23,7 @@ export async function createModel(call: Call, body: z.output<typeof newBody>): P
   const at = timestamp(call);
   const params = body.litellm_params as JsonObject;
   checkReferences(params, 'litellm_params', call.settings.keyVaults);
+  const ignored = checkFields(body.model_name, params, body.model_info as JsonObject | null);
   const model: ModelDocument = {
     model_id: modelId,
     model_name: body.model_name,
@@ -34,7 +36,7 @@ export async function createModel(call: Call, body: z.output<typeof newBody>): P
     updated_by: call.actor.id,
   };
   await checkCredential(call, model);
-  return { answer: modelRow(model), changes: [put('model', modelId, model)] };
+  return { answer: modelRow(model), changes: [put('model', modelId, model)], ignored };
 }
 
 /** Parameters and info are merged; a null takes a member away. */
@@ -46,6 +48,16 @@ export async function updateModel(
   const current = await requireModel(call, modelId);
   const given = (sent.litellm_params ?? {}) as JsonObject;
   checkReferences(given, 'litellm_params', call.settings.keyVaults);
+  const { model: upstream, custom_llm_provider: provider } = current.litellm_params;
+  const ignored = checkFields(
+    sent.model_name ?? current.model_name,
+    {
+      ...(upstream && { model: upstream }),
+      ...(provider && { custom_llm_provider: provider }),
+      ...given,
+    },
+    sent.model_info as JsonObject | null,
+  );
   const params = sealParams(given, call.sealer);
   const next: ModelDocument = {
     ...current,
@@ -62,7 +74,7 @@ export async function updateModel(
     throw proxyError(400, 'bad_request_error', 'A deployment needs litellm_params.model.', 'model');
   }
   await checkCredential(call, next);
-  return { answer: modelRow(next), changes: [put('model', modelId, next)] };
+  return { answer: modelRow(next), changes: [put('model', modelId, next)], ignored };
 }
 
 export async function deleteModel(call: Call, modelId: string): Promise<Outcome> {
@@ -86,6 +98,26 @@ export async function setModelBlocked(
 function merged(current: JsonObject, sent: JsonObject): JsonObject {
   const all = Object.entries({ ...current, ...sent });
   return Object.fromEntries(all.filter(([, value]) => value !== null));
+}
+
+/**
+ * Holds what is sent of a deployment to what the file may say of one: it would otherwise be stored, and left out of what proxies get.
+ *
+ * @returns fields without effect
+ * @throws ApiError 400 naming each that is not taken
+ */
+function checkFields(
+  name: string,
+  params: JsonObject,
+  info: JsonObject | null | undefined,
+): readonly string[] {
+  const { problems, ignored } = deploymentFindings({
+    model_name: name,
+    litellm_params: params,
+    model_info: info ?? {},
+  });
+  if (problems.length > 0) throw detailError(400, { error: problems.join(' ') });
+  return ignored;
 }
 
 async function checkCredential(call: Call, { litellm_params }: ModelDocument): Promise<void> {
