@@ -57,6 +57,19 @@ describe('fields without effect', () => {
     expect((await api.post('/user/bulk_update', { users })).body.error.param).toBe('users.blocked');
   });
 
+  it.each(['guardrails', 'policies', 'enforced_params'])(
+    'refuses %s in metadata, where LiteLLM looks for them as well',
+    async (field) => {
+      const metadata = { owner: 'mia', [field]: ['one'] };
+      for (const path of ['/key/generate', '/user/new', '/team/new']) {
+        const { status, body } = await api.post(path, { metadata });
+        expect([path, status, body.error?.param]).toEqual([path, 400, `metadata.${field}`]);
+      }
+      const none = await api.post('/key/generate', { metadata: { owner: 'mia', [field]: [] } });
+      expect(none.body.metadata).toEqual({ owner: 'mia', [field]: [] });
+    },
+  );
+
   it('names parameters that a route does not take', async () => {
     expect(ignoredBy(await api.get('/key/list?size=5&agent_id=x'))).toBe('agent_id');
     expect(ignoredBy(await api.get('/customer/list?page=2'))).toBe('page');

@@ -153,6 +153,8 @@ function rows() {
         spend: 2.25,
         model_id: 1,
         policies: ['no-pii'],
+        soft_budget: 40,
+        metadata: { model_rpm_limit: { imported: 100 } },
       },
     ],
     LiteLLM_TeamMembership: [{ user_id: 'u1', team_id: 't1', budget_id: 'b1', spend: 0.2 }],
@@ -312,12 +314,14 @@ describe('--import litellm', () => {
       /LiteLLM_DailyAgentSpend: 1 row not taken over/,
       /LiteLLM_OfALaterRelease: 2 rows not taken over, this table is not known here/,
       /team t1: policies has no effect here/,
+      /team t1: soft_budget has no effect here/,
+      /team t1: model_rpm_limit has no effect here/,
       /user u2: the role team is not known here/,
       /user u2: passwords of the UI are not taken over/,
       /settings router_settings: .*num_retries/,
     ])
       expect(text).toMatch(line);
-    expect(text).not.toMatch(/key (grouped|spent)|LiteLLM_DailyTagSpend/);
+    expect(text).not.toMatch(/key (grouped|spent)|key ci: model_rpm|LiteLLM_DailyTagSpend/);
     for (const secret of [...Object.values(keys), 'upstream-key', salt, master, 'scrypt-of'])
       expect(text).not.toContain(secret);
   });

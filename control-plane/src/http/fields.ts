@@ -43,6 +43,13 @@ export function isEmpty(value: unknown): boolean {
 /** Any JSON object. Bodies come from a JSON parser, so that their values are JSON. */
 export const jsonObject = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>;
 
+/** Metadata of keys and those above them. LiteLLM looks for guards in there as well. */
+export const metadata = z.looseObject({
+  guardrails: refused(z.unknown().optional()),
+  policies: refused(z.unknown().optional()),
+  enforced_params: refused(z.unknown().optional()),
+}) as unknown as z.ZodType<JsonObject>;
+
 const longestText = 4096;
 
 /** Text that a store can index. */

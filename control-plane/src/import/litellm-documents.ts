@@ -26,7 +26,7 @@ export type Note = (what: string) => void;
 export function budgetOf(row: JsonObject, note: Note): BudgetDocument {
   return {
     ...tracked(row),
-    ...limitsOf(row, {}, note),
+    ...holdersLimitsOf(row, {}, note),
     budget_id: textOf(row['budget_id']),
     budget_reset_at: instantOf(row['budget_reset_at']),
     inert: {},
@@ -49,7 +49,7 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
   const metadata = objectOf(row['metadata']);
   return {
     ...tracked(row),
-    ...limitsOf(row, metadata, note),
+    ...holdersLimitsOf(row, metadata, note),
     user_id: textOf(row['user_id']),
     user_email: optionalText(row['user_email']),
     user_alias: optionalText(row['user_alias']),
@@ -106,7 +106,7 @@ export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: No
   noteUnused(metadata, ['guardrails'], note);
   return {
     ...tracked(row),
-    ...limitsOf(row, metadata, note),
+    ...holdersLimitsOf(row, metadata, note),
     team_id: textOf(row['team_id']),
     team_alias: optionalText(row['team_alias']),
     organization_id: optionalText(row['organization_id']),
@@ -275,7 +275,7 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
 }
 
 function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
-  noteUnused(row, ['tpd_limit', 'temp_budget_increase'], note);
+  noteUnused(row, ['tpd_limit', 'temp_budget_increase', 'soft_budget'], note);
   const window = optionalText(row['budget_duration']);
   const isKnown = window !== null && parseDuration(window) !== undefined;
   if (window !== null && !isKnown)
@@ -299,6 +299,13 @@ function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitField
     model_tpm_limit: numbersOf(metadata['model_tpm_limit']),
     model_max_budget: objectOf(row['model_max_budget']),
   };
+}
+
+/** Limits for single models are keys' alone. */
+function holdersLimitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
+  noteUnused(row, ['model_max_budget'], note);
+  noteUnused(metadata, ['model_rpm_limit', 'model_tpm_limit'], note);
+  return limitsOf(row, metadata, note);
 }
 
 /** What a row may do with objects that are not here: the row of its permission stands in it as `object_permission`. */

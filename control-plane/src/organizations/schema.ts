@@ -5,6 +5,7 @@ import {
   inert,
   jsonObject,
   limitFields,
+  metadata,
   refused,
   refusedModelLimitFields,
   text,
@@ -15,7 +16,7 @@ import { teamRow } from '../teams/schema.ts';
 
 const organizationFields = {
   models: texts.nullish(),
-  metadata: jsonObject.nullish(),
+  metadata: metadata.nullish(),
   budget_id: id.nullish(),
   ...limitFields,
   ...refusedModelLimitFields,
