@@ -74,6 +74,9 @@ describe.skipIf(!hasRedisServer)('with a redis-server', () => {
           if (set !== null) {
             alone.setSpend('team', 't', set);
             await setSharedSpend(redis, 'team', 't', set, clock.now());
+            // What was leased before is let go of with the next beat.
+            clock.advance(1_000);
+            await shared.tend();
           }
           const request = { scopes, tokens: 0, costNanoUsd };
           const [one, other] = [alone.reserve(request), await shared.reserve(request)];
@@ -88,7 +91,14 @@ describe.skipIf(!hasRedisServer)('with a redis-server', () => {
         await shared.close();
       },
     );
-    await expect(fc.assert(schedules, { numRuns: 60 })).resolves.toBeUndefined();
+    const step = { waitMs: 0, costNanoUsd: 8, spent: 0, set: null };
+    const leased = [step, { ...step, costNanoUsd: 1 }, { ...step, costNanoUsd: 9, set: 92 }];
+    await expect(
+      fc.assert(schedules, {
+        numRuns: 60,
+        examples: [[Date.UTC(2026, 0), 'UTC', '00:00', '1h', leased]],
+      }),
+    ).resolves.toBeUndefined();
   });
 
   describeLimiter('Redis limiter of three proxies that take turns', {
