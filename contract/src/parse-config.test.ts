@@ -340,6 +340,14 @@ it('shows only values that cannot be secrets', () => {
   expect(showFound('0123456789abcdef')).toBe('a text of 16 characters');
 });
 
+it.each(['constructor', 'toString', '__proto__'])('takes %s for no key of its own', (name) => {
+  const litellm_params = JSON.parse(`{"model":"azure/x","${name}":"os.environ/NOT_SET"}`);
+  const { report } = parseConfig({ model_list: [{ model_name: 'm', litellm_params }] });
+  expect(report.notices.flatMap(({ path }) => path)).toContain(
+    `model_list[0].litellm_params.${name}`,
+  );
+});
+
 it('answers any JSON without throwing', () => {
   const sections = [
     'model_list',

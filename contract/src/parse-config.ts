@@ -434,8 +434,7 @@ function schemaAt(schema: z.ZodType, path: ConfigPath): z.ZodType | undefined {
   for (const part of path) {
     const inner: z.ZodType = unwrap(current);
     if (inner instanceof z.ZodArray) current = inner.element as z.ZodType;
-    else if (inner instanceof z.ZodObject)
-      current = (inner.shape as { [key: string]: z.ZodType })[String(part)];
+    else if (inner instanceof z.ZodObject) current = fieldNamed(inner, String(part));
     else return current;
     if (current === undefined) return undefined;
   }
@@ -452,16 +451,18 @@ function decidingMeta(path: string): KeyMeta | undefined {
       current = inner.element as z.ZodType;
       continue;
     }
-    const field =
-      inner instanceof z.ZodObject
-        ? (inner.shape as { [key: string]: z.ZodType })[part]
-        : undefined;
+    const field = inner instanceof z.ZodObject ? fieldNamed(inner, part) : undefined;
     if (field === undefined) return meta;
     meta = keyMeta(field) ?? meta;
     if (meta !== undefined && meta.status !== 'effective') return meta;
     current = field;
   }
   return meta;
+}
+
+/** Keys are anybody's to write, names of an object's own members among them. */
+function fieldNamed({ shape }: z.ZodObject, name: string): z.ZodType | undefined {
+  return Object.hasOwn(shape, name) ? (shape as { [key: string]: z.ZodType })[name] : undefined;
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {

@@ -141,6 +141,7 @@ describe('fields without effect', () => {
     [{ litellm_params: { ...model, rmp: 1 } }, 'Did you mean rpm?'],
     [{ litellm_params: { ...model, model: 'bedrock/x' } }, 'litellm_params.model'],
     [{ litellm_params: model, model_info: { team_id: 'a' } }, 'model_info.team_id'],
+    [{ litellm_params: model, model_info: { note: 'os.environ/PATH' } }, 'model_info'],
   ])('refuses of a deployment what the file refuses: %j', async (fields, named) => {
     const made = await api.post('/model/new', { model_name: 'five', ...fields });
     expect([made.status, made.text]).toEqual([400, expect.stringContaining(named)]);

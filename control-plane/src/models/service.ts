@@ -111,6 +111,7 @@ function checkFields(
   params: JsonObject,
   info: JsonObject | null | undefined,
 ): readonly string[] {
+  checkReferences(info ?? {}, 'model_info', []);
   const { problems, ignored } = deploymentFindings({
     model_name: name,
     litellm_params: params,
