@@ -201,7 +201,7 @@ async function catalogueOf(
   const models: JsonObject[] = [];
   for await (const { document } of entities.all('model')) {
     const params = unsealed(document.litellm_params, sealer);
-    const info = {
+    const info: JsonObject = {
       ...document.model_info,
       id: document.model_id,
       blocked: document.blocked,
@@ -209,6 +209,8 @@ async function catalogueOf(
     };
     if (hasForeignReference(params, vaults) || hasForeignReference(info, []))
       onProblem(`model ${document.model_id} refers to what only the file may`);
+    else if (typeof info['team_id'] === 'string')
+      onProblem(`model ${document.model_id} is for one team, and would be open to every team`);
     else models.push({ model_name: document.model_name, litellm_params: params, model_info: info });
   }
   const credentials: JsonObject[] = [];

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonObject } from '@aigateway/contract/records';
+import { put } from '@aigateway/control-plane/http/view';
+import { createSqliteStore } from '@aigateway/control-plane/store/sqlite/sqlite-store';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
@@ -388,6 +391,38 @@ describe('a gateway with both planes in one process', () => {
     ];
     expect(await statuses('sk-the-first-master-key')).toEqual([401, 401]);
     expect(await statuses('sk-the-second-master-key')).toEqual([200, 200]);
+  });
+
+  it('serves no deployment of its store that is for one team', async () => {
+    const folder = newFolder();
+    const first = await start(folder);
+    first.gateway.child.kill('SIGTERM');
+    await first.gateway.ended();
+    const store = await createSqliteStore({ path: join(folder, '.aigateway', 'gateway.db') });
+    const at = '2026-01-01T00:00:00.000Z';
+    const tracked = { created_at: at, created_by: 'a', updated_at: at, updated_by: 'a' };
+    const modelOf = (id: string, model_info: JsonObject) =>
+      put('model', id, {
+        ...tracked,
+        model_id: id,
+        model_name: id,
+        litellm_params: { model: 'azure/m', api_base: 'https://a.openai.azure.com', api_key: 'k' },
+        model_info,
+        blocked: false,
+      });
+    await store.entities.write([
+      modelOf('for-all', {}),
+      modelOf('for-one', { team_id: 'search', team_public_model_name: 'for-one' }),
+    ]);
+    await store.close();
+    const { gateway, url, master } = await start(folder);
+    const headers = { authorization: `Bearer ${master}` };
+    const listed = (await (await fetch(`${url}/v1/models`, { headers })).json()) as {
+      data: { id: string }[];
+    };
+    const names = listed.data.map(({ id }) => id);
+    expect([names.includes('for-all'), names.includes('for-one')]).toEqual([true, false]);
+    await gateway.until(/model for-one is for one team/);
   });
 
   it('serves models alone where only the proxy is asked for', async () => {

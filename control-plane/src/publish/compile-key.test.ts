@@ -173,7 +173,8 @@ describe('the record of a key', () => {
 
   it('stands under every holder of limits above it, the widest first', () => {
     const record = compiled({
-      key: keyOf({ team_id: 't1', user_id: 'u1', rpm_limit: 1 }),
+      // What a key says of its organization is nothing beside what its team belongs to.
+      key: keyOf({ team_id: 't1', user_id: 'u1', organization_id: 'o2', rpm_limit: 1 }),
       team: teamOf({ organization_id: 'o1', rpm_limit: 2 }),
       user: userOf({ rpm_limit: 3 }),
       membership,

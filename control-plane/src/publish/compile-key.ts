@@ -45,7 +45,7 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
   const { key, team, user, organization } = rows;
   const teamId = key.team_id ?? undefined;
   const userId = key.user_id ?? undefined;
-  const organizationId = key.organization_id ?? team?.organization_id ?? undefined;
+  const organizationId = organizationIdOf(key, team);
   const credential = team?.credential ?? undefined;
   return {
     keyId: key.key_id,
@@ -78,6 +78,14 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
     ...optional('credential', credential),
     ...(key.metadata['message_logging'] === true && { logsMessages: true }),
   };
+}
+
+/** The team's: a key that names another one stays under the limits of what its team belongs to. */
+export function organizationIdOf(
+  key: KeyDocument,
+  team: TeamDocument | undefined,
+): string | undefined {
+  return team?.organization_id ?? key.organization_id ?? undefined;
 }
 
 /** LiteLLM's words for "everything" and "the team's": without an entry of its own a key has its team's list. */

@@ -11,7 +11,12 @@ import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
 import type { BudgetDocument, Documents, Kind } from '../store/documents.ts';
 import type { Entities, IndexName, Stored, Written } from '../store/entities.ts';
 import { compileCustomer, compileTag } from './compile-holder.ts';
-import { compileKey, memberBudgetId, type CompileKeyOptions } from './compile-key.ts';
+import {
+  compileKey,
+  memberBudgetId,
+  organizationIdOf,
+  type CompileKeyOptions,
+} from './compile-key.ts';
 
 export type PublishingOptions = {
   readonly entities: Entities;
@@ -308,7 +313,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
     const compile = options.compile();
     return documents.map((key) => {
       const team = key.team_id === null ? undefined : teams.get(key.team_id);
-      const organizationId = key.organization_id ?? team?.organization_id ?? undefined;
+      const organizationId = organizationIdOf(key, team);
       return compileKey(
         {
           key,
