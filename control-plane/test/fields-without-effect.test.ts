@@ -212,6 +212,18 @@ describe('parameters that had no effect', () => {
     expect(body.keys).toEqual([1, 0, 2].map((at) => keys[at]?.token));
     const rising = await api.get('/key/list?sort_by=spend&sort_order=asc');
     expect(rising.body.keys).toEqual([2, 0, 1].map((at) => keys[at]?.token));
+
+    // By what a key shows: of the window of a budget that it shares.
+    await api.post('/budget/new', { budget_id: 'daily', max_budget: 100, budget_duration: '1d' });
+    const { body: daily } = await api.post('/key/generate', { budget_id: 'daily' });
+    const longAgo = usageRecord({
+      startedAt: api.clock.ms - 40 * 86_400_000,
+      keyId: daily.key_id,
+      costNanoUsd: 9_000_000_000,
+    });
+    await api.store.ledger.append('producer-of-daily', [{ sequence: 1, record: longAgo }]);
+    const mixed = await api.get('/key/list?sort_by=spend');
+    expect(mixed.body.keys).toEqual([...body.keys, daily.token]);
   });
 
   it('choose one customer or team of a report, and one request of the logs', async () => {

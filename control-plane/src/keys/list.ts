@@ -2,10 +2,9 @@ import type * as z from 'zod';
 import { seesAll } from '../auth/actor.ts';
 import { keyAccess, teamAccess } from '../auth/rights.ts';
 import type { Call, Outcome } from '../http/call.ts';
-import { spentBy } from '../spend/sums.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Query } from '../store/entities.ts';
-import { currentSecret, keyRows, keyStatus } from './row.ts';
+import { currentSecret, keyRows, keyStatus, spentByKeys } from './row.ts';
 import type { aliasesQuery, listQuery } from './schema.ts';
 
 type ListQuery = z.output<typeof listQuery>;
@@ -164,10 +163,6 @@ async function orderOf(
 }
 
 async function spendOf(call: Call, keys: readonly KeyDocument[]) {
-  const spent = await spentBy(
-    call,
-    'key',
-    keys.map(({ key_id, budget_duration }) => ({ id: key_id, window: budget_duration })),
-  );
+  const { spent } = await spentByKeys(call, keys);
   return ({ key_id }: KeyDocument): number => spent(key_id).spend;
 }

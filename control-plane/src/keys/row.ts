@@ -16,17 +16,7 @@ export function keyStatus(key: KeyDocument, now: number): 'active' | 'expired' |
 
 /** Keys as LiteLLM shows them, with what they spent; three questions to the ledger however many they are. */
 export async function keyRows(call: Call, keys: readonly KeyDocument[]): Promise<JsonObject[]> {
-  const budgets = await call.view.getMany(
-    'budget',
-    keys.flatMap(({ budget_id }) => budget_id ?? []),
-  );
-  const windowOf = (key: KeyDocument) =>
-    key.budget_duration ?? budgets.get(key.budget_id ?? '')?.budget_duration ?? null;
-  const spent = await spentBy(
-    call,
-    'key',
-    keys.map((key) => ({ id: key.key_id, window: windowOf(key) })),
-  );
+  const { spent, budgets, windowOf } = await spentByKeys(call, keys);
   const used = await call.ledger.lastUse(
     'key',
     keys.map(({ key_id }) => key_id),
@@ -40,6 +30,22 @@ export async function keyRows(call: Call, keys: readonly KeyDocument[]): Promise
       call,
     ),
   );
+}
+
+/** What keys spent, each in the window of its budget, its own or a shared one. */
+export async function spentByKeys(call: Call, keys: readonly KeyDocument[]) {
+  const budgets = await call.view.getMany(
+    'budget',
+    keys.flatMap(({ budget_id }) => budget_id ?? []),
+  );
+  const windowOf = (key: KeyDocument) =>
+    key.budget_duration ?? budgets.get(key.budget_id ?? '')?.budget_duration ?? null;
+  const spent = await spentBy(
+    call,
+    'key',
+    keys.map((key) => ({ id: key.key_id, window: windowOf(key) })),
+  );
+  return { spent, budgets, windowOf };
 }
 
 function keyRow(
