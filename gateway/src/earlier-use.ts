@@ -5,7 +5,9 @@ import { isHolder, type Catalogue, type SingleRecord } from '@aigateway/contract
 import { entryFor } from '@aigateway/contract/wildcard';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { currentSpend } from '@aigateway/control-plane/spend/current';
+import { chunksOf } from '@aigateway/control-plane/store/chunks';
 import type { Dimension } from '@aigateway/control-plane/store/ledger';
+import { dayOf, hourMs } from '@aigateway/control-plane/store/usage-sums';
 import type { BudgetCalendar, EarlierUse } from '@aigateway/control-plane/usage/budget-keeper';
 import type { Store } from '@aigateway/control-plane/store/store';
 
@@ -68,7 +70,7 @@ export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> 
     for (const scope of scopes) questions.add(scope, scope.limits, id);
   }
   if (customerLimits?.budgets !== undefined) {
-    const toDay = new Date(nowMs).toISOString().slice(0, 10);
+    const toDay = dayOf(nowMs);
     const days = await store.ledger.activity({ dimension: 'customer', fromDay: firstDay, toDay });
     for (const id of new Set(days.map((row) => row.id))) {
       if (!customersApart.has(id)) questions.add({ kind: 'end_user', id }, customerLimits);
@@ -110,10 +112,9 @@ async function usedRequests(
   ledger: Store['ledger'],
   nowMs: number,
 ): Promise<EarlierUse[]> {
-  const toDay = new Date(nowMs).toISOString().slice(0, 10);
+  const toDay = dayOf(nowMs);
   const used: EarlierUse[] = [];
-  for (let at = 0; at < keyIds.length; at += keysAtOnce) {
-    const ids = keyIds.slice(at, at + keysAtOnce);
+  for await (const ids of chunksOf(keyIds, keysAtOnce)) {
     const asked = { dimension: 'key', ids, fromDay: firstDay, toDay, over: 'days' } as const;
     for (const { id, sums } of await ledger.activity(asked))
       used.push({ kind: 'api_key', id, requestsInTotal: sums.requests });
@@ -166,8 +167,6 @@ class Questions {
   }
 }
 
-const hourMs = 3_600_000;
-
 const firstDay = '1970-01-01';
 
 /** The ledger is asked about so many together. */
@@ -190,7 +189,7 @@ async function addModels(
         ids: [keyId],
         by: 'model',
         fromDay: firstDay,
-        toDay: new Date(nowMs).toISOString().slice(0, 10),
+        toDay: dayOf(nowMs),
       })
     : [];
   for (const [entry, limits] of limited) {

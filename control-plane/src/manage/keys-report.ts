@@ -1,6 +1,7 @@
 import type { JsonObject } from '@aigateway/contract/records';
 import type { Call, Outcome } from '../http/call.ts';
 import { keyStatus } from '../keys/row.ts';
+import { chunksOf } from '../store/chunks.ts';
 import type { KeyDocument } from '../store/documents.ts';
 import type { Ledger } from '../store/ledger.ts';
 
@@ -63,17 +64,6 @@ export async function countKeys(
     owner: sorted(owner),
     last_use: sorted(lastUse),
   };
-}
-
-async function* chunksOf<T>(all: AsyncIterable<T>, size: number): AsyncIterable<readonly T[]> {
-  let chunk: T[] = [];
-  for await (const one of all) {
-    chunk.push(one);
-    if (chunk.length < size) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
 }
 
 function ownerOf({ team_id: team, user_id: user }: KeyDocument): string {

@@ -8,6 +8,7 @@ import {
   type SnapshotPublisher,
 } from '@aigateway/contract/snapshot';
 import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
+import { chunksOf } from '../store/chunks.ts';
 import type { BudgetDocument, Documents, Kind } from '../store/documents.ts';
 import type { Entities, IndexName, Stored, Written } from '../store/entities.ts';
 import { compileCustomer, compileTag } from './compile-holder.ts';
@@ -138,10 +139,12 @@ export function createPublishing(options: PublishingOptions): Publishing {
     const records: SingleRecord[] = [];
     let catalogue: Catalogue | undefined;
     for (const change of changes) {
-      if (change.kind === 'catalogue') ({ catalogue } = change);
-      const record = change.kind === 'key' ? change.key : undefined;
-      const holder = change.kind === 'holder' ? change.holder : undefined;
-      for (const one of [record, holder]) if (one !== undefined) records.push(one);
+      if (change.kind === 'catalogue') {
+        ({ catalogue } = change);
+        continue;
+      }
+      const record = change.kind === 'key' ? change.key : change.holder;
+      if (record !== undefined) records.push(record);
     }
     await options.onPublished?.(records, catalogue);
   };
@@ -165,14 +168,14 @@ export function createPublishing(options: PublishingOptions): Publishing {
     const changes: PublishedChange[] = isCatalogue
       ? [{ kind: 'catalogue', catalogue: await options.catalogue() }]
       : [];
-    for (const ids of pagesOf([...keyIds])) {
+    for await (const ids of chunksOf(keyIds, pageSize)) {
       const found = await entities.getMany('key', ids);
       const records = new Map((await compiled(found)).map((key) => [key.keyId, key]));
       for (const keyId of ids) changes.push({ kind: 'key', keyId, key: records.get(keyId) });
     }
     const fixed = new Map(fixedHolders().map((holder) => [holderName(holder), holder]));
     for (const kind of holderKinds) {
-      for (const ids of pagesOf([...holderIds[kind]])) {
+      for await (const ids of chunksOf(holderIds[kind], pageSize)) {
         const found = await compiledHolders(kind, await entities.getMany(kind, ids));
         const records = new Map(found.map((holder) => [holder.id, holder]));
         for (const id of ids) {
@@ -339,16 +342,7 @@ export function createPublishing(options: PublishingOptions): Publishing {
     yield* fixedHolders();
   }
 
-  async function* pages<K extends Kind>(kind: K): AsyncGenerator<Stored<K>[]> {
-    let page: Stored<K>[] = [];
-    for await (const one of entities.all(kind)) {
-      page.push(one);
-      if (page.length < pageSize) continue;
-      yield page;
-      page = [];
-    }
-    yield page;
-  }
+  const pages = <K extends Kind>(kind: K) => chunksOf(entities.all(kind), pageSize);
 
   return {
     async publishAll() {
@@ -404,10 +398,4 @@ function teamIdsIn(id: string): string[] {
 
 function membershipId(teamId: string | null, userId: string | null): string | undefined {
   return teamId === null || userId === null ? undefined : `${teamId}:${userId}`;
-}
-
-function pagesOf<Item>(items: readonly Item[]): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / pageSize) }, (_, page) =>
-    items.slice(page * pageSize, (page + 1) * pageSize),
-  );
 }

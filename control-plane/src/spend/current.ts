@@ -1,3 +1,4 @@
+import { chunksOf } from '../store/chunks.ts';
 import type { SpendResetDocument } from '../store/documents.ts';
 import type { Dimension, Ledger } from '../store/ledger.ts';
 
@@ -26,8 +27,7 @@ export async function currentSpend(
   fromMs: number | undefined,
 ): Promise<Map<string, number>> {
   const spent = new Map<string, number>();
-  for (let at = 0; at < ids.length; at += pageSize) {
-    const page = ids.slice(at, at + pageSize);
+  for await (const page of chunksOf(ids, pageSize)) {
     const since = await ledger.spend({
       dimension,
       ids: page,

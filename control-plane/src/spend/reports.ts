@@ -9,6 +9,7 @@ import { currentSecret } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import { currentSettings } from '../settings/service.ts';
 import type { ActivityRow } from '../store/ledger.ts';
+import { dayOf } from '../store/usage-sums.ts';
 import { seesTeamActivity, sumOf } from './activity.ts';
 import { currentSpend } from './current.ts';
 import { providersById } from './providers.ts';
@@ -23,7 +24,7 @@ import type {
   usersBody,
 } from './schema.ts';
 import { beyond, nobody } from './beyond.ts';
-import { dayOf, ownActivity, recentDay, shortDate, sumsOf } from './service.ts';
+import { ownActivity, recentDay, shortDate, sumsOf } from './service.ts';
 import { usdOf } from './sums.ts';
 
 type Days = { readonly fromDay: string; readonly toDay: string };

@@ -6,6 +6,7 @@ import { currentSecret, keyRows } from '../keys/row.ts';
 import { findKey } from '../keys/service.ts';
 import { currentSettings } from '../settings/service.ts';
 import type { ActivityRow, Dimension } from '../store/ledger.ts';
+import { dayOf } from '../store/usage-sums.ts';
 import { userRows } from '../users/row.ts';
 import { sumOf } from './activity.ts';
 import { beyond, nobody } from './beyond.ts';
@@ -233,11 +234,6 @@ function activity(
 /** The first of the days that reports are over where nobody names them. */
 export function recentDay(call: Call): string {
   return dayOf(call.now - reportedDays * dayMs);
-}
-
-/** The UTC day of a time, `YYYY-MM-DD`. */
-export function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
 }
 
 /** `Nov 21`, as LiteLLM's charts label days. */

@@ -10,6 +10,7 @@ import { requireModel } from '../models/service.ts';
 import { spentBy } from '../spend/sums.ts';
 import type { ModelDocument, TagDocument } from '../store/documents.ts';
 import type { Change } from '../store/entities.ts';
+import { dayOf } from '../store/usage-sums.ts';
 import type { tagBody } from './schema.ts';
 
 type TagBody = z.output<typeof tagBody>;
@@ -110,7 +111,7 @@ export async function listTags(call: Call): Promise<Outcome> {
   }
   const made: TagDocument[] = [];
   for await (const tag of call.view.all('tag')) made.push(tag);
-  const today = new Date(call.now).toISOString().slice(0, 10);
+  const today = dayOf(call.now);
   const used = await call.ledger.activity({
     dimension: 'tag',
     fromDay: '1970-01-01',

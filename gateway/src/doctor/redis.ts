@@ -175,14 +175,14 @@ async function published(
     }),
   });
   const head = signer.open(sealed);
-  return head === undefined
-    ? failed(
-        'what is published is signed with another secret',
-        'Give every process the same AIGATEWAY_SECRET, and during a rotation AIGATEWAY_SECRET_PREVIOUS.',
-      )
-    : role === 'proxy' && records.deployments.length > 0
-      ? warning(standsBesideControlPlane, howToFollow)
-      : ok(`is at revision ${head.revision}`);
+  if (head === undefined)
+    return failed(
+      'what is published is signed with another secret',
+      'Give every process the same AIGATEWAY_SECRET, and during a rotation AIGATEWAY_SECRET_PREVIOUS.',
+    );
+  return role === 'proxy' && records.deployments.length > 0
+    ? warning(standsBesideControlPlane, howToFollow)
+    : ok(`is at revision ${head.revision}`);
 }
 
 function messageOf(error: unknown): string {
