@@ -2,7 +2,13 @@ import type { Config, ProjectConfig, VirtualKeyConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { type Environment, firstSet, masterKeyNames, unsetVariable } from './environment-config.ts';
 import { hashSecret, masterKeyId } from './key.ts';
-import type { BudgetLimit, Limits, LimitScope } from './limits.ts';
+import {
+  type BudgetLimit,
+  holderScope,
+  type Limits,
+  type LimitScope,
+  type ModelLimits,
+} from './limits.ts';
 import { notConfigured } from './compile-router.ts';
 import { nearestName } from './names.ts';
 import { optional } from './optional.ts';
@@ -355,9 +361,8 @@ function keyScope(
 
 function teamScope(project: ProjectConfig | undefined): LimitScope[] {
   if (project === undefined) return [];
-  const limits = limitsOf(project);
-  if (Object.keys(limits).length === 0) return [];
-  return [{ kind: 'team', id: project.name, label: project.name, limits }];
+  const { name } = project;
+  return holderScope('team', name, name, limitsOf(project), modelLimits(project));
 }
 
 /** A user's budget holds for the user's own keys, not for those of a team, as in LiteLLM. */
@@ -379,16 +384,21 @@ function userScope(
   return [{ kind: 'user', id: key.user_id, label: key.user_id, limits }];
 }
 
-function modelLimits(key: VirtualKeyConfig): { [model: string]: Limits } {
+type ModelLimitFields = Pick<
+  VirtualKeyConfig,
+  'model_rpm_limit' | 'model_tpm_limit' | 'model_max_budget'
+>;
+
+function modelLimits(fields: ModelLimitFields): ModelLimits {
   const limits: { [model: string]: Limits } = {};
   const add = (model: string, more: Limits) => {
     limits[model] = { ...limits[model], ...more };
   };
-  for (const [model, limit] of Object.entries(key.model_rpm_limit ?? {}))
+  for (const [model, limit] of Object.entries(fields.model_rpm_limit ?? {}))
     add(model, { requestsPerMinute: limit });
-  for (const [model, limit] of Object.entries(key.model_tpm_limit ?? {}))
+  for (const [model, limit] of Object.entries(fields.model_tpm_limit ?? {}))
     add(model, { tokensPerMinute: limit });
-  for (const [model, limit] of Object.entries(key.model_max_budget ?? {})) {
+  for (const [model, limit] of Object.entries(fields.model_max_budget ?? {})) {
     const max = limit.budget_limit ?? limit.max_budget;
     if (max !== undefined)
       add(model, { budgets: [budget(max, limit.time_period ?? limit.budget_duration)] });

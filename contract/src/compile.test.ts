@@ -801,7 +801,13 @@ describe('keys', () => {
             models: ['m'],
             virtual_keys: [{ key: 'os.environ/KEY_1', alias: 'p1' }],
           },
-          { name: 'q', credential: 'Q', virtual_keys: [{ key: 'os.environ/KEY_2', alias: 'q1' }] },
+          {
+            name: 'q',
+            credential: 'Q',
+            model_rpm_limit: { m: 5 },
+            model_tpm_limit: { m: 900, 'n-*': 10 },
+            virtual_keys: [{ key: 'os.environ/KEY_2', alias: 'q1' }],
+          },
         ],
       },
       { KEY_P: 'upstream-p', KEY_Q: 'upstream-q' },
@@ -818,7 +824,19 @@ describe('keys', () => {
       label: 'p',
       limits: { requestsPerMinute: 100 },
     });
-    expect(keyOf(compiled, 'q1')).toMatchObject({ ownerId: 'q', credential: 'Q' });
+    expect(keyOf(compiled, 'q1')).toMatchObject({ ownerId: 'q', credential: 'Q', modelLimits: {} });
+    expect(keyOf(compiled, 'q1').scopes[0]).toEqual({
+      kind: 'team',
+      id: 'q',
+      label: 'q',
+      limits: {},
+      modelLimits: {
+        m: { requestsPerMinute: 5, tokensPerMinute: 900 },
+        'n-*': { tokensPerMinute: 10 },
+      },
+    });
+    const told = describeConfig(compiled);
+    expect(told).toContain('of q (5 requests/min, 900 tokens/min of m, 10 tokens/min of n-*)');
     expect(compiled.records.credentials.filter(({ id }) => id === 'P' || id === 'Q')).toMatchObject(
       [
         { id: 'P', method: { key: { name: 'KEY_P' } }, origins: ['https://res.openai.azure.com'] },

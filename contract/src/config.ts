@@ -836,6 +836,17 @@ const limitFields = {
   ),
 };
 
+const modelRateFields = {
+  model_rpm_limit: effective(
+    mapOf(count()),
+    'Requests per minute by model; a name with `*` is one limit for all it matches, the most specific counts',
+  ),
+  model_tpm_limit: effective(
+    mapOf(count()),
+    'Tokens per minute by model; names as in `model_rpm_limit`',
+  ),
+};
+
 const virtualKey = z.object({
   key: effective(secret(), 'The key, as `os.environ/NAME`'),
   key_hash: effective(text(), 'Lower-case hex SHA-256 of the whole key, instead of the key'),
@@ -850,14 +861,7 @@ const virtualKey = z.object({
   ),
   aliases: effective(mapOf(text()), 'Names it may ask for, and the models they mean'),
   ...limitFields,
-  model_rpm_limit: effective(
-    mapOf(count()),
-    'Requests per minute by model; a name with `*` is one limit for all it matches, the most specific counts',
-  ),
-  model_tpm_limit: effective(
-    mapOf(count()),
-    'Tokens per minute by model; names as in `model_rpm_limit`',
-  ),
+  ...modelRateFields,
   model_max_budget: effective(
     mapOf(
       budgetOfProvider.meta({ type: 'a map with budget_limit and time_period' }) as never,
@@ -909,6 +913,7 @@ const project = z.object({
   litellm_credential_name: effective(text(), 'Another name of `credential`'),
   models: effective(texts(), 'Models its keys may use, unless a key says otherwise', 'every model'),
   ...limitFields,
+  ...modelRateFields,
   allowed_regions: effective(
     texts(),
     'Where data of its keys may be processed, unless a key says otherwise',

@@ -2,7 +2,7 @@ import { describeAzureUrl } from './azure-url.ts';
 import type { Compiled } from './compile.ts';
 import { describeMethod } from './compile-credential.ts';
 import { formatNotice } from './config-problems.ts';
-import type { Limits } from './limits.ts';
+import type { Limits, LimitScope, ModelLimits } from './limits.ts';
 import { priceDate } from './prices.ts';
 import type { DeploymentRecord, KeyRecord, PriceRecord } from './records.ts';
 
@@ -149,9 +149,10 @@ function key(record: KeyRecord): string {
     `${record.alias ?? record.keyId}: ${record.role === 'admin' ? 'administrator' : 'caller'}`,
     record.models.length === 0 ? 'every model' : `models ${record.models.join(', ')}`,
     ...(own ? limits(own.limits) : []),
+    ...ofModels(record.modelLimits),
     ...(record.teamId === undefined
       ? []
-      : [`of ${record.teamId}${team ? ` (${limits(team.limits).join(', ')})` : ''}`]),
+      : [`of ${record.teamId}${team ? ` (${holder(team).join(', ')})` : ''}`]),
     ...(record.credential === undefined ? [] : [`signs in by ${record.credential}`]),
     ...(record.regions.length > 0 ? [`only in ${record.regions.join(', ')}`] : []),
     ...(record.expiresAt === undefined
@@ -159,6 +160,14 @@ function key(record: KeyRecord): string {
       : [`until ${new Date(record.expiresAt).toISOString()}`]),
     ...(record.blocked ? ['blocked'] : []),
   ].join('; ');
+}
+
+function holder({ limits: own, modelLimits = {} }: LimitScope): string[] {
+  return [...limits(own), ...ofModels(modelLimits)];
+}
+
+function ofModels(modelLimits: ModelLimits): string[] {
+  return Object.entries(modelLimits).map(([model, one]) => `${limits(one).join(', ')} of ${model}`);
 }
 
 function limits(one: Limits): string[] {

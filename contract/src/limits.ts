@@ -4,6 +4,7 @@ export type ScopeKind =
   | 'model_per_key'
   | 'user'
   | 'team'
+  | 'model_per_team'
   | 'team_member'
   | 'organization'
   | 'end_user'
@@ -28,15 +29,62 @@ export type Limits = {
   budgets?: readonly BudgetLimit[];
 };
 
+/** Limits for single models, by name or pattern: a pattern's are one for all that it matches, and the most specific entry counts. */
+export type ModelLimits = { readonly [model: string]: Limits };
+
 /** One holder of limits that a request must pass. `id` is unique within its kind and shown to the caller as `label`. */
 export type LimitScope = {
   kind: ScopeKind;
   id: string;
   label: string;
   limits: Limits;
+  /** What all under this holder may use of single models. Absent = none has a limit. */
+  modelLimits?: ModelLimits;
 };
 
-/** The id of what two are together: a user within a team, a model (or a pattern of models) of a key. */
+/** A holder as requests pass it; nothing where it has no limits. */
+export function holderScope(
+  kind: ScopeKind,
+  id: string,
+  label: string,
+  limits: Limits,
+  modelLimits: ModelLimits,
+): LimitScope[] {
+  const hasModels = Object.keys(modelLimits).length > 0;
+  if (!hasModels && Object.keys(limits).length === 0) return [];
+  return [{ kind, id, label, limits, ...(hasModels && { modelLimits }) }];
+}
+
+/** Who may have limits for single models, and what those hang on. */
+const modelScopeKinds: { readonly [kind in ScopeKind]?: ScopeKind } = {
+  api_key: 'model_per_key',
+  team: 'model_per_team',
+};
+const ofModels: ReadonlySet<ScopeKind> = new Set(Object.values(modelScopeKinds));
+
+/** What a holder's limits for single models hang on; undefined for one that has none. */
+export function modelScopeKind(kind: ScopeKind): ScopeKind | undefined {
+  return modelScopeKinds[kind];
+}
+
+/** Tells whether it is the limit of a holder for a single model. */
+export function isOfModel({ kind }: Pick<LimitScope, 'kind'>): boolean {
+  return ofModels.has(kind);
+}
+
+/**
+ * Tells whether a key's own limits for a model hold in place of those that its team has for that model, as in LiteLLM: where they
+ * state requests and tokens a minute as far as the team's do. In part they do not: each holder is counted by one set of limits.
+ */
+export function takePlaceOf(own: Limits, ofTeam: Limits): boolean {
+  return (
+    (ofTeam.requestsPerMinute === undefined || own.requestsPerMinute !== undefined) &&
+    (ofTeam.tokensPerMinute === undefined || own.tokensPerMinute !== undefined) &&
+    ofTeam.budgets === undefined
+  );
+}
+
+/** The id of what two are together: a user within a team, a model (or a pattern of models) of a key or a team. */
 export function pairId(one: string, other: string): string {
   return `${one}:${other}`;
 }

@@ -1,5 +1,5 @@
 import type { VaultReference } from './key-vault.ts';
-import type { LimitScope, Limits } from './limits.ts';
+import type { LimitScope, Limits, ModelLimits } from './limits.ts';
 
 /** Version of the record shapes below; a proxy reads its own and the neighbouring one. */
 export const schemaVersion = 1;
@@ -245,7 +245,8 @@ export type KeyRecord = {
   expiresAt?: number;
   /** Every holder of limits above and including the key, in the order they are checked. */
   scopes: readonly LimitScope[];
-  modelLimits: { readonly [model: string]: Limits };
+  /** The key's own; those of holders above it stand with them in `scopes`. */
+  modelLimits: ModelLimits;
   tags: readonly string[];
   /** Where data may go: residencies or region names; empty = anywhere. */
   regions: readonly string[];

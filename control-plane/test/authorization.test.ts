@@ -272,6 +272,51 @@ describe('nobody raises its own rights', () => {
     expect((await api.post('/key/update', narrower, own.key)).status).toBe(200);
   });
 
+  it('by a limit of its key in place of that of its team', async () => {
+    await using api = await startManagement();
+    const mallory = await makeUser(api, 'mallory', 'internal_user');
+    const ann = await makeUser(api, 'ann', 'internal_user');
+    await api.post('/organization/new', { organization_id: 'o', organization_alias: 'o' });
+    await api.call('POST', '/organization/member_add', {
+      body: { organization_id: 'o', member: { role: 'org_admin', user_id: 'ann' } },
+    });
+    await api.post('/team/new', {
+      team_id: 't',
+      organization_id: 'o',
+      members_with_roles: [{ role: 'admin', user_id: 'mallory' }],
+      model_rpm_limit: { 'gpt-*': 5, o3: 1 },
+      model_tpm_limit: { o3: 1000 },
+    });
+    const { body: own } = await api.post('/key/generate', { team_id: 't' }, mallory);
+    const limits: readonly (readonly [object, number])[] = [
+      [{ model_rpm_limit: { 'gpt-4o': 9 } }, 403],
+      [{ model_rpm_limit: { '*': 9 } }, 403],
+      [{ model_rpm_limit: { o3: 1 }, model_tpm_limit: { o3: 1 } }, 403],
+      // Beside the team's, which goes on to hold.
+      [{ model_rpm_limit: { o3: 9 } }, 200],
+      [{ model_rpm_limit: { 'o4-mini': 9, o3: 9 } }, 200],
+    ];
+    for (const [fields, expected] of limits) {
+      const made = await api.post('/key/generate', { team_id: 't', ...fields }, mallory);
+      const changed = await api.post('/key/update', { key: own.key, ...fields }, mallory);
+      expect([fields, made.status, changed.status]).toEqual([fields, expected, expected]);
+    }
+    const { body: free } = await api.post(
+      '/key/generate',
+      { user_id: 'mallory', model_rpm_limit: { 'gpt-4o': 9 } },
+      mallory,
+    );
+    const moved = await api.post('/key/update', { key: free.key, team_id: 't' }, mallory);
+    expect([moved.status, moved.body.error.param]).toEqual([403, 'model_rpm_limit']);
+    const team = { team_id: 't', model_rpm_limit: { 'gpt-*': 6 } };
+    expect((await api.post('/team/update', team, mallory)).status).toBe(403);
+    // Whoever is above the team may, and what was given so may be kept.
+    const given = { key: own.key, model_rpm_limit: { 'gpt-4o': 9 } };
+    expect((await api.post('/key/update', given, ann)).status).toBe(200);
+    const more = { key: own.key, model_rpm_limit: { 'gpt-4o': 9, 'o4-mini': 1 } };
+    expect((await api.post('/key/update', more, mallory)).status).toBe(200);
+  });
+
   it('by the type of a key: it names routes as a list of them does', async () => {
     await using api = await startManagement();
     await makeUser(api, 'mallory', 'internal_user');

@@ -46,6 +46,20 @@ describe('projects and tokens', () => {
     expect((await api.get(`/manage/tokens/${token.id}`)).status).toBe(404);
   });
 
+  it('have limits for single models', async () => {
+    const limits = { model_rpm_limit: { m: 5 }, model_tpm_limit: { 'n-*': 100 } };
+    const { body: project } = await api.post('/manage/projects', { name: 'Models', ...limits });
+    expect(project).toMatchObject(limits);
+    const { body: token } = await api.post('/manage/tokens', { project_id: project.id, ...limits });
+    expect(token).toMatchObject(limits);
+    const changed = await api.call('PATCH', `/manage/projects/${project.id}`, {
+      body: { model_rpm_limit: { m: 6 }, model_tpm_limit: null },
+    });
+    expect(changed.body).toMatchObject({ model_rpm_limit: { m: 6 }, model_tpm_limit: null });
+    const team = await api.get(`/team/info?team_id=${project.id}`);
+    expect(team.body.team_info).toMatchObject({ model_rpm_limit: { m: 6 }, model_tpm_limit: null });
+  });
+
   it('refuse fields they do not know', async () => {
     const { status, body } = await api.post('/manage/projects', { name: 'x', colour: 'red' });
     expect([status, body.detail[0].loc]).toEqual([422, ['body', 'colour']]);

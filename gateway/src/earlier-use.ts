@@ -20,8 +20,8 @@ export type EarlierUseInput = {
   readonly nowMs: number;
 };
 
-/** What the ledger sums the spend of each kind of holder by. */
-const dimensions: { readonly [kind in ScopeKind]: Dimension } = {
+/** What the ledger sums the spend of each kind of holder by. Those that are not here have no budgets. */
+const dimensions: { readonly [kind in ScopeKind]?: Dimension } = {
   api_key: 'key',
   user: 'user',
   team: 'team',
@@ -89,8 +89,10 @@ export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> 
   };
   const used: EarlierUse[] = await usedRequests(questions.inTotal, store.ledger, nowMs);
   for (const { kind, window, startMs, holders } of questions.all()) {
+    const dimension = dimensions[kind];
+    if (dimension === undefined) continue;
     const ids = new Set([...holders.values()].flatMap(({ parts }) => [...parts]));
-    const sums = await currentSpend(from, dimensions[kind], [...ids], startMs);
+    const sums = await currentSpend(from, dimension, [...ids], startMs);
     for (const { id, parts } of holders.values()) {
       const usedNanoUsd = [...parts].reduce((sum, part) => sum + (sums.get(part) ?? 0), 0);
       if (usedNanoUsd === 0) continue;

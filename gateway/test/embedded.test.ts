@@ -126,6 +126,33 @@ describe('a gateway with both planes in one process', () => {
     expect(await refused.text()).toContain('model_per_key');
   });
 
+  it('holds the keys of a team together to what it has of a model, but for keys with a limit of their own', async () => {
+    const running = await start();
+    const { url, master } = running;
+    const made = await post(url, '/team/new', master, {
+      team_alias: 'search',
+      model_rpm_limit: { 'gpt-4o': 2 },
+    });
+    const { team_id } = (await made.json()) as { team_id: string };
+    const keys = [await newKey(running, { team_id }), await newKey(running, { team_id })];
+    const own = await newKey(running, { team_id, model_rpm_limit: { 'gpt-4o': 100 } });
+    const refused: string[] = [];
+    for (let call = 0; call < 6; call += 1) {
+      const answer = await chat(url, keys[call % 2] ?? '');
+      if (answer.status === 200) continue;
+      expect(answer.status).toBe(429);
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      refused.push(await answer.text());
+    }
+    // A minute may begin in between, but not twice.
+    expect(refused.length).toBeGreaterThanOrEqual(2);
+    for (const text of refused) expect(text).toContain('model_per_team: search:gpt-4o');
+    for (let call = 0; call < 3; call += 1) expect((await chat(url, own)).status).toBe(200);
+    expect((await chat(url, keys[0] ?? '', 'gpt-4o-mini')).status).toBe(200);
+    await post(url, '/team/update', master, { team_id, model_rpm_limit: { 'gpt-4o': 100 } });
+    expect((await chat(url, keys[0] ?? '')).status).toBe(200);
+  });
+
   it('tells in its log of management calls as of others', async () => {
     const running = await start();
     await newKey(running, {});

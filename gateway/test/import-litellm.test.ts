@@ -315,13 +315,14 @@ describe('--import litellm', () => {
       /LiteLLM_OfALaterRelease: 2 rows not taken over, this table is not known here/,
       /team t1: policies has no effect here/,
       /team t1: soft_budget has no effect here/,
-      /team t1: model_rpm_limit has no effect here/,
       /user u2: the role team is not known here/,
       /user u2: passwords of the UI are not taken over/,
       /settings router_settings: .*num_retries/,
     ])
       expect(text).toMatch(line);
-    expect(text).not.toMatch(/key (grouped|spent)|key ci: model_rpm|LiteLLM_DailyTagSpend/);
+    expect(text).not.toMatch(
+      /key (grouped|spent)|(key ci|team t1): model_rpm|LiteLLM_DailyTagSpend/,
+    );
     for (const secret of [...Object.values(keys), 'upstream-key', salt, master, 'scrypt-of'])
       expect(text).not.toContain(secret);
   });
@@ -375,7 +376,11 @@ describe('--import litellm', () => {
     expect(ci['info']).toMatchObject({ key_alias: 'ci', team_id: 't1', max_budget: 5 });
     expect(ci['info']?.['spend']).toBeGreaterThanOrEqual(0.5);
     const team = await info('/team/info?team_id=t1');
-    expect(team['team_info']).toMatchObject({ team_alias: 'team one', max_budget: 50 });
+    expect(team['team_info']).toMatchObject({
+      team_alias: 'team one',
+      max_budget: 50,
+      model_rpm_limit: { imported: 100 },
+    });
     expect(team['team_info']?.['spend']).toBeGreaterThanOrEqual(2.25);
     const logs = await info(
       '/spend/logs?start_date=2026-01-05&end_date=2026-01-06&summarize=false',

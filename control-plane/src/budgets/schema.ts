@@ -5,7 +5,8 @@ import {
   jsonObject,
   limitFields,
   refused,
-  refusedModelLimitFields,
+  refusedModelBudgetField,
+  refusedModelRateFields,
   text,
   texts,
   usd,
@@ -13,7 +14,8 @@ import {
 
 const budgetFields = {
   ...limitFields,
-  ...refusedModelLimitFields,
+  ...refusedModelRateFields,
+  ...refusedModelBudgetField,
   tpd_limit: refused(z.unknown().optional()),
   allowed_models: inert(texts.nullish()),
   temp_budget_increase: inert(usd.nullish()),

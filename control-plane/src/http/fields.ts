@@ -82,19 +82,23 @@ export const limitFields = {
   max_parallel_requests: count.nullish(),
 };
 
-/** Limits for single models, which keys alone have. */
-export const modelLimitFields = {
+/** Requests and tokens a minute of single models. */
+export const modelRateFields = {
   model_rpm_limit: counts.nullish(),
   model_tpm_limit: counts.nullish(),
-  model_max_budget: jsonObject.nullish(),
 };
 
-/** The same on any other holder, where nothing would hold them. */
-export const refusedModelLimitFields = {
+/** The same on a holder that has none: nothing would hold them. */
+export const refusedModelRateFields = {
   model_rpm_limit: refused(counts.nullish()),
   model_tpm_limit: refused(counts.nullish()),
-  model_max_budget: refused(jsonObject.nullish()),
 };
+
+/** Money for single models, which keys alone have. */
+export const modelBudgetField = { model_max_budget: jsonObject.nullish() };
+
+/** The same on any other holder. */
+export const refusedModelBudgetField = { model_max_budget: refused(jsonObject.nullish()) };
 
 /** A whole number of a query. */
 export function queryCount(least: number, most: number) {

@@ -100,13 +100,14 @@ export function organizationMembershipOf(
 
 /** @param aliases - of the team's row in `LiteLLM_ModelTable` */
 export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: Note): TeamDocument {
-  noteUnused(row, ['policies', 'router_settings', 'default_team_member_models'], note);
+  const unused = ['policies', 'router_settings', 'default_team_member_models', 'model_max_budget'];
+  noteUnused(row, unused, note);
   notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   noteUnused(metadata, ['guardrails'], note);
   return {
     ...tracked(row),
-    ...holdersLimitsOf(row, metadata, note),
+    ...limitsOf(row, metadata, note),
     team_id: textOf(row['team_id']),
     team_alias: optionalText(row['team_alias']),
     organization_id: optionalText(row['organization_id']),
@@ -301,7 +302,7 @@ function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitField
   };
 }
 
-/** Limits for single models are keys' alone. */
+/** Limits for single models are those of keys and teams. */
 function holdersLimitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
   noteUnused(row, ['model_max_budget'], note);
   noteUnused(metadata, ['model_rpm_limit', 'model_tpm_limit'], note);

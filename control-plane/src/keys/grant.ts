@@ -1,3 +1,4 @@
+import { takePlaceOf } from '@aigateway/contract/limits';
 import { matchesPattern } from '@aigateway/contract/wildcard';
 import { modelsOf } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
@@ -12,6 +13,7 @@ import {
 import { notFound } from '../errors.ts';
 import type { Call } from '../http/call.ts';
 import { isEmpty } from '../http/fields.ts';
+import { modelRatesOf } from '../publish/compile-key.ts';
 import type { KeyDocument } from '../store/documents.ts';
 
 /** Limits of the acting key that a key made or changed with it cannot exceed. */
@@ -97,7 +99,43 @@ export async function checkGrant(
   }
   await checkOwners(call, before, after);
   await checkModels(call, before, after);
+  await checkTeamsModelLimits(call, before, after);
   checkCaps(call, before, after);
+}
+
+/** A key's own limit for a model takes the place of its team's: whoever may not raise the one may not give the other. */
+async function checkTeamsModelLimits(
+  call: Call,
+  before: KeyDocument,
+  after: KeyDocument,
+): Promise<void> {
+  if (after.team_id === null) return;
+  const isSameTeam = after.team_id === before.team_id;
+  if (isSameTeam && modelRates.every((limit) => same(before[limit], after[limit]))) return;
+  const team = await call.view.get('team', after.team_id);
+  if (team === undefined) return;
+  const own = new Map(Object.entries(modelRatesOf(after)));
+  const known = new Map(isSameTeam ? Object.entries(modelRatesOf(before)) : []);
+  const ofTeam = Object.entries(modelRatesOf(team));
+  const isTaken = [...own].some(
+    ([entry, limits]) =>
+      !same(known.get(entry), limits) &&
+      ofTeam.some(([other, more]) => mayMeet(entry, other) && takePlaceOf(limits, more)),
+  );
+  const isAbove =
+    team.organization_id !== null && (await isOrganizationAdmin(call, team.organization_id));
+  if (isTaken && !isAbove) {
+    throw forbiddenField(
+      modelRates.find((limit) => after[limit] !== null) ?? modelRates[0],
+      'its team has a limit for the model, which it would take the place of',
+    );
+  }
+}
+
+/** Whether two names or patterns may stand for the same model. */
+function mayMeet(one: string, other: string): boolean {
+  if (one.includes('*') && other.includes('*')) return true;
+  return one === other || matchesPattern(one, other) || matchesPattern(other, one);
 }
 
 async function checkOwners(call: Call, before: KeyDocument, after: KeyDocument): Promise<void> {
@@ -176,11 +214,11 @@ function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
   }
 }
 
-const modelLimits = ['model_rpm_limit', 'model_tpm_limit'] as const;
+const modelRates = ['model_rpm_limit', 'model_tpm_limit'] as const;
 
 /** What the acting key has for single models stays, and no name of its own takes a model out of what a pattern bounds. */
 function checkModelCaps(own: KeyDocument, before: KeyDocument, after: KeyDocument): void {
-  for (const limit of modelLimits) {
+  for (const limit of modelRates) {
     if (same(after[limit], before[limit])) continue;
     for (const [model, cap] of Object.entries(own[limit] ?? {})) {
       const value = new Map(Object.entries(after[limit] ?? {})).get(model);
@@ -208,7 +246,7 @@ function checkModelCaps(own: KeyDocument, before: KeyDocument, after: KeyDocumen
 
 /** Names and patterns of models that a key has any limit for: the most specific counts alone. */
 function limitedModels(key: KeyDocument): string[] {
-  return [...modelLimits, 'model_max_budget' as const].flatMap((field) =>
+  return [...modelRates, 'model_max_budget' as const].flatMap((field) =>
     Object.keys(key[field] ?? {}),
   );
 }

@@ -1,5 +1,15 @@
 import * as z from 'zod';
-import { count, id, queryCount, queryCursor, text, texts, usd } from '../http/fields.ts';
+import {
+  count,
+  id,
+  jsonObject,
+  modelRateFields,
+  queryCount,
+  queryCursor,
+  text,
+  texts,
+  usd,
+} from '../http/fields.ts';
 
 const limits = {
   models: texts.nullish().describe('Empty: every model'),
@@ -8,6 +18,7 @@ const limits = {
   rpm_limit: count.nullish(),
   tpm_limit: count.nullish(),
   max_parallel_requests: count.nullish(),
+  ...modelRateFields,
 };
 const blocked = z.boolean().nullish();
 
@@ -44,6 +55,8 @@ const shownLimits = {
   rpm_limit: z.number().nullable(),
   tpm_limit: z.number().nullable(),
   max_parallel_requests: z.number().nullable(),
+  model_rpm_limit: jsonObject.nullable(),
+  model_tpm_limit: jsonObject.nullable(),
 };
 const tracked = { created_at: z.string(), updated_at: z.string() };
 

@@ -262,5 +262,7 @@ function limitsView(holder: KeyDocument | TeamDocument): JsonObject {
     rpm_limit: holder.rpm_limit,
     tpm_limit: holder.tpm_limit,
     max_parallel_requests: holder.max_parallel_requests,
+    model_rpm_limit: holder.model_rpm_limit,
+    model_tpm_limit: holder.model_tpm_limit,
   };
 }

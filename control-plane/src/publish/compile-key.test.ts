@@ -243,6 +243,25 @@ describe('the record of a key', () => {
     });
   });
 
+  it('has those of its team for single models, which have the team to themselves', () => {
+    const key = keyOf({ team_id: 't1', model_rpm_limit: { a: 5 } });
+    const team = teamOf({ model_rpm_limit: { a: 9, 'b-*': 1 }, model_tpm_limit: { a: 100 } });
+    const { modelLimits, scopes } = compiled({ key, team });
+    expect(modelLimits).toEqual({ a: { requestsPerMinute: 5 } });
+    expect(scopes[0]).toEqual({
+      kind: 'team',
+      id: 't1',
+      label: 'search',
+      limits: {},
+      modelLimits: {
+        a: { requestsPerMinute: 9, tokensPerMinute: 100 },
+        'b-*': { requestsPerMinute: 1 },
+      },
+    });
+    const without = teamOf({ model_rpm_limit: {}, rpm_limit: 1 });
+    expect(compiled({ key, team: without }).scopes[0]).not.toHaveProperty('modelLimits');
+  });
+
   it('says administrator only where its user is one', () => {
     const key = keyOf({ user_id: 'u1' });
     expect(compiled({ key, user: userOf() }).role).toBe('model');

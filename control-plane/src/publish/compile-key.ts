@@ -1,6 +1,13 @@
 import { spelledRoutes } from '@aigateway/contract/compile-keys';
 import { parseDuration } from '@aigateway/contract/duration';
-import { pairId, type BudgetLimit, type Limits, type LimitScope } from '@aigateway/contract/limits';
+import {
+  holderScope,
+  pairId,
+  type BudgetLimit,
+  type Limits,
+  type LimitScope,
+  type ModelLimits,
+} from '@aigateway/contract/limits';
 import { nanoUsd } from '@aigateway/contract/money';
 import { optional } from '@aigateway/contract/optional';
 import type { KeyRecord } from '@aigateway/contract/records';
@@ -28,6 +35,8 @@ export type KeyRows = {
   /** Those that key and team name, by id. */
   readonly accessGroups: ReadonlyMap<string, AccessGroupDocument>;
 };
+
+type ModelRateFields = Pick<LimitFields, 'model_rpm_limit' | 'model_tpm_limit'>;
 
 export type CompileKeyOptions = {
   /** `general_settings.max_parallel_requests`, for keys without a number of their own. */
@@ -67,12 +76,12 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
     ...optional('expiresAt', key.expires === null ? undefined : Date.parse(key.expires)),
     scopes: [
       ...organizationScope(organization, rows.budgets),
-      ...(team === undefined ? [] : scope('team', team.team_id, team.team_alias, limitsOf(team))),
+      ...teamScope(team),
       ...userScope(rows, options),
       ...memberScope(rows),
       keyScope(rows, options),
     ],
-    modelLimits: modelLimits(key),
+    modelLimits: modelLimitsOf(key),
     tags: tagsOf(key, team),
     regions: [],
     ...optional('credential', credential),
@@ -122,8 +131,15 @@ function scope(
   id: string,
   label: string | null | undefined,
   limits: Limits,
+  modelLimits: ModelLimits = {},
 ): LimitScope[] {
-  return Object.keys(limits).length === 0 ? [] : [{ kind, id, label: label ?? id, limits }];
+  return holderScope(kind, id, label ?? id, limits, modelLimits);
+}
+
+function teamScope(team: TeamDocument | undefined): LimitScope[] {
+  if (team === undefined) return [];
+  const { team_id: id, team_alias: alias } = team;
+  return scope('team', id, alias, limitsOf(team), modelRatesOf(team));
 }
 
 function organizationScope(
@@ -205,24 +221,28 @@ export function limitsOf(row: LimitFields): Limits {
   };
 }
 
-function modelLimits(key: KeyDocument): KeyRecord['modelLimits'] {
-  const limits: { [model: string]: Limits } = {};
-  const add = (model: string, more: Limits): void => {
-    limits[model] = { ...limits[model], ...more };
-  };
-  for (const [model, requestsPerMinute] of Object.entries(key.model_rpm_limit ?? {}))
-    add(model, { requestsPerMinute });
-  for (const [model, tokensPerMinute] of Object.entries(key.model_tpm_limit ?? {}))
-    add(model, { tokensPerMinute });
-  for (const [model, budget] of Object.entries(key.model_max_budget)) {
+/** What a row states for single models, by name or pattern. */
+function modelLimitsOf(row: LimitFields): ModelLimits {
+  const limits: { [model: string]: Limits } = { ...modelRatesOf(row) };
+  for (const [model, budget] of Object.entries(row.model_max_budget)) {
     const { max, window } = modelBudget(budget);
     const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
     const isReadable =
       maxNanoUsd !== undefined && (window === undefined || parseDuration(window) !== undefined);
     // What was meant as a bound and cannot be read is one that lets nothing through.
     const limit = isReadable ? { maxNanoUsd, ...optional('window', window) } : { maxNanoUsd: 0 };
-    add(model, { budgets: [limit] });
+    limits[model] = { ...limits[model], budgets: [limit] };
   }
+  return limits;
+}
+
+/** The requests and tokens a minute among them. */
+export function modelRatesOf(row: ModelRateFields): ModelLimits {
+  const limits: { [model: string]: Limits } = {};
+  for (const [model, requestsPerMinute] of Object.entries(row.model_rpm_limit ?? {}))
+    limits[model] = { requestsPerMinute };
+  for (const [model, tokensPerMinute] of Object.entries(row.model_tpm_limit ?? {}))
+    limits[model] = { ...limits[model], tokensPerMinute };
   return limits;
 }
 

@@ -6,7 +6,8 @@ import {
   jsonObject,
   limitFields,
   refused,
-  refusedModelLimitFields,
+  refusedModelBudgetField,
+  refusedModelRateFields,
   text,
   texts,
 } from '../http/fields.ts';
@@ -17,7 +18,8 @@ export const tagBody = z.object({
   models: texts.nullish().describe('Ids of deployments that get the tag'),
   budget_id: id.nullish(),
   ...limitFields,
-  ...refusedModelLimitFields,
+  ...refusedModelRateFields,
+  ...refusedModelBudgetField,
   model_info: inert(jsonObject.nullish()),
   tpd_limit: refused(z.unknown().optional()),
 });

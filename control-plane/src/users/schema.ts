@@ -7,7 +7,8 @@ import {
   queryCount,
   queryList,
   refused,
-  refusedModelLimitFields,
+  refusedModelBudgetField,
+  refusedModelRateFields,
   text,
   texts,
   usd,
@@ -31,7 +32,8 @@ const userFields = {
   user_role: role.nullish(),
   sso_user_id: text.nullish(),
   ...keyFields,
-  ...refusedModelLimitFields,
+  ...refusedModelRateFields,
+  ...refusedModelBudgetField,
   password: inert(text.nullish()),
 };
 

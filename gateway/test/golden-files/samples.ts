@@ -25,7 +25,13 @@ const limits: Required<Limits> = {
   requestsInTotal: 100_000,
   budgets: [{ maxNanoUsd: 5_000_000_000, window: '30d' }, { maxNanoUsd: 9_000_000_000 }],
 };
-const scope: LimitScope = { kind: 'team', id: 'team-1', label: 'search', limits };
+const scope: Required<LimitScope> = {
+  kind: 'team',
+  id: 'team-1',
+  label: 'search',
+  limits,
+  modelLimits: { 'gpt-*': limits },
+};
 
 /** Every member that a key's record may have. One that comes to be is added here, and the files are written anew by `write.ts`. */
 export const fullKey: Required<KeyRecord> = {

@@ -1,4 +1,12 @@
-import { isLimited, pairId, type Limits, type LimitScope } from '@aigateway/contract/limits';
+import {
+  isLimited,
+  isOfModel,
+  modelScopeKind,
+  pairId,
+  takePlaceOf,
+  type Limits,
+  type LimitScope,
+} from '@aigateway/contract/limits';
 import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
 import { entryFor } from '@aigateway/contract/wildcard';
 import { canonicalPath } from '../endpoints/path.ts';
@@ -160,7 +168,7 @@ function checkCaps(call: Call, key: KeyRecord): void {
 }
 
 /**
- * Limits of a key for a model hold for a fallback that the caller names itself, from the start: or else a model that is sure to
+ * Limits for a model hold for a fallback that the caller names itself, from the start: or else a model that is sure to
  * fail would lead past them.
  */
 function withModelLimits(
@@ -168,9 +176,13 @@ function withModelLimits(
   ofFallback: readonly LimitScope[],
 ): readonly LimitScope[] {
   const own = ofFallback.filter(
-    ({ kind, id }) => kind === 'model_per_key' && !scopes.some((scope) => scope.id === id),
+    (scope) => isOfModel(scope) && !scopes.some((other) => isSameHolder(other, scope)),
   );
   return own.length === 0 ? scopes : [...scopes, ...own];
+}
+
+function isSameHolder(one: LimitScope, other: LimitScope): boolean {
+  return one.kind === other.kind && one.id === other.id;
 }
 
 /** How many models of one key are remembered: a wildcard key may name any. */
@@ -194,7 +206,6 @@ export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): rea
 
 function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
   const { globalScope } = snapshot.records.settings;
-  // What a pattern allows is shared by all names that it stands for: or else a caller would get it anew with every name.
   const entry = entryFor(Object.keys(key.modelLimits), model);
   const own = entry === undefined ? {} : (key.modelLimits[entry] ?? {});
   const group = snapshot.models.resolve(model)?.group ?? model;
@@ -202,16 +213,39 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
   // What the key states itself counts in place of what every key has.
   for (const name of Object.keys(own) as (keyof Limits)[]) delete ofModel[name];
   const isSame = entry === group;
-  return [
-    ...(globalScope === undefined ? [] : [globalScope]),
-    ...key.scopes,
-    ...modelScope(key, entry ?? group, isSame ? { ...ofModel, ...own } : own),
-    ...(isSame ? [] : modelScope(key, group, ofModel)),
-  ];
+  const scopes: LimitScope[] = globalScope === undefined ? [] : [globalScope];
+  for (const scope of key.scopes) addWithModel(scopes, scope, model, own);
+  const holder = { kind: 'api_key', id: key.keyId, label: key.alias ?? key.keyId } as const;
+  addModelScope(scopes, holder, entry ?? group, isSame ? { ...ofModel, ...own } : own);
+  if (!isSame) addModelScope(scopes, holder, group, ofModel);
+  return scopes;
 }
 
-function modelScope(key: KeyRecord, name: string, limits: Limits): LimitScope[] {
-  if (!isLimited(limits)) return [];
-  const id = pairId(key.keyId, name);
-  return [{ kind: 'model_per_key', id, label: `${key.alias ?? key.keyId}:${name}`, limits }];
+/** Adds a holder above the key, and what all under it may use of the model. */
+function addWithModel(scopes: LimitScope[], scope: LimitScope, model: string, own: Limits): void {
+  const { kind, limits, modelLimits } = scope;
+  if (modelLimits === undefined) {
+    scopes.push(scope);
+    return;
+  }
+  if (isLimited(limits)) scopes.push(scope);
+  const entry = entryFor(Object.keys(modelLimits), model);
+  const ofModel = entry === undefined ? undefined : modelLimits[entry];
+  if (entry === undefined || ofModel === undefined) return;
+  if (kind !== 'team' || !takePlaceOf(own, ofModel)) addModelScope(scopes, scope, entry, ofModel);
+}
+
+/**
+ * @param entry - the name or pattern that the limits stand under. What a pattern allows is shared by all names that it stands for: or
+ * else a caller would get it anew with every name
+ */
+function addModelScope(
+  scopes: LimitScope[],
+  { kind, id, label }: Pick<LimitScope, 'kind' | 'id' | 'label'>,
+  entry: string,
+  limits: Limits,
+): void {
+  const ofModel = modelScopeKind(kind);
+  if (ofModel === undefined || !isLimited(limits)) return;
+  scopes.push({ kind: ofModel, id: pairId(id, entry), label: `${label}:${entry}`, limits });
 }

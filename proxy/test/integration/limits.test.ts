@@ -1,4 +1,4 @@
-import type { LimitScope, Limits } from '@aigateway/contract/limits';
+import type { LimitScope, Limits, ModelLimits } from '@aigateway/contract/limits';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   chatBody,
@@ -102,6 +102,62 @@ describe('requests per minute', () => {
     expect((await call()).status).toBe(200);
     expect((await call()).status).toBe(200);
     expect((await call()).status).toBe(429);
+  });
+
+  const ofTeam = (modelLimits: ModelLimits, limits: Limits = {}): LimitScope => ({
+    ...scope(limits, 'team', 'team-a'),
+    label: 'search',
+    modelLimits,
+  });
+
+  it('are those of one model where a team has limits for it, shared by its keys', async () => {
+    await start([ofTeam({ 'gpt-4o': { requestsPerMinute: 2 } })]);
+    expect((await call()).headers.get('x-ratelimit-remaining-requests')).toBe('1');
+    expect((await call({}, { key: secondKey })).status).toBe(200);
+    clock.advance(15_000);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('retry-after')).toBe('45');
+    expect(refused.headers.get('x-ratelimit-model_per_team-limit-requests')).toBe('2');
+    expect(refused.text).toContain('Rate limit exceeded for model_per_team: search:gpt-4o');
+    expect((await call({ model: 'gpt-4o-mini' })).status).toBe(200);
+  });
+
+  it('hold for a team and for its models, whichever is less', async () => {
+    await start([ofTeam({ 'gpt-*': { requestsPerMinute: 1 }, o3: {} }, { requestsPerMinute: 2 })], {
+      deployments: ['gpt-*', 'o3'].map((model) => ({
+        resourceName: 'east',
+        deployment: 'gpt-4o',
+        model,
+        id: model,
+      })),
+    });
+    expect((await call({ model: 'gpt-5' })).status).toBe(200);
+    expect((await call({ model: 'gpt-4o' }, { key: secondKey })).text).toContain('search:gpt-*');
+    expect((await call({ model: 'o3' })).status).toBe(200);
+    expect((await call({ model: 'o3' })).text).toContain('for team: search');
+  });
+
+  it('are those of a key in place of its team, where it has them for all that the team limits', async () => {
+    const both = { requestsPerMinute: 1, tokensPerMinute: 100_000 };
+    const scopes = [ofTeam({ 'gpt-4o': both })];
+    const keyOf = (keyId: string, modelLimits: ModelLimits) =>
+      keyRecord({ keyId, secret: `sk-${keyId}-0123456789abcdef`, scopes, modelLimits });
+    await start([], {
+      keys: [
+        keyRecord({ scopes }),
+        keyOf('own', { 'gpt-*': { requestsPerMinute: 3, tokensPerMinute: 100_000 } }),
+        keyOf('part', { 'gpt-4o': { requestsPerMinute: 9 } }),
+        keyOf('other', { o3: { requestsPerMinute: 9, tokensPerMinute: 100_000 } }),
+      ],
+    });
+    const byKey = (keyId: string) => call({}, { key: `sk-${keyId}-0123456789abcdef` });
+    for (let made = 0; made < 3; made += 1) expect((await byKey('own')).status).toBe(200);
+    expect((await byKey('own')).text).toContain('model_per_key: own:gpt-*');
+    // None of these counted as the team's.
+    expect((await call()).status).toBe(200);
+    for (const keyId of ['part', 'other'])
+      expect((await byKey(keyId)).text).toContain('model_per_team: search:gpt-4o');
   });
 
   it('are not used up by what one of several limits refuses', async () => {

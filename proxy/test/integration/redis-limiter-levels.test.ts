@@ -18,6 +18,7 @@ const kinds: readonly ScopeKind[] = [
   'team_member',
   'api_key',
   'model_per_key',
+  'model_per_team',
   'end_user',
   'tag',
   'deployment',

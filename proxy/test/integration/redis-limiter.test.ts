@@ -1,7 +1,12 @@
 import { limitsKnownKey } from '@aigateway/contract/channels';
 import type { LimitScope, Limits } from '@aigateway/contract/limits';
+import type { KeyRecord } from '@aigateway/contract/records';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { catalogue, keyRecord } from '../../../contract/test/snapshot.fixture.ts';
+import { KeyTable } from '../../src/key-table.ts';
+import { scopesOf } from '../../src/pipeline/authorize.ts';
+import { Snapshot } from '../../src/snapshot.ts';
 import { ManualClock } from '../conformance/limiter-conformance.ts';
 import type { LimitRequest, Refusal, Reservation } from '../../src/ports.ts';
 import {
@@ -157,6 +162,37 @@ describe.skipIf(!hasRedisServer)('limits over several proxies', () => {
       },
     );
     await expect(fc.assert(schedules, { numRuns: 40 })).resolves.toBeUndefined();
+  });
+
+  it('grants the keys of a team together what it has of a model, through whichever proxy they call', async () => {
+    const limits = { requestsPerMinute: 90 };
+    const ofTeam: LimitScope = {
+      kind: 'team',
+      id: 't',
+      label: 'search',
+      limits: {},
+      modelLimits: { 'gpt-*': limits },
+    };
+    const keys = [
+      keyRecord('one', { scopes: [ofTeam] }),
+      keyRecord('two', { scopes: [ofTeam] }),
+      keyRecord('own', { scopes: [ofTeam], modelLimits: { 'gpt-4o': limits } }),
+    ];
+    const snapshot = new Snapshot(catalogue(), new KeyTable(keys));
+    const two = await proxies(2);
+    const grantedTo = async (calls: number, of: readonly KeyRecord[]) => {
+      const asked = Array.from({ length: calls }, (_, at) => {
+        const [caller, limiter] = [of[at % of.length], two[(at >> 1) % 2]];
+        const scopes = caller === undefined ? [] : scopesOf(caller, 'gpt-4o', snapshot);
+        return limiter?.reserve({ scopes, tokens: 0, costNanoUsd: 0 }) ?? [];
+      }).flat();
+      return (await grantedOf(asked)).length;
+    };
+    expect(await grantedTo(200, keys.slice(0, 2))).toBe(90);
+    expect(await grantedTo(200, keys.slice(2))).toBe(90);
+    clock.advance(60_000);
+    for (const limiter of two) await limiter.tend();
+    expect(await grantedTo(400, keys)).toBe(180);
   });
 
   it('never grants more than a budget on the time of Redis, also when a proxy dies with a lease', async () => {

@@ -72,8 +72,12 @@ describe('the most output that a key may ask for', () => {
   });
 });
 
-describe('the limits of a key for a model', () => {
-  it('hold where the caller names the model as its fallback', async () => {
+describe('the limits of a key or its team for a model', () => {
+  const modelLimits = { dear: { requestsPerMinute: 1 } };
+  it.each([
+    keyRecord({ modelLimits }),
+    keyRecord({ scopes: [{ kind: 'team', id: 't', label: 't', limits: {}, modelLimits }] }),
+  ])('hold where the caller names the model as its fallback', async (key) => {
     const limited = await startGatewayUnderTest({
       simulator: {
         resources: [
@@ -84,7 +88,7 @@ describe('the limits of a key for a model', () => {
         { resourceName: 'east', deployment: 'missing', model: 'broken' },
         { resourceName: 'east', deployment: 'gpt-4o', model: 'dear' },
       ],
-      keys: [keyRecord({ modelLimits: { dear: { requestsPerMinute: 1 } } })],
+      keys: [key],
       ports: { clock: stillClock() },
     });
     const body = chatBody('broken', 'x', { fallbacks: ['dear'] });
