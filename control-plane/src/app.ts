@@ -85,7 +85,13 @@ const probes = [
 ] as const;
 
 function answerUnknown(request: Request, response: Response, ports: ControlPlanePorts): void {
-  refuse(request, response, ports, 404, 'Not Found');
+  refuse(
+    request,
+    response,
+    ports,
+    404,
+    'Not Found. This is a control plane: models are called and listed at a proxy.',
+  );
 }
 
 function answerWrongMethod(

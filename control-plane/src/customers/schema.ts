@@ -46,6 +46,7 @@ export const customerRow = z.object({
   budget_id: z.string().nullable(),
   litellm_budget_table: budgetRow.nullable(),
   object_permission: jsonObject.nullable(),
-  created_at: z.string(),
-  updated_at: z.string(),
+  /** Null for one whom only calls have named. */
+  created_at: z.string().nullable(),
+  updated_at: z.string().nullable(),
 });

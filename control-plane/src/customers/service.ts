@@ -59,8 +59,9 @@ async function writeCustomer(
 }
 
 export async function customerInfo(call: Call, userId: string): Promise<Outcome> {
+  const isMade = (await call.view.get('customer', userId)) !== undefined;
   const [row] = await customerRows(call, [await requireCustomer(call, userId)]);
-  return { answer: row };
+  return { answer: isMade ? row : { ...row, created_at: null, updated_at: null } };
 }
 
 export async function listCustomers(call: Call): Promise<Outcome> {
@@ -114,10 +115,13 @@ function freshCustomer(call: Call, userId: string): CustomerDocument {
   };
 }
 
+/** One that was made, or that calls which cost money have named: those have no record before they are changed. */
 async function requireCustomer(call: Call, userId: string): Promise<CustomerDocument> {
   const customer = await call.view.get('customer', userId);
-  if (customer === undefined) throw unknownCustomer(userId);
-  return customer;
+  if (customer !== undefined) return customer;
+  const spent = await call.ledger.spend({ dimension: 'customer', ids: [userId] });
+  if (!spent.has(userId)) throw unknownCustomer(userId);
+  return freshCustomer(call, userId);
 }
 
 function unknownCustomer(userId: string): Error {

@@ -143,7 +143,9 @@ export async function requireModel(call: Call, modelId: string): Promise<ModelDo
   }
   const model = await call.view.get('model', modelId);
   if (model === undefined) {
-    throw detailError(400, { error: `Model with id=${modelId} not found in db` });
+    throw detailError(400, {
+      error: `Model with id=${modelId} not found in db. Its id is model_info.id in GET /model/info.`,
+    });
   }
   return model;
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { usageRecord } from '../conformance/documents.ts';
 import { type Management, startManagement } from '../management.ts';
 
 let api: Management;
@@ -156,6 +157,21 @@ describe('customers as LiteLLM has them', () => {
     ).toBe(4);
     expect((await api.get('/customer/info?end_user_id=none')).body.error.type).toBe('not_found');
     expect((await api.get('/customer/info')).status).toBe(422);
+  });
+
+  it('shows and changes one whom only calls have named', async () => {
+    const record = usageRecord({
+      startedAt: api.clock.ms,
+      customerId: 'seen',
+      costNanoUsd: 2_000_000_000,
+    });
+    await api.store.ledger.append('producer', [{ sequence: 1, record }]);
+    const { body } = await api.get('/customer/info?end_user_id=seen');
+    expect(body).toMatchObject({ user_id: 'seen', spend: 2, budget_id: null, created_at: null });
+    const changed = await api.post('/customer/update', { user_id: 'seen', max_budget: 5 });
+    expect(changed.body).toMatchObject({ spend: 2, litellm_budget_table: { max_budget: 5 } });
+    expect((await api.get('/customer/info?end_user_id=seen')).body.created_at).not.toBeNull();
+    await api.post('/customer/delete', { user_ids: ['seen'] });
   });
 
   it('blocks also those who were never seen, and deletes', async () => {

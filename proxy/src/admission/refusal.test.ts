@@ -96,6 +96,17 @@ describe('refusal', () => {
     expect(error.headers).toMatchObject({ 'retry-after': '43180', 'x-should-retry': 'false' });
   });
 
+  it.each([-400, 3, 400])('names the end of a budget whose wait is %i ms beside it', (beside) => {
+    const error = refusalError(
+      refusal({ limitType: 'budget', retryAfterMs: 43_180_000 + beside }),
+      {
+        nowMs,
+        estimateNanoUsd: 0,
+      },
+    );
+    expect(error.message).toContain('resets at: 2026-11-22 00:00:00 UTC.');
+  });
+
   it('answers exceeded budgets with the configured status, rate limits never', () => {
     const options = { nowMs, estimateNanoUsd: 30_000_000, budgetExceededStatus: 422 };
     expect(refusalError(refusal({ limitType: 'budget' }), options).status).toBe(422);
