@@ -45,11 +45,17 @@ async function dailySums(
   fromDay: string,
   toDay: string,
 ): Promise<JsonObject[]> {
+  const { keyId, userId } = filter;
+  if (keyId !== undefined && userId !== undefined) {
+    // Sums of a key hold every call of it: they are shown to whom it belongs.
+    const key = await call.view.get('key', keyId);
+    if (key?.user_id !== userId) return [];
+  }
   const scope =
-    filter.keyId !== undefined
-      ? ({ dimension: 'key', ids: [filter.keyId] } as const)
-      : filter.userId !== undefined
-        ? ({ dimension: 'user', ids: [filter.userId] } as const)
+    keyId !== undefined
+      ? ({ dimension: 'key', ids: [keyId] } as const)
+      : userId !== undefined
+        ? ({ dimension: 'user', ids: [userId] } as const)
         : ({ dimension: 'key' } as const);
   const range = { ...scope, fromDay, toDay };
   const [rows, byModel] = await Promise.all([
