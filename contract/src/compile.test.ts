@@ -315,6 +315,8 @@ describe('what is known of a deployment', () => {
     expect(problems(compiled)).toEqual([]);
     const sorted = compiled.records.deployments.toSorted((a, b) => a.priority - b.priority);
     expect(sorted.map(({ id }) => id)).toEqual(['base-ptu', 'second', 'plain']);
+    expect(describeConfig(compiled)).toMatch(/ second: .*; level 2; /);
+    expect(describeConfig(compiled)).toMatch(/ plain: .*; last level; /);
   });
 
   it('takes strategy and retries of a model, and the allowed failures of a deployment', () => {

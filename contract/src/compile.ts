@@ -290,12 +290,14 @@ function checkIds(compiled: readonly Entry[], report: Report): void {
   }
 }
 
+/** Of deployments without an `order` in a group where others have one: beyond every `order` that can be given. */
+export const lastLevel = 1_000_000_000;
+
 /**
  * The level of each deployment: its `order`; provisioned ones without come first, and others without come after those of
  * their group that have one, as LiteLLM never uses them while a level is there.
  */
 function levelled(compiled: readonly Entry[]): Entry[] {
-  const last = 1_000_000_000;
   const withOrder = new Set(
     compiled.flatMap(({ deployment, entry }) =>
       entry.litellm_params.order === undefined ? [] : [deployment.model],
@@ -304,7 +306,7 @@ function levelled(compiled: readonly Entry[]): Entry[] {
   return compiled.map((one) => {
     const { deployment, entry } = one;
     const isFirst = deployment.capacity === 'ptu';
-    const unordered = isFirst ? 0 : withOrder.has(deployment.model) ? last : 1;
+    const unordered = isFirst ? 0 : withOrder.has(deployment.model) ? lastLevel : 1;
     return {
       ...one,
       deployment: { ...deployment, priority: entry.litellm_params.order ?? unordered },

@@ -1,5 +1,5 @@
 import { describeAzureUrl } from './azure-url.ts';
-import type { Compiled } from './compile.ts';
+import { lastLevel, type Compiled } from './compile.ts';
 import { describeMethod } from './compile-credential.ts';
 import { formatNotice } from './config-problems.ts';
 import type { Limits, LimitScope, ModelLimits } from './limits.ts';
@@ -67,7 +67,7 @@ function deployment(one: DeploymentRecord, { addresses }: Compiled): string {
     dialect,
     `signs in by ${one.credential}`,
     answers(one),
-    `level ${one.priority}`,
+    one.priority === lastLevel ? 'last level' : `level ${one.priority}`,
     ...(one.capacity === 'ptu' ? ['provisioned'] : []),
     ...(one.weight === undefined ? [] : [`weight ${one.weight}`]),
     ...(one.requestsPerMinute === undefined ? [] : [`${one.requestsPerMinute} requests/min`]),

@@ -24,6 +24,15 @@ function builtVersion(revision: string | undefined): string {
     : version;
 }
 
+/** Who read the output has gone, as `head` does and a collector of logs that ends: what is asked of this process goes on. */
+function outliveReaders(...outputs: readonly NodeJS.WriteStream[]): void {
+  for (const output of outputs) {
+    output.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
@@ -267,4 +276,5 @@ function listenProblem(
   return undefined;
 }
 
+outliveReaders(process.stdout, process.stderr);
 await main(process.argv.slice(2));

@@ -380,6 +380,30 @@ describe('the log of a gateway in production', () => {
   });
 });
 
+describe('output that nobody reads any more', () => {
+  it('ends a command without a word', async () => {
+    const gateway = start(['--routes']);
+    gateway.child.stdout?.destroy();
+    expect(await gateway.ended()).toBe(0);
+    expect(gateway.errors).toBe('');
+  });
+
+  it('ends no gateway', async () => {
+    const gateway = start(['--port', '0'], development);
+    const url = await gateway.url();
+    const key = readFileSync(join(gateway.folder, '.aigateway', 'master-key'), 'utf8').trim();
+    gateway.child.stdout?.destroy();
+    const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] };
+    for (let call = 0; call < 3; call += 1) {
+      expect((await ask(url, '/v1/chat/completions', key, body)).status).toBe(200);
+      // The lines of calls are written a moment after them.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+    expect(gateway.child.exitCode).toBeNull();
+    expect(gateway.errors).toBe('');
+  });
+});
+
 describe('a deployment that is added to the file under load', () => {
   it('takes its part of the calls, and no caller notices', async () => {
     const folder = newFolder();

@@ -11,6 +11,7 @@ import type { JsonObject } from '@aigateway/contract/records';
 import { cors } from './cors.ts';
 import { calculatedCost, estimatedCost } from './costs.ts';
 import { endpoints } from './endpoints/index.ts';
+import { withoutStraySlashes } from './endpoints/path.ts';
 import { GatewayError, methodNotAllowed, modelNotFound } from './errors.ts';
 import { healthHistory, healthOf, latestHealth } from './health-lists.ts';
 import { supportedParameters } from './model-parameters.ts';
@@ -181,6 +182,7 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
   app.disable('etag');
   app.set('query parser', 'simple');
   if (options.corsOrigins.length > 0) app.use(cors(options.corsOrigins));
+  app.use(dropStraySlashes);
 
   app.get(['/health/liveliness', '/health/liveness'], (_request, response) => {
     response.json("I'm alive!");
@@ -217,6 +219,13 @@ export function createApp(gateway: Gateway, options: AppOptions): Express {
   app.use((request, response) => handle(request, response, gateway));
   app.use(answerFault(gateway));
   return app;
+}
+
+/** The paths of models are looked up without stray slashes as well. */
+function dropStraySlashes(request: Request, _response: Response, next: () => void): void {
+  const [path = ''] = request.url.split('?', 1);
+  request.url = withoutStraySlashes(path) + request.url.slice(path.length);
+  next();
 }
 
 const healthView = view('/health', 'health', ({ snapshot, caller: { key }, gateway }) =>

@@ -1,5 +1,6 @@
 import type { DeploymentRecord, JsonObject } from '@aigateway/contract/records';
 import type { Capability } from '../operations/capability.ts';
+import type { ParameterTable } from './parameter-tables.ts';
 
 /** What a bridge must know of the caller's request to shape the answer. */
 export type BridgeContext = {
@@ -42,6 +43,8 @@ export type BridgedRequest = {
 export interface Bridge {
   readonly from: Capability;
   readonly to: Capability;
+  /** The way of the caller's parameters, the upstream's side first: by it errors name them as the caller does. */
+  readonly tables: readonly ParameterTable[];
   /**
    * The upstream's request for a caller's request. `model`, `stream` and fields that neither operation documents are carried over.
    *

@@ -176,6 +176,7 @@ class CompactionStream implements StreamBridge {
 export const compactOverResponses: Bridge = {
   from: 'responses.compact',
   to: 'responses',
+  tables: [],
   request: (body, context) => {
     // The path gives whole answers only.
     const { stream: _, ...rest } = body;
@@ -195,6 +196,7 @@ export const compactOverResponses: Bridge = {
 export const compactionTurnOverResponses: Bridge = {
   from: 'responses.compaction_trigger',
   to: 'responses',
+  tables: [],
   request: summaryRequest,
   response: (response, context) =>
     compactionTurn({ ...response, status: 'completed', incomplete_details: null }, context, [

@@ -158,6 +158,7 @@ class ChatToCompletionStream implements StreamBridge {
 export const completionsOverChat: Bridge = {
   from: 'completions',
   to: 'chat',
+  tables: [completionsToChat],
   request: chatRequest,
   response: completion,
   stream: (context) => new ChatToCompletionStream(context),

@@ -48,6 +48,7 @@ export function compose(outer: Bridge, inner: Bridge): Bridge {
   return {
     from: outer.from,
     to: inner.to,
+    tables: [...inner.tables, ...outer.tables],
     request(body: JsonObject, context: BridgeContext) {
       const first = outer.request(body, context);
       const second = inner.request(first.body, { ...context, request: first.body });

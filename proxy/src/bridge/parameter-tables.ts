@@ -14,6 +14,8 @@ export type Parameter = {
   fate: ParameterFate;
   /** What it becomes or why it cannot be carried. The reason of a refusal is shown to the caller. */
   note: string;
+  /** Where the upstream's request has what it becomes, under another name: what an upstream's error names. */
+  upstream?: readonly string[];
   /** Values that ask for nothing, besides null: neither reported nor refused. */
   neutral?: readonly JsonValue[];
 };
@@ -38,23 +40,36 @@ export const chatToResponses: ParameterTable = {
   prompt_cache_options: asItStands,
   service_tier: asItStands,
   moderation: asItStands,
-  messages: { fate: 'translated', note: '`input` items, without item ids' },
+  messages: { fate: 'translated', note: '`input` items, without item ids', upstream: ['input'] },
   tools: { fate: 'translated', note: '`tools`, flat; `strict` absent or null becomes `false`' },
   tool_choice: { fate: 'translated', note: '`tool_choice`, flat; `allowed_tools` included' },
-  functions: { fate: 'translated', note: '`tools`; the answer uses `function_call`' },
-  function_call: { fate: 'translated', note: '`tool_choice`' },
-  max_tokens: { fate: 'translated', note: '`max_output_tokens`, at least 16' },
+  functions: {
+    fate: 'translated',
+    note: '`tools`; the answer uses `function_call`',
+    upstream: ['tools'],
+  },
+  function_call: { fate: 'translated', note: '`tool_choice`', upstream: ['tool_choice'] },
+  max_tokens: {
+    fate: 'translated',
+    note: '`max_output_tokens`, at least 16',
+    upstream: ['max_output_tokens'],
+  },
   max_completion_tokens: {
     fate: 'translated',
     note: '`max_output_tokens`, at least 16; wins over `max_tokens`',
+    upstream: ['max_output_tokens'],
   },
-  reasoning_effort: { fate: 'translated', note: '`reasoning.effort`' },
+  reasoning_effort: {
+    fate: 'translated',
+    note: '`reasoning.effort`',
+    upstream: ['reasoning.effort'],
+  },
   reasoning: {
     fate: 'translated',
     note: '`reasoning`, its documented members (a vendor field that clients send)',
   },
-  verbosity: { fate: 'translated', note: '`text.verbosity`' },
-  response_format: { fate: 'translated', note: '`text.format`' },
+  verbosity: { fate: 'translated', note: '`text.verbosity`', upstream: ['text.verbosity'] },
+  response_format: { fate: 'translated', note: '`text.format`', upstream: ['text.format'] },
   web_search_options: { fate: 'translated', note: 'a `web_search` tool' },
   store: { fate: 'translated', note: '`store`; absent becomes `false`, the default of chat' },
   stream_options: {
@@ -96,16 +111,28 @@ export const responsesToChat: ParameterTable = {
   service_tier: asItStands,
   moderation: asItStands,
   instructions: { fate: 'translated', note: 'a first `system` message' },
-  input: { fate: 'translated', note: '`messages`' },
+  input: { fate: 'translated', note: '`messages`', upstream: ['messages'] },
   tools: { fate: 'translated', note: 'function `tools`; hosted tools are dropped' },
   tool_choice: {
     fate: 'translated',
     note: '`tool_choice`; `allowed_tools` narrows `tools`; a forced hosted tool is refused',
   },
   parallel_tool_calls: { fate: 'translated', note: 'as it stands, only beside tools' },
-  max_output_tokens: { fate: 'translated', note: '`max_completion_tokens`' },
-  reasoning: { fate: 'translated', note: '`reasoning_effort`; other members are dropped' },
-  text: { fate: 'translated', note: '`response_format` and `verbosity`' },
+  max_output_tokens: {
+    fate: 'translated',
+    note: '`max_completion_tokens`',
+    upstream: ['max_completion_tokens'],
+  },
+  reasoning: {
+    fate: 'translated',
+    note: '`reasoning_effort`; other members are dropped',
+    upstream: ['reasoning_effort'],
+  },
+  text: {
+    fate: 'translated',
+    note: '`response_format` and `verbosity`',
+    upstream: ['response_format', 'verbosity'],
+  },
   top_logprobs: { fate: 'translated', note: '`logprobs` and `top_logprobs`' },
   include: {
     fate: 'translated',
@@ -154,10 +181,12 @@ export const completionsToChat: ParameterTable = {
   prompt: {
     fate: 'translated',
     note: 'one `user` message; several prompts or token lists are refused',
+    upstream: ['messages'],
   },
   max_tokens: {
     fate: 'translated',
     note: '`max_completion_tokens`; absent stays absent (completions would stop after 16 tokens)',
+    upstream: ['max_completion_tokens'],
   },
   logprobs: { fate: 'translated', note: '`logprobs` and `top_logprobs`' },
   echo: { fate: 'refused', note: 'it does not repeat the prompt', neutral: [false] },

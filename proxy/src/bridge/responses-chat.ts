@@ -4,6 +4,7 @@ import { failureEvents } from '../operations/responses.ts';
 import { formatSseEvent } from '../stream/sse.ts';
 import type { Bridge, BridgeContext, SseEvent, StreamBridge } from './bridge.ts';
 import { asObject, asObjects, asString, parseObject } from './json.ts';
+import { responsesToChat } from './parameter-tables.ts';
 import { ResponseAssembler } from './response-assembler.ts';
 import { chatRequest } from './responses-chat-request.ts';
 import { interruption, streamErrorOf, type StreamError } from './stream-error.ts';
@@ -81,6 +82,7 @@ class ChatToResponsesStream implements StreamBridge {
 export const responsesOverChat: Bridge = {
   from: 'responses',
   to: 'chat',
+  tables: [responsesToChat],
   request: chatRequest,
   response: wholeResponse,
   stream: (context) => new ChatToResponsesStream(context),

@@ -2,6 +2,7 @@ import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { GatewayError, invalidParameter } from '../errors.ts';
 import type { Bridge, BridgeContext, BridgedRequest, StreamBridge } from './bridge.ts';
 import { responsesRequest } from './chat-responses-request.ts';
+import { chatToResponses } from './parameter-tables.ts';
 import { asNumber, asObject, asObjects, asString, present } from './json.ts';
 
 /** Who counted: the upstream, or the gateway by the rule that limits go by. */
@@ -78,6 +79,7 @@ function chatTools(tools: JsonValue | undefined): JsonValue | undefined {
 export const tokenCounterOverInputTokens: Bridge = {
   from: 'token_counter',
   to: 'responses.input_tokens',
+  tables: [chatToResponses],
   request: inputTokensRequest,
   response: (body, { model, deployment }) => {
     const tokens = asNumber(body.input_tokens);

@@ -69,6 +69,11 @@ export function canonicalPath(url: string): string | undefined {
   // oxlint-disable-next-line no-control-regex -- control characters are what a path must not hold
   if (/\\|%2f|%5c|%00|%2e|[\u0000-\u0020\u007f]/i.test(path)) return undefined;
   if (/\/\.{1,2}(?:\/|$)/.test(path)) return undefined;
+  return withoutStraySlashes(path);
+}
+
+/** @param path - without a query. Clients put theirs behind a base URL that ends in a slash, or end it in one */
+export function withoutStraySlashes(path: string): string {
   const single = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
   return single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
 }

@@ -4,6 +4,7 @@ import type { DeploymentRecord } from '@aigateway/contract/records';
 import type { AttemptRecord } from '@aigateway/contract/usage';
 import { costEstimate } from '../accounting/cost.ts';
 import type { RequestEnd } from '../accounting/meter.ts';
+import { callersParameter } from '../bridge/callers-parameter.ts';
 import { bridgeFor } from '../bridge/index.ts';
 import { suffixOf, type Capability } from '../operations/capability.ts';
 import type { Reservation } from '../ports.ts';
@@ -216,7 +217,7 @@ export class Dial {
       await renewable.renew();
       return this.try(to);
     }
-    return { kind: 'failed', failure };
+    return { kind: 'failed', failure: inCallersNames(failure, prepared.bridge) };
   }
 
   /** A deployment has answered: its limits, its health and its statistics hear how it went. */
@@ -361,6 +362,14 @@ export class Dial {
     const durationMs = this.#gateway.clock.now() - started;
     this.attempts.push({ deploymentId: record.id, status, reason, durationMs });
   }
+}
+
+/** An error about a bridged request names the parameter that the caller sent. */
+function inCallersNames(failure: UpstreamFailure, bridge: Prepared['bridge']): UpstreamFailure {
+  const theirs = failure.param;
+  if (bridge === undefined || theirs === null) return failure;
+  const param = callersParameter(theirs, bridge.bridge.tables, bridge.context.request);
+  return { ...failure, param, message: failure.message.replaceAll(`'${theirs}'`, `'${param}'`) };
 }
 
 /** The header to send; undefined when there is none to be had. What failed is told by the credential's own events. */

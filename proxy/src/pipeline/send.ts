@@ -507,10 +507,10 @@ class Delivery {
         if (failure.failureClass !== 'RateLimitError') return failure;
         const now = this.#gateway.clock.now();
         const group = this.#filter(this.#grant.model).candidates;
-        return {
-          ...failure,
-          waitMs: group.length === 0 ? failure.waitMs : Math.max(1, soonest(group, now)),
-        };
+        const rest = soonest(group, now);
+        if (rest > 0) return { ...failure, waitMs: rest };
+        // Nobody rests, and what one deployment announced says nothing of the others.
+        return group.length > 1 ? { ...failure, waitMs: null } : failure;
       }
     }
   }

@@ -172,6 +172,25 @@ describe('chat for a model that answers only on responses', () => {
     expect(refusals.length).toBeLessThanOrEqual(1);
   });
 
+  it('says what is wrong with a request in the words of chat', async () => {
+    gateway = await start({ resourceName: 'east', deployment: 'gpt-5.3-codex' });
+    const wrong = async (body: Record<string, unknown>) => {
+      const answer = await gateway.call('/v1/chat/completions', {
+        ...chatBody('gpt-5.3-codex', 'x'),
+        ...body,
+      });
+      return { status: answer.status, ...((await answer.json()) as object) };
+    };
+    expect(await wrong({ messages: [] })).toMatchObject({
+      status: 400,
+      error: { param: 'messages', message: "Missing required parameter: 'messages'." },
+    });
+    expect(await wrong({ reasoning_effort: 'huge' })).toMatchObject({
+      status: 400,
+      error: { param: 'reasoning_effort' },
+    });
+  });
+
   it('shows the words of the refusal to nobody, whatever is switched off', async () => {
     gateway = await startGatewayUnderTest({
       simulator: {

@@ -80,6 +80,19 @@ describe('the list of models', () => {
     await expect(client.models.retrieve('internal')).rejects.toMatchObject({ status: 404 });
   });
 
+  it.each([
+    '//v1/models',
+    '/v1//models/',
+    '/v1/models//gpt-4o',
+    '/v1/models/gpt-4o/',
+    '//v2/model/info?size=1',
+    '//health/',
+    '/health//readiness',
+  ])('does not mind the slashes of %s', async (path) => {
+    // `gateway.call` puts it behind the address: a URL of its own would take the first two for a host.
+    expect((await gateway.call(path, undefined, { key: callerKey })).status).toBe(200);
+  });
+
   it('is answered from memory, without a call upstream', async () => {
     const before = gateway.simulator.requests().length;
     for (let index = 0; index < 50; index += 1) await get('/v1/model/info');

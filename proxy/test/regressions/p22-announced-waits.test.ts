@@ -79,6 +79,15 @@ describe('a wait that an upstream announces', () => {
     expect((await call()).server).toBe('east');
   });
 
+  it('is a second for the caller where none was announced and nothing rests', async () => {
+    gateway = await start(['east'], { router: { retries: 0 } });
+    gateway.simulator.fault({ kind: 'rate-limit', form: 'none', times: 1 });
+    const answer = await call();
+    expect(answer.status).toBe(429);
+    expect(answer.headers.get('retry-after-ms')).toBe('1000');
+    expect((await call()).server).toBe('east');
+  });
+
   it.each([
     ['first', [40_000, 5000]],
     ['second', [5000, 40_000]],
