@@ -3,12 +3,17 @@ export type ScopeKind =
   | 'api_key'
   | 'model_per_key'
   | 'user'
+  | 'model_per_user'
   | 'team'
   | 'model_per_team'
   | 'team_member'
+  | 'model_per_team_member'
   | 'organization'
+  | 'model_per_organization'
   | 'end_user'
+  | 'model_per_end_user'
   | 'tag'
+  | 'model_per_tag'
   | 'global'
   | 'deployment';
 
@@ -55,10 +60,15 @@ export function holderScope(
   return [{ kind, id, label, limits, ...(hasModels && { modelLimits }) }];
 }
 
-/** Who may have limits for single models, and what those hang on. */
+/** Who may have limits for single models, and what those hang on: names in LiteLLM's form. */
 const modelScopeKinds: { readonly [kind in ScopeKind]?: ScopeKind } = {
   api_key: 'model_per_key',
+  user: 'model_per_user',
   team: 'model_per_team',
+  team_member: 'model_per_team_member',
+  organization: 'model_per_organization',
+  end_user: 'model_per_end_user',
+  tag: 'model_per_tag',
 };
 const ofModels: ReadonlySet<ScopeKind> = new Set(Object.values(modelScopeKinds));
 
@@ -84,7 +94,7 @@ export function takePlaceOf(own: Limits, ofTeam: Limits): boolean {
   );
 }
 
-/** The id of what two are together: a user within a team, a model (or a pattern of models) of a key or a team. */
+/** The id of what two are together: a user within a team, a model (or a pattern of models) of a holder of limits. */
 export function pairId(one: string, other: string): string {
   return `${one}:${other}`;
 }

@@ -265,6 +265,8 @@ export type HolderRecord = {
   blocked: boolean;
   /** Absent = those that the settings give to every customer. */
   limits?: Limits;
+  /** For single models, beside `limits`. */
+  modelLimits?: ModelLimits;
   /** As of a key: names, patterns with `*`, or access groups; empty = every model. */
   models: readonly string[];
   /** Where data may go, as of a key; empty = anywhere. */
@@ -299,6 +301,8 @@ export type SettingsRecord = {
   globalScope?: LimitScope;
   /** What each customer without limits of its own is held to: LiteLLM's `max_end_user_budget` and `max_end_user_budget_id`. */
   customerLimits?: Limits;
+  /** And of single models, beside `customerLimits`. */
+  customerModelLimits?: ModelLimits;
   /** IANA zone and `HH:MM` of budget resets, LiteLLM's `timezone` and `budget_reset_time`. */
   timezone: string;
   budgetResetTime: string;

@@ -52,6 +52,7 @@ export function withSharedLimits(record: HolderRecord, share: Sharing): HolderRe
     regions: share(record.regions),
   };
   if (record.limits !== undefined) shared.limits = share(record.limits);
+  if (record.modelLimits !== undefined) shared.modelLimits = share(record.modelLimits);
   return shared;
 }
 

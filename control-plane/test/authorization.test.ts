@@ -224,7 +224,25 @@ describe('nobody raises its own rights', () => {
   it('by leaving out or lifting what its key has for single models, windows, tags and budgets', async () => {
     await using api = await startManagement();
     await makeUser(api, 'mallory', 'internal_user');
-    await api.post('/budget/new', { budget_id: 'shared', rpm_limit: 3 });
+    await api.post('/budget/new', {
+      budget_id: 'shared',
+      rpm_limit: 3,
+      model_rpm_limit: { o1: 1 },
+    });
+    const { body: shared } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      budget_id: 'shared',
+    });
+    for (const fields of [{ rpm_limit: 4 }, { model_rpm_limit: { o3: 1 } }]) {
+      const update = { key: shared.key, ...fields };
+      expect([fields, (await api.post('/key/update', update, shared.key)).status]).toEqual([
+        fields,
+        403,
+      ]);
+      expect((await api.post('/key/generate', fields, shared.key)).status).toBe(403);
+    }
+    const lower = { key: shared.key, rpm_limit: 2, model_rpm_limit: { o1: 1, o3: 1 } };
+    expect((await api.post('/key/update', lower, shared.key)).status).toBe(200);
     const limits = {
       budget_id: 'shared',
       budget_limits: [{ max_budget: 1, budget_duration: '1d' }],

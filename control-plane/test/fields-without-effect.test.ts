@@ -76,12 +76,12 @@ describe('fields without effect', () => {
     expect(ignoredBy(await api.get('/key/list?size=5'))).toBeNull();
   });
 
-  it.each(['model_rpm_limit', 'model_tpm_limit', 'model_max_budget'])(
-    'refuses %s where nothing would hold it',
+  it.each(['model_max_budget'])(
+    'refuses %s of whatever is no key, where nothing would hold it',
     async (field) => {
       const limits = { [field]: { 'gpt-4o': 1 } };
       const paths: { readonly [path: string]: object } = {
-        ...(field === 'model_max_budget' && { '/team/new': {} }),
+        '/team/new': {},
         '/user/new': {},
         '/organization/new': { organization_alias: 'one' },
         '/customer/new': { user_id: `customer-${field}` },
@@ -102,6 +102,28 @@ describe('fields without effect', () => {
       expect((await api.post('/key/generate', limits)).status).toBe(200);
     },
   );
+
+  it('keeps limits for single models wherever there are limits', async () => {
+    const limits = { model_rpm_limit: { 'gpt-4o': 1 }, model_tpm_limit: { 'gpt-*': 9 } };
+    const paths: { readonly [path: string]: object } = {
+      '/key/generate': {},
+      '/team/new': {},
+      '/user/new': {},
+      '/budget/new': {},
+    };
+    for (const [path, body] of Object.entries(paths))
+      expect([path, (await api.post(path, { ...body, ...limits })).body]).toMatchObject([
+        path,
+        limits,
+      ]);
+    const withBudget = { litellm_budget_table: limits };
+    const made = await api.post('/organization/new', { organization_alias: 'two', ...limits });
+    expect(made.body).toMatchObject(withBudget);
+    const customer = await api.post('/customer/new', { user_id: 'limited', ...limits });
+    expect(customer.body).toMatchObject(withBudget);
+    const tag = await api.post('/tag/new', { name: 'limited', ...limits });
+    expect(tag.body.tag).toMatchObject(withBudget);
+  });
 
   it('names a soft budget, permissions and a default model, and shows them', async () => {
     const key = await api.post('/key/generate', { soft_budget: 1, permissions: { a: true } });

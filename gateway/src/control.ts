@@ -11,7 +11,7 @@ import type { ControlPlanePorts } from '@aigateway/control-plane/http/registry';
 import type { ManagementSettings } from '@aigateway/control-plane/http/call';
 import { generateBody } from '@aigateway/control-plane/keys/schema';
 import { hasForeignReference } from '@aigateway/control-plane/models/secrets';
-import { limitsOf } from '@aigateway/control-plane/publish/compile-key';
+import { limitsBy } from '@aigateway/control-plane/publish/compile-holder';
 import { createPublishing } from '@aigateway/control-plane/publish/publishing';
 import type { TellSpend } from '@aigateway/control-plane/http/call';
 import type { Entities } from '@aigateway/control-plane/store/entities';
@@ -246,8 +246,15 @@ async function catalogueOf(
     onProblem(`budget ${customerBudgetId} of max_end_user_budget_id does not exist`);
     return catalogue;
   }
-  const customerLimits = limitsOf(budget.document);
-  return { ...catalogue, settings: { ...catalogue.settings, customerLimits } };
+  const { limits, modelLimits } = limitsBy(budget.document);
+  return {
+    ...catalogue,
+    settings: {
+      ...catalogue.settings,
+      ...optional('customerLimits', limits),
+      ...optional('customerModelLimits', modelLimits),
+    },
+  };
 }
 
 const retentionSettings = [

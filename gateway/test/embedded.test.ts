@@ -297,6 +297,7 @@ describe('a gateway with both planes in one process', () => {
     write({
       default_key_generate_params: { tpm_limit: 500 },
       upperbound_key_generate_params: { max_budget: 10, budget_duration: '30d' },
+      max_end_user_budget_id: 'everybody',
     });
     const running = await start(folder, ['--role', 'all', '--config', 'config.yaml']);
     const { url, master } = running;
@@ -330,6 +331,17 @@ describe('a gateway with both planes in one process', () => {
       max_parallel_requests: 5,
     });
     expect(neither).toBeGreaterThanOrEqual(500);
+
+    const ofModels = { budget_id: 'everybody', model_rpm_limit: { scarce: 0 } };
+    await post(url, '/budget/new', master, ofModels);
+    const key = await newKey(running, { model_rpm_limit: { scarce: 5 }, max_parallel_requests: 5 });
+    const messages = [{ role: 'user', content: 'hello' }];
+    const body = { model: 'scarce', messages, user: 'alice' };
+    const asked = await post(url, '/v1/chat/completions', key, body);
+    expect([asked.status, await asked.text()]).toEqual([
+      429,
+      expect.stringContaining('model_per_end_user: alice:scarce'),
+    ]);
   });
 
   it('holds a budget over a restart, for what was spent before it', async () => {

@@ -123,7 +123,13 @@ function rows() {
       { user_id: 'u2', user_role: 'team', password: 'scrypt-of-a-password' },
     ],
     LiteLLM_OrganizationTable: [
-      { organization_id: 'o1', organization_alias: 'org one', budget_id: 'b1', spend: 0.75 },
+      {
+        organization_id: 'o1',
+        organization_alias: 'org one',
+        budget_id: 'b1',
+        spend: 0.75,
+        metadata: { model_rpm_limit: { imported: 5 } },
+      },
     ],
     LiteLLM_OrganizationMembership: [
       { user_id: 'u1', organization_id: 'o1', user_role: 'org_admin', spend: 0.3 },
@@ -314,6 +320,7 @@ describe('--import litellm', () => {
       /LiteLLM_DailyAgentSpend: 1 row not taken over/,
       /LiteLLM_OfALaterRelease: 2 rows not taken over, this table is not known here/,
       /team t1: policies has no effect here/,
+      /organization o1: model_rpm_limit has no effect here/,
       /team t1: soft_budget has no effect here/,
       /user u2: the role team is not known here/,
       /user u2: passwords of the UI are not taken over/,

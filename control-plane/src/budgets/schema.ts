@@ -4,9 +4,9 @@ import {
   inert,
   jsonObject,
   limitFields,
+  modelRateFields,
   refused,
   refusedModelBudgetField,
-  refusedModelRateFields,
   text,
   texts,
   usd,
@@ -14,7 +14,7 @@ import {
 
 const budgetFields = {
   ...limitFields,
-  ...refusedModelRateFields,
+  ...modelRateFields,
   ...refusedModelBudgetField,
   tpd_limit: refused(z.unknown().optional()),
   allowed_models: inert(texts.nullish()),

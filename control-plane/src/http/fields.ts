@@ -88,12 +88,6 @@ export const modelRateFields = {
   model_tpm_limit: counts.nullish(),
 };
 
-/** The same on a holder that has none: nothing would hold them. */
-export const refusedModelRateFields = {
-  model_rpm_limit: refused(counts.nullish()),
-  model_tpm_limit: refused(counts.nullish()),
-};
-
 /** Money for single models, which keys alone have. */
 export const modelBudgetField = { model_max_budget: jsonObject.nullish() };
 

@@ -24,9 +24,10 @@ export type Note = (what: string) => void;
 /** Rows of LiteLLM's tables as documents of ours. Names and units are the same; what differs is noted. */
 
 export function budgetOf(row: JsonObject, note: Note): BudgetDocument {
+  noteUnused(row, ['model_max_budget'], note);
   return {
     ...tracked(row),
-    ...holdersLimitsOf(row, {}, note),
+    ...limitsOf(row, {}, note),
     budget_id: textOf(row['budget_id']),
     budget_reset_at: instantOf(row['budget_reset_at']),
     inert: {},
@@ -44,12 +45,12 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
   const role = optionalText(row['user_role']);
   if (role !== null && !userRoles.has(role)) note(`the role ${role} is not known here: none`);
   if (optionalText(row['password']) !== null) note('passwords of the UI are not taken over');
-  noteUnused(row, ['policies'], note);
+  noteUnused(row, ['policies', 'model_max_budget'], note);
   notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   return {
     ...tracked(row),
-    ...holdersLimitsOf(row, metadata, note),
+    ...limitsOf(row, metadata, note),
     user_id: textOf(row['user_id']),
     user_email: optionalText(row['user_email']),
     user_alias: optionalText(row['user_alias']),
@@ -63,13 +64,16 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
 
 export function organizationOf(row: JsonObject, note: Note): OrganizationDocument {
   notePermission(row, note);
+  const metadata = objectOf(row['metadata']);
+  // Here they stand in its budget, which others may share.
+  noteUnused(metadata, ['model_rpm_limit', 'model_tpm_limit'], note);
   return {
     ...tracked(row),
     organization_id: textOf(row['organization_id']),
     organization_alias: textOf(row['organization_alias']),
     budget_id: textOf(row['budget_id']),
     models: textsOf(row['models']),
-    metadata: objectOf(row['metadata']),
+    metadata,
     inert: {},
   };
 }
@@ -300,13 +304,6 @@ function limitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitField
     model_tpm_limit: numbersOf(metadata['model_tpm_limit']),
     model_max_budget: objectOf(row['model_max_budget']),
   };
-}
-
-/** Limits for single models are those of keys and teams. */
-function holdersLimitsOf(row: JsonObject, metadata: JsonObject, note: Note): LimitFields {
-  noteUnused(row, ['model_max_budget'], note);
-  noteUnused(metadata, ['model_rpm_limit', 'model_tpm_limit'], note);
-  return limitsOf(row, metadata, note);
 }
 
 /** What a row may do with objects that are not here: the row of its permission stands in it as `object_permission`. */

@@ -13,8 +13,9 @@ import {
 import { notFound } from '../errors.ts';
 import type { Call } from '../http/call.ts';
 import { isEmpty } from '../http/fields.ts';
+import { noLimits } from '../http/limits.ts';
 import { modelRatesOf } from '../publish/compile-key.ts';
-import type { KeyDocument } from '../store/documents.ts';
+import type { KeyDocument, LimitFields } from '../store/documents.ts';
 
 /** Limits of the acting key that a key made or changed with it cannot exceed. */
 const cappedLimits = [
@@ -24,6 +25,8 @@ const cappedLimits = [
   'max_parallel_requests',
   'max_requests',
 ] as const;
+
+const limitNames = Object.keys(noLimits) as (keyof LimitFields)[];
 
 /** Metadata that changes what a gateway lets a client do. */
 const powerfulMetadata = [
@@ -100,7 +103,17 @@ export async function checkGrant(
   await checkOwners(call, before, after);
   await checkModels(call, before, after);
   await checkTeamsModelLimits(call, before, after);
-  checkCaps(call, before, after);
+  checkCaps(await ownLimits(call), before, after);
+}
+
+/** The acting key, with what its budget gives it where it has no limit itself. */
+async function ownLimits({ actor, view }: Call): Promise<KeyDocument | undefined> {
+  const own = actor.key;
+  if (own === undefined || own.budget_id === null) return own;
+  const budget = await view.get('budget', own.budget_id);
+  if (budget === undefined) return own;
+  const open = limitNames.filter((name) => own[name] !== 0 && isEmpty(own[name]));
+  return { ...own, ...Object.fromEntries(open.map((name) => [name, budget[name]])) };
 }
 
 /** A key's own limit for a model takes the place of its team's: whoever may not raise the one may not give the other. */
@@ -110,12 +123,17 @@ async function checkTeamsModelLimits(
   after: KeyDocument,
 ): Promise<void> {
   if (after.team_id === null) return;
-  const isSameTeam = after.team_id === before.team_id;
-  if (isSameTeam && modelRates.every((limit) => same(before[limit], after[limit]))) return;
-  const team = await call.view.get('team', after.team_id);
+  const [team, budget] = await Promise.all([
+    call.view.get('team', after.team_id),
+    after.budget_id === null ? undefined : call.view.get('budget', after.budget_id),
+  ]);
   if (team === undefined) return;
-  const own = new Map(Object.entries(modelRatesOf(after)));
-  const known = new Map(isSameTeam ? Object.entries(modelRatesOf(before)) : []);
+  const own = new Map(Object.entries(modelRatesOf(after, budget)));
+  const known = new Map(
+    after.team_id === before.team_id && after.budget_id === before.budget_id
+      ? Object.entries(modelRatesOf(before, budget))
+      : [],
+  );
   const ofTeam = Object.entries(modelRatesOf(team));
   const isTaken = [...own].some(
     ([entry, limits]) =>
@@ -180,8 +198,7 @@ async function checkModels(call: Call, before: KeyDocument, after: KeyDocument):
   }
 }
 
-function checkCaps(call: Call, before: KeyDocument, after: KeyDocument): void {
-  const own = call.actor.key;
+function checkCaps(own: KeyDocument | undefined, before: KeyDocument, after: KeyDocument): void {
   if (own === undefined) return;
   for (const limit of cappedLimits) {
     const cap = own[limit];

@@ -1,8 +1,7 @@
-import { optional } from '@aigateway/contract/optional';
 import type { HolderRecord } from '@aigateway/contract/records';
 import { normaliseRegion } from '@aigateway/contract/regions';
 import type { BudgetDocument, CustomerDocument, TagDocument } from '../store/documents.ts';
-import { limitsOf } from './compile-key.ts';
+import { limitsOf, modelRatesOf } from './compile-key.ts';
 
 /**
  * Compiles a customer to the record that proxies hold. A customer without any rule has none, so that what proxies hold grows with
@@ -20,7 +19,7 @@ export function compileCustomer(
     kind: 'end_user',
     id,
     blocked,
-    ...optional('limits', budget === undefined ? undefined : limitsOf(budget)),
+    ...limitsBy(budget),
     models,
     regions: region === null ? [] : [normaliseRegion(region)],
   };
@@ -36,8 +35,20 @@ export function compileTag(
     kind: 'tag',
     id: tag.name,
     blocked: false,
-    limits: limitsOf(budget),
+    ...limitsBy(budget),
     models: [],
     regions: [],
+  };
+}
+
+/** What a budget states, as proxies hold it. */
+export function limitsBy(
+  budget: BudgetDocument | undefined,
+): Pick<HolderRecord, 'limits' | 'modelLimits'> {
+  if (budget === undefined) return {};
+  const modelLimits = modelRatesOf(budget);
+  return {
+    limits: limitsOf(budget),
+    ...(Object.keys(modelLimits).length > 0 && { modelLimits }),
   };
 }

@@ -221,6 +221,38 @@ describe('the record of a key', () => {
     expect(record.scopes.at(-1)?.limits).toEqual({ requestsPerMinute: 3, tokensPerMinute: 500 });
   });
 
+  it('has limits for single models with whoever they are of, of each field the nearest', () => {
+    const budgets = new Map(
+      ['b1', 'b2', 'b3'].map((id, at) => [
+        id,
+        budgetOf({ model_rpm_limit: { a: at + 1 }, model_tpm_limit: { b: at + 1 } }),
+      ]),
+    );
+    const record = compiled({
+      key: keyOf({ team_id: 't1', user_id: 'u1', budget_id: 'b3', model_rpm_limit: { c: 9 } }),
+      team: teamOf({ organization_id: 'o1', metadata: { team_member_budget_id: 'b2' } }),
+      membership: { ...membership, max_budget: null },
+      organization,
+      budgets,
+    });
+    expect(record.modelLimits).toEqual({ c: { requestsPerMinute: 9 }, b: { tokensPerMinute: 3 } });
+    const both = (limit: number) => ({
+      a: { requestsPerMinute: limit },
+      b: { tokensPerMinute: limit },
+    });
+    expect(record.scopes.map(({ kind, modelLimits }) => [kind, modelLimits])).toEqual([
+      ['organization', both(1)],
+      ['team_member', both(2)],
+      ['api_key', undefined],
+    ]);
+    const user = userOf({ model_rpm_limit: { a: 5 } });
+    const own = compiled({ key: keyOf({ user_id: 'u1' }), user });
+    expect(own.scopes[0]).toMatchObject({
+      kind: 'user',
+      modelLimits: { a: { requestsPerMinute: 5 } },
+    });
+  });
+
   it('is blocked with its team, and goes by its aliases after the team’s', () => {
     const key = keyOf({ team_id: 't1', aliases: { fast: 'gpt-4o-mini' } });
     const team = teamOf({ blocked: true, model_aliases: { default: 'fast' } });

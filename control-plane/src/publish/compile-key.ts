@@ -81,7 +81,7 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
       ...memberScope(rows),
       keyScope(rows, options),
     ],
-    modelLimits: modelLimitsOf(key),
+    modelLimits: modelLimitsOf(key, rows.budgets.get(key.budget_id ?? '')),
     tags: tagsOf(key, team),
     regions: [],
     ...optional('credential', credential),
@@ -149,24 +149,27 @@ function organizationScope(
   if (organization === undefined) return [];
   const { organization_id: id, organization_alias: alias, budget_id: budgetId } = organization;
   const budget = budgets.get(budgetId);
-  return budget === undefined ? [] : scope('organization', id, alias, limitsOf(budget));
+  if (budget === undefined) return [];
+  return scope('organization', id, alias, limitsOf(budget), modelRatesOf(budget));
 }
 
 function userScope({ key, user }: KeyRows, options: CompileKeyOptions): LimitScope[] {
   if (user === undefined) return [];
   if (key.team_id !== null && options.userLimitsOnTeamKeys !== true) return [];
-  return scope('user', user.user_id, user.user_alias ?? user.user_email, limitsOf(user));
+  const { user_id: id, user_alias: alias, user_email: email } = user;
+  return scope('user', id, alias ?? email, limitsOf(user), modelRatesOf(user));
 }
 
 /** The team's budget of members holds where a member's own says nothing. */
 function memberScope({ key, team, membership, budgets }: KeyRows): LimitScope[] {
   const { team_id: teamId, user_id: userId } = key;
   if (teamId === null || userId === null) return [];
-  const own =
-    membership === undefined ? {} : withBudget(membership, budgets.get(membership.budget_id ?? ''));
+  const budget = budgets.get(membership?.budget_id ?? '');
+  const own = membership === undefined ? {} : withBudget(membership, budget);
   const shared = budgets.get(team === undefined ? '' : (memberBudgetId(team) ?? ''));
   const limits = shared === undefined ? own : { ...limitsOf(withoutZero(shared)), ...own };
-  return scope('team_member', pairId(teamId, userId), userId, limits);
+  const ofModels = modelRatesOf(membership, budget, shared);
+  return scope('team_member', pairId(teamId, userId), userId, limits, ofModels);
 }
 
 /** The budget that a team gives to each of its members. */
@@ -221,11 +224,11 @@ export function limitsOf(row: LimitFields): Limits {
   };
 }
 
-/** What a row states for single models, by name or pattern. */
-function modelLimitsOf(row: LimitFields): ModelLimits {
-  const limits: { [model: string]: Limits } = { ...modelRatesOf(row) };
-  for (const [model, budget] of Object.entries(row.model_max_budget)) {
-    const { max, window } = modelBudget(budget);
+/** What a key and its budget state for single models, by name or pattern. */
+function modelLimitsOf(key: KeyDocument, budget: BudgetDocument | undefined): ModelLimits {
+  const limits: { [model: string]: Limits } = { ...modelRatesOf(key, budget) };
+  for (const [model, money] of Object.entries(key.model_max_budget)) {
+    const { max, window } = modelBudget(money);
     const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
     const isReadable =
       maxNanoUsd !== undefined && (window === undefined || parseDuration(window) !== undefined);
@@ -236,12 +239,14 @@ function modelLimitsOf(row: LimitFields): ModelLimits {
   return limits;
 }
 
-/** The requests and tokens a minute among them. */
-export function modelRatesOf(row: ModelRateFields): ModelLimits {
+/** Requests and tokens a minute of single models. Of each field the first row's counts that has any. */
+export function modelRatesOf(...rows: readonly (ModelRateFields | undefined)[]): ModelLimits {
+  const stated = (field: keyof ModelRateFields) =>
+    Object.entries(rows.find((row) => Object.keys(row?.[field] ?? {}).length > 0)?.[field] ?? {});
   const limits: { [model: string]: Limits } = {};
-  for (const [model, requestsPerMinute] of Object.entries(row.model_rpm_limit ?? {}))
+  for (const [model, requestsPerMinute] of stated('model_rpm_limit'))
     limits[model] = { requestsPerMinute };
-  for (const [model, tokensPerMinute] of Object.entries(row.model_tpm_limit ?? {}))
+  for (const [model, tokensPerMinute] of stated('model_tpm_limit'))
     limits[model] = { ...limits[model], tokensPerMinute };
   return limits;
 }

@@ -8,7 +8,6 @@ import {
   queryList,
   refused,
   refusedModelBudgetField,
-  refusedModelRateFields,
   text,
   texts,
   usd,
@@ -32,7 +31,6 @@ const userFields = {
   user_role: role.nullish(),
   sso_user_id: text.nullish(),
   ...keyFields,
-  ...refusedModelRateFields,
   ...refusedModelBudgetField,
   password: inert(text.nullish()),
 };

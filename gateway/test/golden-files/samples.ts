@@ -79,6 +79,7 @@ const customer: Required<HolderRecord> = {
   id: 'alice',
   blocked: false,
   limits,
+  modelLimits: { 'gpt-*': limits },
   models: ['gpt-4o'],
   regions: ['eu'],
 };
@@ -205,6 +206,7 @@ const settings: Required<SettingsRecord> = {
   messageLogging: { maxLength: 10_000 },
   globalScope: { kind: 'global', id: 'global', label: 'global', limits },
   customerLimits: limits,
+  customerModelLimits: { 'gpt-4o': limits },
   timezone: 'Europe/Berlin',
   budgetResetTime: '06:00',
   extraRoutes: [{ path: '/legacy/ask', operation: 'chat' }],

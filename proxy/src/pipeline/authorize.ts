@@ -6,6 +6,7 @@ import {
   takePlaceOf,
   type Limits,
   type LimitScope,
+  type ModelLimits,
 } from '@aigateway/contract/limits';
 import type { HolderRecord, KeyRecord } from '@aigateway/contract/records';
 import { entryFor } from '@aigateway/contract/wildcard';
@@ -51,7 +52,8 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
   const customer = customerOf(call, snapshot);
   if (customer !== undefined) requireModelOf(customer, model, asked, 'model');
   checkCaps(call, key);
-  let scopes = scopesOf(key, model.name, snapshot);
+  const tags = key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags];
+  let scopes = scopesOfCall(key, model.name, call, customer, tags, snapshot);
   for (const name of call.extras.fallbacks) {
     const fallback = snapshot.models.resolve(name, key);
     if (fallback === undefined || !mayUse(key, fallback)) {
@@ -61,19 +63,12 @@ export function authorize(call: Call, caller: Caller, snapshot: Snapshot): Grant
       });
     }
     if (customer !== undefined) requireModelOf(customer, fallback, name, 'fallbacks');
-    scopes = withModelLimits(scopes, scopesOf(key, fallback.name, snapshot));
+    scopes = withModelLimits(
+      scopes,
+      scopesOfCall(key, fallback.name, call, customer, tags, snapshot),
+    );
   }
-  const tags = key.tags.length === 0 ? call.tags : [...call.tags, ...key.tags];
-  return {
-    call,
-    key,
-    customer,
-    snapshot,
-    model,
-    asked,
-    scopes: withHolders(scopes, call, customer, tags, snapshot),
-    tags,
-  };
+  return { call, key, customer, snapshot, model, asked, scopes, tags };
 }
 
 /**
@@ -107,31 +102,44 @@ function requireModelOf(
   });
 }
 
-/** The customer and the tags that the call names are holders of limits as well, where they have some. */
-export function withHolders(
-  scopes: readonly LimitScope[],
+/** Every holder of limits that a call of a model must pass: those of its key, and the customer and the tags that it names, where they have some. */
+export function scopesOfCall(
+  key: KeyRecord,
+  model: string,
   { customerId }: Pick<Call, 'customerId'>,
   customer: HolderRecord | undefined,
   tags: readonly string[],
-  { holders, records }: Pick<Snapshot, 'holders' | 'records'>,
+  snapshot: Snapshot,
 ): readonly LimitScope[] {
-  const { customerLimits } = records.settings;
+  const scopes = scopesOf(key, model, snapshot);
+  const { holders, records } = snapshot;
+  const { customerLimits, customerModelLimits } = records.settings;
   if (holders.size === 0 && customerLimits === undefined) return scopes;
   const own: LimitScope[] = [];
   if (customerId !== undefined) {
-    addScope(own, 'end_user', customerId, customer?.limits ?? customerLimits);
+    if (customer?.limits !== undefined) {
+      addNamed(own, 'end_user', customerId, customer.limits, customer.modelLimits, model);
+    } else addNamed(own, 'end_user', customerId, customerLimits, customerModelLimits, model);
   }
-  for (const tag of tags) addScope(own, 'tag', tag, holders.find('tag', tag)?.limits);
+  for (const tag of tags) {
+    const found = holders.find('tag', tag);
+    addNamed(own, 'tag', tag, found?.limits, found?.modelLimits, model);
+  }
   return own.length === 0 ? scopes : [...scopes, ...own];
 }
 
-function addScope(
+function addNamed(
   scopes: LimitScope[],
   kind: HolderRecord['kind'],
   id: string,
   limits: Limits | undefined,
+  modelLimits: ModelLimits | undefined,
+  model: string,
 ): void {
-  if (limits !== undefined && isLimited(limits)) scopes.push({ kind, id, label: id, limits });
+  if (limits === undefined) return;
+  const scope = { kind, id, label: id, limits };
+  if (isLimited(limits)) scopes.push(scope);
+  if (modelLimits !== undefined) addOfModel(scopes, scope, modelLimits, model);
 }
 
 /**
@@ -188,7 +196,7 @@ function isSameHolder(one: LimitScope, other: LimitScope): boolean {
 /** How many models of one key are remembered: a wildcard key may name any. */
 const maxCachedModels = 256;
 
-/** Every holder of limits that the call must pass, the widest first. The same list for every call of a key and model. */
+/** Every holder of limits above and including a key, the widest first. The same list for every call of a key and model. */
 export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
   let cache = snapshot.scopes.get(key);
   if (cache === undefined) {
@@ -214,7 +222,7 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
   for (const name of Object.keys(own) as (keyof Limits)[]) delete ofModel[name];
   const isSame = entry === group;
   const scopes: LimitScope[] = globalScope === undefined ? [] : [globalScope];
-  for (const scope of key.scopes) addWithModel(scopes, scope, model, own);
+  for (const scope of key.scopes) addAbove(scopes, scope, model, own);
   const holder = { kind: 'api_key', id: key.keyId, label: key.alias ?? key.keyId } as const;
   addModelScope(scopes, holder, entry ?? group, isSame ? { ...ofModel, ...own } : own);
   if (!isSame) addModelScope(scopes, holder, group, ofModel);
@@ -222,17 +230,28 @@ function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly
 }
 
 /** Adds a holder above the key, and what all under it may use of the model. */
-function addWithModel(scopes: LimitScope[], scope: LimitScope, model: string, own: Limits): void {
-  const { kind, limits, modelLimits } = scope;
+function addAbove(scopes: LimitScope[], scope: LimitScope, model: string, own: Limits): void {
+  const { modelLimits } = scope;
   if (modelLimits === undefined) {
     scopes.push(scope);
     return;
   }
-  if (isLimited(limits)) scopes.push(scope);
+  if (isLimited(scope.limits)) scopes.push(scope);
+  addOfModel(scopes, scope, modelLimits, model, scope.kind === 'team' ? own : undefined);
+}
+
+/** @param own - limits that may take the place of the holder's */
+function addOfModel(
+  scopes: LimitScope[],
+  holder: Pick<LimitScope, 'kind' | 'id' | 'label'>,
+  modelLimits: ModelLimits,
+  model: string,
+  own?: Limits,
+): void {
   const entry = entryFor(Object.keys(modelLimits), model);
-  const ofModel = entry === undefined ? undefined : modelLimits[entry];
-  if (entry === undefined || ofModel === undefined) return;
-  if (kind !== 'team' || !takePlaceOf(own, ofModel)) addModelScope(scopes, scope, entry, ofModel);
+  const limits = entry === undefined ? undefined : modelLimits[entry];
+  if (entry === undefined || limits === undefined) return;
+  if (own === undefined || !takePlaceOf(own, limits)) addModelScope(scopes, holder, entry, limits);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { DeploymentState } from '../routing/deployments.ts';
 import { availableAt } from '../routing/health.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Caller } from './authenticate.ts';
-import { customerOf, scopesOf, withHolders, type Grant } from './authorize.ts';
+import { customerOf, scopesOfCall, type Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
 import type { StatefulBody } from './state.ts';
@@ -52,7 +52,7 @@ export function authorizeStored(
       providerNames: [],
     },
     asked: record.model,
-    scopes: withHolders(scopesOf(key, record.model, snapshot), call, customer, key.tags, snapshot),
+    scopes: scopesOfCall(key, record.model, call, customer, key.tags, snapshot),
     tags: key.tags,
   };
   return {

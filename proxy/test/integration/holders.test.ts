@@ -105,6 +105,39 @@ describe('customers', () => {
     expect(await statuses(call(), call())).toEqual([200, 200]);
   });
 
+  it('have limits for single models, their own or those of all customers, also in fallbacks', async () => {
+    const modelLimits = { 'gpt-4o': { requestsPerMinute: 2 } };
+    await start(
+      [
+        holder('end_user', 'alice', { limits: {}, modelLimits }),
+        holder('end_user', 'free', { limits: {} }),
+        holder('tag', 'nightly', { limits: {}, modelLimits }),
+      ],
+      {
+        settings: {
+          customerLimits: {},
+          customerModelLimits: { '*': { requestsPerMinute: 1 } },
+        },
+      },
+    );
+    const alice = { user: 'alice' };
+    expect((await call(alice)).status).toBe(200);
+    const fallback = { ...alice, fallbacks: ['gpt-4o'] };
+    expect((await call(fallback, { key: adminKey }, 'gpt-4o-mini')).status).toBe(200);
+    for (const extra of [alice, fallback]) {
+      const model = extra === alice ? 'gpt-4o' : 'gpt-4o-mini';
+      expect((await call(extra, {}, model)).text).toContain('model_per_end_user: alice:gpt-4o');
+    }
+    expect((await call(alice, {}, 'gpt-4o-mini')).status).toBe(200);
+    expect((await call({ user: 'bob' }, {}, 'gpt-4o-mini')).status).toBe(200);
+    expect((await call({ user: 'bob' })).text).toContain('model_per_end_user: bob:*');
+    const free = { user: 'free' };
+    expect(await statuses(call(free), call(free), call(free))).toEqual([200, 200, 200]);
+    const nightly = { metadata: { tags: ['nightly'] } };
+    expect(await statuses(call(nightly), call(nightly))).toEqual([200, 200]);
+    expect((await call(nightly)).text).toContain('model_per_tag: nightly:gpt-4o');
+  });
+
   it('are kept to their models, also in fallbacks, and to their region', async () => {
     await start([
       holder('end_user', 'mini', { models: ['gpt-4o-mini'] }),
