@@ -1,9 +1,4 @@
-/**
- * `npm run bench:store`: how much usage a store takes in, how fast it answers reports over millions of requests, also while old ones are
- * dropped, and whether SQLite holds its process up. Prints figures; docs/performance.md has the last ones.
- *
- *   npm run bench:store -- --store sqlite --rows 1000000 --only rollup,loop,reports,cleanup
- */
+/** `npm run bench:store`; docs/performance.md has the last figures. */
 import { createServer } from 'node:http';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -11,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
-import { parseArgs } from 'node:util';
 import { hashSecret } from '../contract/src/key.ts';
 import type { UsageRecord } from '../contract/src/usage.ts';
 import { createControlPlane } from '../control-plane/src/control-plane.ts';
@@ -32,15 +26,26 @@ import { settings } from '../control-plane/test/settings.ts';
 import { cpuMicroseconds } from '../smoke/bench/process-usage.ts';
 import { quantile } from '../smoke/bench/statistics.ts';
 import { table } from '../smoke/bench/table.ts';
+import { commandOptions } from './command-options.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    store: { type: 'string', default: 'postgres' },
-    rows: { type: 'string', default: '5000000' },
-    events: { type: 'string', default: '40000' },
-    calls: { type: 'string', default: '30' },
-    only: { type: 'string', default: 'rollup,loop,reports,cleanup' },
-  },
+const help = `npm run bench:store -- [options]
+
+How much usage a store takes in, how fast it answers reports over millions of requests, also while old ones are dropped, and whether
+SQLite holds its process up.
+
+  --store KIND    postgres (default) or sqlite
+  --rows N        requests to report on (default 5000000)
+  --events N      requests to take in (default 40000)
+  --calls N       of each report (default 30)
+  --only LIST     of rollup, loop, reports, cleanup (default: all)
+`;
+
+const options = commandOptions(help, {
+  store: { type: 'string', default: 'postgres' },
+  rows: { type: 'string', default: '5000000' },
+  events: { type: 'string', default: '40000' },
+  calls: { type: 'string', default: '30' },
+  only: { type: 'string', default: 'rollup,loop,reports,cleanup' },
 });
 const kind = options.store === 'sqlite' ? 'sqlite' : 'postgres';
 const requests = Number(options.rows);

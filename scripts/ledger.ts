@@ -1,19 +1,26 @@
-// The ledger: three proxies, two control planes, Redis, PostgreSQL and simulated Azure under load while each of them fails, then
-// what the store says beside what the simulator and the callers saw. `npm run ledger -- --calls 3000 --seed 7`; needs redis-server.
-import { parseArgs } from 'node:util';
+// The ledger: `npm run ledger`.
 import { holds } from '../gateway/test/ledger/balance.ts';
 import { troubles } from '../gateway/test/ledger/plan.ts';
 import { runLedger } from '../gateway/test/ledger/run.ts';
 import { table } from '../smoke/bench/table.ts';
+import { commandOptions } from './command-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    calls: { type: 'string', default: '3000' },
-    callers: { type: 'string', default: '24' },
-    /** How often each trouble is made. */
-    rounds: { type: 'string', default: '2' },
-  },
+const help = `npm run ledger -- [options]
+
+Three proxies, two control planes, Redis, PostgreSQL and simulated Azure under load while each of them fails; then what the store
+says beside what the simulator and the callers saw. Needs redis-server.
+
+  --seed N       what is asked and when what fails follows from it (default 1)
+  --calls N      calls in all (default 3000)
+  --callers N    callers at once (default 24)
+  --rounds N     how often each trouble is made (default 2)
+`;
+
+const values = commandOptions(help, {
+  seed: { type: 'string', default: '1' },
+  calls: { type: 'string', default: '3000' },
+  callers: { type: 'string', default: '24' },
+  rounds: { type: 'string', default: '2' },
 });
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -136,12 +136,12 @@ export async function verify(file: string): Promise<string[]> {
 }
 
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    options: { image: { type: 'string' }, out: { type: 'string' } },
-    allowPositionals: true,
-  });
-  const [command, file] = positionals;
   try {
+    const { values, positionals } = parseArgs({
+      options: { image: { type: 'string' }, out: { type: 'string' } },
+      allowPositionals: true,
+    });
+    const [command, file] = positionals;
     if (command === 'pack' && values.image !== undefined && values.out !== undefined) {
       const { files } = await pack(values.image, values.out);
       console.log(`${values.out}: ${Object.keys(files).length} files`);
@@ -155,7 +155,7 @@ if (import.meta.main) {
       process.exitCode = 1;
     }
   } catch (error) {
-    console.error(`Cannot ${command}: ${(error as Error).message}`);
+    console.error(`Cannot do that: ${(error as Error).message}`);
     process.exitCode = 1;
   }
 }

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandOptions } from '../../scripts/command-options.ts';
 import { shot } from './connection.ts';
 import { goals, verdict } from './goals.ts';
 import { type Cost, type Latency, measureCosts, measureLatency, type Plan } from './measure.ts';
@@ -53,19 +53,16 @@ const soakStreams = 10_000;
 const latencyRates = [100, 300];
 const manyKeys = 20_000;
 
-const { values: options } = parseArgs({
-  options: {
-    targets: { type: 'string' },
-    also: { type: 'string', multiple: true, default: [] },
-    build: { type: 'string', multiple: true, default: [] },
-    'upstream-port': { type: 'string' },
-    only: { type: 'string' },
-    windows: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
-    soak: { type: 'boolean', default: false },
-    json: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const options = commandOptions(help, {
+  targets: { type: 'string' },
+  also: { type: 'string', multiple: true, default: [] },
+  build: { type: 'string', multiple: true, default: [] },
+  'upstream-port': { type: 'string' },
+  only: { type: 'string' },
+  windows: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '2' },
+  soak: { type: 'boolean', default: false },
+  json: { type: 'string' },
 });
 
 const wanted = options.only?.split(',');
@@ -283,18 +280,14 @@ function pidOf(target: Target): number {
   return target.pid;
 }
 
-if (options.help) {
-  console.log(help);
-} else {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stopAll().then(() => process.exit(130)));
-  }
-  try {
-    process.exitCode = await run();
-  } catch (error) {
-    console.error(`Cannot measure: ${(error as Error).message}`);
-    process.exitCode = 1;
-  } finally {
-    await stopAll();
-  }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAll().then(() => process.exit(130)));
+}
+try {
+  process.exitCode = await run();
+} catch (error) {
+  console.error(`Cannot measure: ${(error as Error).message}`);
+  process.exitCode = 1;
+} finally {
+  await stopAll();
 }

@@ -2,7 +2,7 @@
  * `npm run conformance`: asks a gateway, the simulator or Azure itself a list of questions and holds every answer and stream event
  * against the schemas of an OpenAPI document.
  */
-import { parseArgs } from 'node:util';
+import { commandOptions } from '../../scripts/command-options.ts';
 import { type ApiDocument, loadDocument } from './document.ts';
 import { exchanges, type Models } from './exchanges.ts';
 import { explain, readExplanations } from './explanations.ts';
@@ -31,19 +31,16 @@ const help = `npm run conformance -- --openapi FILE [options]
 Exit code 1 when an answer deviates from the document without an explanation.
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    openapi: { type: 'string' },
-    target: { type: 'string', default: 'gateway' },
-    'base-url': { type: 'string' },
-    key: { type: 'string', default: '' },
-    'chat-model': { type: 'string', default: simulatedModels.chat },
-    'embeddings-model': { type: 'string', default: simulatedModels.embeddings },
-    'completions-model': { type: 'string', default: simulatedModels.completions },
-    only: { type: 'string', default: '' },
-    explained: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const options = commandOptions(help, {
+  openapi: { type: 'string' },
+  target: { type: 'string', default: 'gateway' },
+  'base-url': { type: 'string' },
+  key: { type: 'string', default: '' },
+  'chat-model': { type: 'string', default: simulatedModels.chat },
+  'embeddings-model': { type: 'string', default: simulatedModels.embeddings },
+  'completions-model': { type: 'string', default: simulatedModels.completions },
+  only: { type: 'string', default: '' },
+  explained: { type: 'boolean', default: false },
 });
 
 async function start(document: ApiDocument): Promise<OwnTarget> {
@@ -115,9 +112,9 @@ function print(heading: string, violations: readonly Violation[]): void {
   }
 }
 
-if (options.help || options.openapi === undefined) {
-  console.log(help);
-  process.exitCode = options.help ? 0 : 1;
+if (options.openapi === undefined) {
+  console.error(help);
+  process.exitCode = 1;
 } else {
   try {
     process.exitCode = await run(options.openapi);

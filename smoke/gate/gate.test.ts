@@ -172,7 +172,26 @@ describe.skipIf(k6 === undefined)(
         code: 1,
         out: expect.stringContaining('SMOKE_LIMITED_KEY is not set'),
       });
-      expect((await command(['--env', 'qa', '--url', gateway.url], keys)).code).toBe(1);
+      const refused = await command(staging, { ...keys, SMOKE_KEY: 'sk-of-another-gateway' });
+      expect([refused.code, refused.out]).toEqual([
+        99,
+        expect.stringMatching(/\/v1\/responses: 401, The API key was refused.* \(request /),
+      ]);
+      expect(refused.out).not.toContain('sk-of-another-gateway');
+      expect(await command(['--env', 'qa', '--url', gateway.url], keys)).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('dev, kind, prod, staging are'),
+      });
+      expect(await command(['--environment', 'dev'])).toMatchObject({
+        code: 1,
+        out: expect.stringContaining(
+          "Unknown option '--environment'\n\nnpm run smoke -- --env NAME",
+        ),
+      });
+      expect(await command(['--help'])).toMatchObject({
+        code: 0,
+        out: expect.stringContaining('--revision COMMIT'),
+      });
     });
 
     it('says what was not tried', async () => {

@@ -1,12 +1,7 @@
-/**
- * `npm run smoke -- --env NAME [--url URL] [--revision COMMIT]`: tries one environment with k6. Exit code 0 when all holds, 99 when
- * something does not, 1 when it could not be tried. With `--load CALLERS [--step-seconds 60]` it is put under load instead, step by step.
- *
- * Keys come from the environment: `SMOKE_KEY`, a key of every model; `SMOKE_LIMITED_KEY`, one of few calls a minute.
- */
+/** `npm run smoke`: tries one environment with k6. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandOptions } from '../../scripts/command-options.ts';
 import { toolPath } from '../../scripts/tools.ts';
 import { loadShares } from './load-shares.ts';
 import { gateSettings } from './settings.ts';
@@ -14,14 +9,24 @@ import { gateSettings } from './settings.ts';
 /** Longer than the scripts' own limits: only a k6 that hangs meets it. */
 const longestRunMs = 300_000;
 
-const { values } = parseArgs({
-  options: {
-    env: { type: 'string' },
-    url: { type: 'string' },
-    revision: { type: 'string', default: '' },
-    load: { type: 'string' },
-    'step-seconds': { type: 'string', default: '60' },
-  },
+const help = `npm run smoke -- --env NAME [options]
+
+  --env NAME           the environment: smoke/gate/environments/NAME.json has its address, its models and what has to hold
+  --url URL            at this address instead
+  --revision COMMIT    it has to say that it is this commit
+  --load CALLERS       puts it under load instead, in steps up to so many callers at once
+  --step-seconds N     length of a step (default 60)
+
+Keys come from the environment: SMOKE_KEY, a key of every model; SMOKE_LIMITED_KEY, where the settings say "limits", one of three calls a minute.
+Exit code 0 when all holds, 99 when something does not, 1 when it could not be tried.
+`;
+
+const values = commandOptions(help, {
+  env: { type: 'string' },
+  url: { type: 'string' },
+  revision: { type: 'string', default: '' },
+  load: { type: 'string' },
+  'step-seconds': { type: 'string', default: '60' },
 });
 
 try {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 
@@ -28,12 +28,16 @@ export type GateSettings = z.infer<typeof schema>;
  * @throws {Error} for an environment that has none, or one that cannot be used
  */
 export function gateSettings(environment: string): GateSettings {
-  const file = join(import.meta.dirname, 'environments', `${environment}.json`);
+  const folder = join(import.meta.dirname, 'environments');
+  const file = join(folder, `${environment}.json`);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch {
-    throw new Error(`no environment is called ${environment}: ${file} is not there`);
+    const known = readdirSync(folder).map((name) => name.replace(/\.json$/, ''));
+    throw new Error(
+      `no environment is called ${environment}: ${file} is not there (${known.join(', ')} are)`,
+    );
   }
   const parsed = schema.safeParse(JSON.parse(text));
   if (!parsed.success) throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);

@@ -63,7 +63,18 @@ function ask({ path, body, key: given, call, expected = 200 }: Call): Answer {
     responseCallback: http.expectedStatuses(expected),
   };
   const url = `${settings.url}${path}`;
-  return body === undefined ? http.get(url, params) : http.post(url, JSON.stringify(body), params);
+  const answer =
+    body === undefined ? http.get(url, params) : http.post(url, JSON.stringify(body), params);
+  if (answer.status !== expected && answer.status !== 200) console.error(whyNot(path, answer));
+  return answer;
+}
+
+/** What to look for: the summary can only count. The gateway's own words hold no secrets; others' are not shown. */
+function whyNot(path: string, answer: Answer): string {
+  const said = member(answer, 'error', 'message');
+  const why = answer.error || (typeof said === 'string' ? said.slice(0, 300) : 'no JSON error');
+  const id = header(answer, 'x-request-id');
+  return `${path}: ${answer.status}, ${why}${id === undefined ? '' : ` (request ${id})`}`;
 }
 
 /** A member of a JSON answer by its path; undefined where there is none, or no JSON. */
