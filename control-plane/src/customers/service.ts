@@ -9,6 +9,7 @@ import { put, remove } from '../http/view.ts';
 import { nanoUsdOf, spentBy } from '../spend/sums.ts';
 import type { CustomerDocument } from '../store/documents.ts';
 import type { Change } from '../store/entities.ts';
+import { dayOf } from '../store/usage-sums.ts';
 import { customerBody } from './schema.ts';
 
 type CustomerBody = z.output<typeof customerBody>;
@@ -61,13 +62,37 @@ async function writeCustomer(
 export async function customerInfo(call: Call, userId: string): Promise<Outcome> {
   const isMade = (await call.view.get('customer', userId)) !== undefined;
   const [row] = await customerRows(call, [await requireCustomer(call, userId)]);
-  return { answer: isMade ? row : { ...row, created_at: null, updated_at: null } };
+  return { answer: isMade ? row : withoutRecord(row) };
 }
 
 export async function listCustomers(call: Call): Promise<Outcome> {
-  const customers: CustomerDocument[] = [];
-  for await (const customer of call.view.all('customer')) customers.push(customer);
-  return { answer: await customerRows(call, customers) };
+  const made: CustomerDocument[] = [];
+  for await (const customer of call.view.all('customer')) made.push(customer);
+  const known = new Set(made.map(({ user_id: id }) => id));
+  const spenders = await call.ledger.activity({
+    dimension: 'customer',
+    fromDay: '1970-01-01',
+    toDay: dayOf(call.now),
+    over: 'days',
+    highest: mostListedSpenders,
+  });
+  const others = spenders
+    .filter(({ id }) => !known.has(id))
+    .map(({ id }) => freshCustomer(call, id));
+  return {
+    answer: [
+      ...(await customerRows(call, made)),
+      ...(await customerRows(call, others)).map(withoutRecord),
+    ],
+  };
+}
+
+/** Callers name customers as they like: those who are listed without having been made, at most; who spent the most. */
+const mostListedSpenders = 1000;
+
+/** One whom only calls have named was made at no time. */
+function withoutRecord(row: JsonObject | undefined): JsonObject {
+  return { ...row, created_at: null, updated_at: null };
 }
 
 export async function deleteCustomers(call: Call, userIds: readonly string[]): Promise<Outcome> {

@@ -168,10 +168,12 @@ describe('customers as LiteLLM has them', () => {
     await api.store.ledger.append('producer', [{ sequence: 1, record }]);
     const { body } = await api.get('/customer/info?end_user_id=seen');
     expect(body).toMatchObject({ user_id: 'seen', spend: 2, budget_id: null, created_at: null });
+    expect((await api.get('/customer/list')).body.slice(-1)).toEqual([body]);
     const changed = await api.post('/customer/update', { user_id: 'seen', max_budget: 5 });
     expect(changed.body).toMatchObject({ spend: 2, litellm_budget_table: { max_budget: 5 } });
     expect((await api.get('/customer/info?end_user_id=seen')).body.created_at).not.toBeNull();
-    await api.post('/customer/delete', { user_ids: ['seen'] });
+    const listed = (await api.get('/customer/list')).body as { user_id: string }[];
+    expect(listed.filter(({ user_id: id }) => id === 'seen')).toHaveLength(1);
   });
 
   it('blocks also those who were never seen, and deletes', async () => {
@@ -181,7 +183,7 @@ describe('customers as LiteLLM has them', () => {
       true,
     ]);
     expect((await api.post('/customer/unblock', { user_ids: ['c'] })).status).toBe(200);
-    expect((await api.get('/customer/list')).body).toHaveLength(2);
+    expect((await api.get('/customer/list')).body).toHaveLength(3);
     expect(
       (await api.post('/customer/delete', { user_ids: ['c', 'none'] })).body.deleted_customers,
     ).toBe(1);
