@@ -201,7 +201,7 @@ export const errorDefinitions = {
     type: 'throttling_error',
     layer: 'limit',
     message:
-      'Rate limit exceeded for {scope}: {id}. Limit type: {limitType}. Current limit: {limit}, Remaining: {remaining}. Limit resets at: {resetsAt}.',
+      'Rate limit exceeded for {scope}: {id}. Limit type: {limitType}. Current limit: {limit}, Remaining: {remaining}.{ofRequest} Limit resets at: {resetsAt}.',
   },
   budget_exceeded: {
     status: 429,

@@ -18,7 +18,11 @@ function refusal(changes: Partial<Refusal> = {}): Refusal {
 
 describe('refusal', () => {
   it('says which limit of whom ran out, in the words LiteLLM has', () => {
-    const error = refusalError(refusal(), { nowMs, estimateNanoUsd: 30_000_000 });
+    const error = refusalError(refusal(), {
+      nowMs,
+      estimateTokens: 1033,
+      estimateNanoUsd: 30_000_000,
+    });
     expect(error.status).toBe(429);
     expect(error.envelope().error).toEqual({
       message:
@@ -32,6 +36,7 @@ describe('refusal', () => {
   it('tells the true wait in seconds, rounded up, and in milliseconds', () => {
     const { headers, retryAfterMs } = refusalError(refusal(), {
       nowMs,
+      estimateTokens: 1033,
       estimateNanoUsd: 30_000_000,
     });
     expect(retryAfterMs).toBe(39_500);
@@ -45,7 +50,11 @@ describe('refusal', () => {
       'x-ratelimit-team-remaining-requests': '0',
     });
     expect(
-      refusalError(refusal({ retryAfterMs: 0.2 }), { nowMs, estimateNanoUsd: 30_000_000 }).headers,
+      refusalError(refusal({ retryAfterMs: 0.2 }), {
+        nowMs,
+        estimateTokens: 1033,
+        estimateNanoUsd: 30_000_000,
+      }).headers,
     ).toMatchObject({
       'retry-after': '1',
       'retry-after-ms': '1',
@@ -54,14 +63,28 @@ describe('refusal', () => {
 
   it('tells clients not to retry a wait above a minute', () => {
     const at = (retryAfterMs: number) =>
-      refusalError(refusal({ retryAfterMs }), { nowMs, estimateNanoUsd: 30_000_000 }).headers;
+      refusalError(refusal({ retryAfterMs }), {
+        nowMs,
+        estimateTokens: 1033,
+        estimateNanoUsd: 30_000_000,
+      }).headers;
     expect(at(60_000)).not.toHaveProperty('x-should-retry');
     expect(at(60_001)).toMatchObject({ 'retry-after': '61', 'x-should-retry': 'false' });
+  });
+
+  it('says what the request was taken for where the limit is of tokens', () => {
+    const error = refusalError(refusal({ limitType: 'tokens', limit: 1000, remaining: 982 }), {
+      nowMs,
+      estimateTokens: 1033,
+      estimateNanoUsd: 0,
+    });
+    expect(error.message).toContain('Remaining: 982. This request is estimated at: 1033. Limit');
   });
 
   it('promises nothing where the same request can never pass', () => {
     const error = refusalError(refusal({ limit: 0, retryAfterMs: Infinity }), {
       nowMs,
+      estimateTokens: 1033,
       estimateNanoUsd: 30_000_000,
     });
     expect(error.retryAfterMs).toBeUndefined();
@@ -72,7 +95,11 @@ describe('refusal', () => {
 
   it('has no reset of parallel requests in the headers: nobody knows it', () => {
     const changes = { limitType: 'max_parallel_requests', limit: 2, retryAfterMs: 1000 } as const;
-    const { headers } = refusalError(refusal(changes), { nowMs, estimateNanoUsd: 30_000_000 });
+    const { headers } = refusalError(refusal(changes), {
+      nowMs,
+      estimateTokens: 1033,
+      estimateNanoUsd: 30_000_000,
+    });
     expect(headers).toEqual({
       'retry-after': '1',
       'retry-after-ms': '1000',
@@ -85,6 +112,7 @@ describe('refusal', () => {
     const changes = { limitType: 'budget', limit: 2_500_000_000, remaining: 1 } as const;
     const error = refusalError(refusal({ ...changes, retryAfterMs: 43_180_000 }), {
       nowMs,
+      estimateTokens: 1033,
       estimateNanoUsd: 30_000_000,
     });
     expect(error.status).toBe(429);
@@ -101,6 +129,7 @@ describe('refusal', () => {
       refusal({ limitType: 'budget', retryAfterMs: 43_180_000 + beside }),
       {
         nowMs,
+        estimateTokens: 0,
         estimateNanoUsd: 0,
       },
     );
@@ -108,7 +137,12 @@ describe('refusal', () => {
   });
 
   it('answers exceeded budgets with the configured status, rate limits never', () => {
-    const options = { nowMs, estimateNanoUsd: 30_000_000, budgetExceededStatus: 422 };
+    const options = {
+      nowMs,
+      estimateTokens: 1033,
+      estimateNanoUsd: 30_000_000,
+      budgetExceededStatus: 422,
+    };
     expect(refusalError(refusal({ limitType: 'budget' }), options).status).toBe(422);
     expect(refusalError(refusal(), options).status).toBe(429);
   });

@@ -3,7 +3,8 @@ import type { RateStanding, Refusal } from '../ports.ts';
 
 export type RefusalOptions = {
   nowMs: number;
-  /** What the refused request was expected to cost. */
+  /** What the refused request was expected to use and to cost. */
+  estimateTokens: number;
   estimateNanoUsd: number;
   /** LiteLLM's `budget_exceeded_status_code`; default is the table's. */
   budgetExceededStatus?: number;
@@ -57,6 +58,9 @@ export function refusalError(refusal: Refusal, options: RefusalOptions): Gateway
       limitType,
       limit,
       remaining,
+      // Or else "Remaining: 900" reads as if there were room.
+      ofRequest:
+        limitType === 'tokens' ? ` This request is estimated at: ${options.estimateTokens}.` : '',
     },
   });
 }

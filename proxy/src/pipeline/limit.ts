@@ -84,6 +84,7 @@ export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitt
     if ('refused' in outcome) {
       throw refusalError(outcome, {
         nowMs: gateway.clock.now(),
+        estimateTokens: tokens.total,
         estimateNanoUsd: costNanoUsd,
         budgetExceededStatus,
       });
