@@ -128,7 +128,7 @@ export class Dial {
           : (suffixOf(capability) ?? ''),
       query: call.query,
     });
-    const reserved = this.#reserve(record);
+    const reserved = this.#reserve(state);
     const held = reserved instanceof Promise ? await reserved : reserved;
     if (typeof held === 'number') return { kind: 'busy', waitMs: held };
     // From here to `finished` nothing may throw: the deployment counts the call as running.
@@ -318,9 +318,10 @@ export class Dial {
 
   /** The deployment's own limits, where they are hard; a number is the wait in milliseconds until they have room. */
   #reserve(
-    record: DeploymentRecord,
+    state: DeploymentState,
   ): Reservation | undefined | number | Promise<Reservation | number> {
     const { router } = this.#grant.snapshot.records;
+    const { record } = state;
     const scopes = deploymentScopes(record, router.enforceRateLimits);
     if (scopes.length === 0) return undefined;
     const answer = this.#gateway.limiter.reserve({
@@ -330,6 +331,7 @@ export class Dial {
     });
     const held = (outcome: Awaited<typeof answer>): Reservation | number => {
       if (!('refused' in outcome)) return outcome;
+      this.#gateway.deploymentLog.limited(state, outcome);
       // Nobody knows when a running call ends: it is looked for soon.
       return outcome.limitType === 'max_parallel_requests' ? busyPollMs : outcome.retryAfterMs;
     };

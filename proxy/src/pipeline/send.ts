@@ -164,8 +164,9 @@ class Delivery {
     let tried: readonly DeploymentState[] = [];
     let last: { failure: UpstreamFailure; state: DeploymentState } | undefined;
     let again = 0;
-    // The shortest wait that a deployment at its own limits named since the last try.
-    let busyMs: number | undefined;
+    // Those that were found at their own limits since the last wait, and the shortest wait that they named.
+    let busy: readonly DeploymentState[] = [];
+    let busyMs = Infinity;
     let sticky: DeploymentState | undefined;
     /** Those whose bridge cannot carry the request, and what the first of them said. */
     let unfit: readonly DeploymentState[] = [];
@@ -204,8 +205,8 @@ class Delivery {
         if (this.#goesElsewhere(order, model, now)) continue;
         const isAgain = untried.length === 0;
         const wait = isAgain
-          ? this.#wait(model, order, last, again, busyMs, now)
-          : this.#wait(model, untried, undefined, again, busyMs, now);
+          ? this.#wait(model, last, again, untilFree(order, busy, busyMs, now), now)
+          : this.#wait(model, undefined, again, untilFree(untried, busy, busyMs, now), now);
         const hasHome = this.#stateful !== undefined && this.#stateful.homes.size > 0;
         if (wait === undefined && hasHome && isLost(order, last, now) && this.#strip()) continue;
         const problem: Problem =
@@ -213,10 +214,7 @@ class Delivery {
             ? {
                 kind: 'cooling',
                 model: model.name,
-                waitMs: Math.max(
-                  soonest(order, now),
-                  busyMs === undefined ? 0 : Math.max(busyMs, busyRetryMs),
-                ),
+                waitMs: untilFree(order, busy, Math.max(busyMs, busyRetryMs), now),
               }
             : { kind: 'failure', ...last };
         if (wait === undefined) return problem;
@@ -226,11 +224,10 @@ class Delivery {
           return problem;
         }
         this.#waited += wait;
-        busyMs = undefined;
-        if (isAgain) {
-          tried = [];
-          if (last !== undefined) again += 1;
-        }
+        tried = isAgain ? [] : without(tried, busy);
+        if (isAgain && last !== undefined) again += 1;
+        busy = [];
+        busyMs = Infinity;
         await this.#sleep(wait);
         continue;
       }
@@ -255,7 +252,8 @@ class Delivery {
       if (outcome.kind === 'delivered') return outcome;
       if (outcome.kind === 'busy') {
         tried = [...tried, state];
-        busyMs = Math.min(busyMs ?? outcome.waitMs, outcome.waitMs);
+        busy = [...busy, state];
+        busyMs = Math.min(busyMs, outcome.waitMs);
         continue;
       }
       const { failure } = outcome;
@@ -317,24 +315,26 @@ class Delivery {
     });
   }
 
-  /** Milliseconds until another try makes sense within this request; undefined when none does. */
+  /**
+   * Milliseconds until another try makes sense within this request; undefined when none does.
+   *
+   * @param freeMs - until a deployment can take it
+   */
   #wait(
     model: ResolvedModel,
-    order: readonly DeploymentState[],
     last: { failure: UpstreamFailure } | undefined,
     again: number,
-    busyMs: number | undefined,
+    freeMs: number,
     now: number,
   ): number | undefined {
     const { router } = this.#grant.snapshot.records;
-    const available = soonest(order, now);
-    let wait = Math.max(available, busyMs ?? 0);
+    let wait = freeMs;
     if (last !== undefined) {
       if (last.failure.retry !== 'same-or-other') return undefined;
       if (again >= allowedRetries(last.failure, model, this.#grant)) return undefined;
       const ceiling = Math.min(8000, 500 * 2 ** again);
       wait = Math.max(
-        available,
+        freeMs,
         last.failure.waitMs ?? 0,
         router.retryAfterMs,
         this.#gateway.random() * ceiling,
@@ -493,6 +493,7 @@ class Delivery {
       case 'error':
         return problem.error;
       case 'cooling':
+        if (!Number.isFinite(problem.waitMs)) return noDeployment('spent', this.#grant.asked);
         return new GatewayError('all_deployments_in_cooldown', {
           values: {
             model: this.#grant.asked,
@@ -536,6 +537,17 @@ function soonest(order: readonly DeploymentState[], now: number): number {
   let wait = Number.POSITIVE_INFINITY;
   for (const state of order) wait = Math.min(wait, availableAt(state, now) - now);
   return Number.isFinite(wait) ? Math.max(0, wait) : 0;
+}
+
+/** The wait for the first that can take a call: of those that rest, or of the `busy` ones, which are at their own limits. */
+function untilFree(
+  order: readonly DeploymentState[],
+  busy: readonly DeploymentState[],
+  busyMs: number,
+  now: number,
+): number {
+  const others = without(order, busy);
+  return others.length === 0 ? busyMs : Math.min(busyMs, soonest(others, now));
 }
 
 /**
@@ -584,7 +596,7 @@ function mayRetry(
 }
 
 /** Which rule left none. An administrator must act on it, unless it is one that the request can be made to fit. */
-export function noDeployment(reason: FilterReason, model: string): GatewayError {
+export function noDeployment(reason: FilterReason | 'spent', model: string): GatewayError {
   if (reason === 'context_window') {
     return new GatewayError('context_length_exceeded', { values: { model } });
   }
@@ -597,6 +609,7 @@ export function noDeployment(reason: FilterReason, model: string): GatewayError 
     region: "none lies in a region that this key's data may go to",
     credential: "none is reachable with the credential of this key's project",
     home: 'the resource that holds the objects it refers to is not among them',
+    spent: 'their max_budget is spent, and it has no budget_duration after which it begins anew',
     tags: 'none carries the tags of the request',
   };
   return new GatewayError('no_deployment', {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { DeploymentRecord } from '@aigateway/contract/records';
 import type { StandingChanges } from '@aigateway/contract/standing-changes';
-import type { Clock } from '../ports.ts';
+import type { Clock, Refusal } from '../ports.ts';
 import type { DeploymentState } from '../routing/deployments.ts';
 import { healthReport, standing } from '../routing/health.ts';
 import type { Cause, Logger } from './logger.ts';
@@ -39,6 +39,8 @@ export class DeploymentLog {
   /** By record: the states behind one wildcard, a caller's to multiply, share a line. */
   readonly #told = new WeakMap<DeploymentRecord, Map<string, Told>>();
   readonly #resting = new WeakSet<DeploymentState>();
+  /** Until when each limit is known to have no room, in milliseconds since the epoch. */
+  readonly #limited = new WeakMap<DeploymentRecord, Map<string, number>>();
   readonly #changes: StandingChanges;
 
   /** @param changes - told what {@link observe} sees */
@@ -95,6 +97,26 @@ export class DeploymentLog {
       reason,
       lastFailure,
       until: new Date(state.health.until).toISOString(),
+    });
+  }
+
+  /** One line for each limit of the deployment's own and each of its windows. Those of calls in flight come and go by the moment. */
+  limited(state: DeploymentState, { scope, limitType, retryAfterMs }: Refusal): void {
+    if (limitType === 'max_parallel_requests') return;
+    const { record } = state;
+    const now = this.#clock.now();
+    const limits = this.#limited.get(record) ?? new Map<string, number>();
+    const limit = `${limitType} ${scope.label}`;
+    if (now < (limits.get(limit) ?? 0)) return;
+    const until = now + retryAfterMs;
+    this.#limited.set(record, limits.set(limit, until));
+    this.#logger.warn({
+      event: 'limited',
+      deployment: record.id,
+      model: modelOf(state),
+      limit: limitType,
+      scope: scope.label,
+      ...(Number.isFinite(until) && { until: new Date(until).toISOString() }),
     });
   }
 

@@ -293,6 +293,53 @@ describe('a deployment with limits of its own', () => {
     clock.advance(60_000);
     expect((await call()).status).toBe(200);
   });
+
+  it('keeps no call from another one that is back sooner', async () => {
+    await start([], {
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', requestsPerMinute: 1, priority: 1 },
+        { resourceName: 'east', deployment: 'gpt-4o-mini', model: 'gpt-4o', priority: 2 },
+      ],
+      router: { enforceRateLimits: true, retries: 0 },
+      pipeline: { longestWaitMs: 0 },
+    });
+    expect((await call()).status).toBe(200);
+    gateway.simulator.fault({
+      kind: 'rate-limit',
+      form: 'ms',
+      retryAfterMs: 30_000,
+      deployment: 'gpt-4o-mini',
+      times: 1,
+    });
+    expect((await call()).status).toBe(429);
+    const refused = await call();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('retry-after')).toBe('30');
+    clock.advance(30_000);
+    expect((await call()).status).toBe(200);
+  });
+
+  it('says so where its budget never begins anew', async () => {
+    const budgets = [{ maxNanoUsd: 1 }];
+    await start([], {
+      deployments: [
+        {
+          resourceName: 'east',
+          deployment: 'gpt-4o',
+          prices: { input: 2_500_000, output: 10_000_000 },
+          scopes: [{ kind: 'deployment', id: 'spent', label: 'spent', limits: { budgets } }],
+        },
+      ],
+    });
+    // An untouched budget lets one call in that is larger than itself.
+    expect((await call()).status).toBe(200);
+    const refused = await call();
+    expect(refused.status).toBe(503);
+    expect(JSON.parse(refused.text)).toMatchObject({ error: { code: 'no_deployment' } });
+    expect(refused.text).toContain('max_budget');
+    expect(refused.headers.get('retry-after')).toBeNull();
+    expect(refused.headers.get('x-should-retry')).toBe('false');
+  });
 });
 
 describe('a budget', () => {

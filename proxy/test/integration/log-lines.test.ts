@@ -205,6 +205,36 @@ describe("a deployment's rest", () => {
   });
 });
 
+describe('a deployment at its own limit', () => {
+  it('has one line in each window, which says which limit and until when', async () => {
+    const under = await start({
+      deployments: [
+        {
+          resourceName: 'east',
+          deployment: 'gpt-4o',
+          priority: 1,
+          id: 'small',
+          requestsPerMinute: 1,
+        },
+        { resourceName: 'west', deployment: 'gpt-4o', priority: 2 },
+      ],
+      router: { enforceRateLimits: true },
+    });
+    for (let call = 0; call < 4; call += 1) expect((await ask(under)).status).toBe(200);
+    clock.advance(60_000);
+    for (let call = 0; call < 3; call += 1) expect((await ask(under)).status).toBe(200);
+    const lines = await linesOf(under, 'limited');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatchObject({
+      level: 'warn',
+      deployment: 'small',
+      limit: 'requests',
+      scope: 'small',
+      until: expect.stringMatching(/:00\.000Z$/),
+    });
+  });
+});
+
 describe('a refused call', () => {
   it('says which path nobody answers, without its query and what looks like a key', async () => {
     const under = await start();
