@@ -808,6 +808,7 @@ describe('keys', () => {
             credential: 'Q',
             model_rpm_limit: { m: 5 },
             model_tpm_limit: { m: 900, 'n-*': 10 },
+            model_max_budget: { o: { budget_limit: 1, time_period: '1d' } },
             virtual_keys: [{ key: 'os.environ/KEY_2', alias: 'q1' }],
           },
         ],
@@ -835,10 +836,13 @@ describe('keys', () => {
       modelLimits: {
         m: { requestsPerMinute: 5, tokensPerMinute: 900 },
         'n-*': { tokensPerMinute: 10 },
+        o: { budgets: [{ maxNanoUsd: 1_000_000_000, window: '1d' }] },
       },
     });
     const told = describeConfig(compiled);
-    expect(told).toContain('of q (5 requests/min, 900 tokens/min of m, 10 tokens/min of n-*)');
+    expect(told).toContain(
+      'of q (5 requests/min, 900 tokens/min of m, 10 tokens/min of n-*, $1 per 1d of o)',
+    );
     expect(compiled.records.credentials.filter(({ id }) => id === 'P' || id === 'Q')).toMatchObject(
       [
         { id: 'P', method: { key: { name: 'KEY_P' } }, origins: ['https://res.openai.azure.com'] },

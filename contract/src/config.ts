@@ -836,7 +836,7 @@ const limitFields = {
   ),
 };
 
-const modelRateFields = {
+const modelLimitFields = {
   model_rpm_limit: effective(
     mapOf(count()),
     'Requests per minute by model; a name with `*` is one limit for all it matches, the most specific counts',
@@ -844,6 +844,12 @@ const modelRateFields = {
   model_tpm_limit: effective(
     mapOf(count()),
     'Tokens per minute by model; names as in `model_rpm_limit`',
+  ),
+  model_max_budget: effective(
+    mapOf(
+      budgetOfProvider.meta({ type: 'a map with budget_limit and time_period' }) as never,
+    ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
+    'Budgets by model; names as in `model_rpm_limit`',
   ),
 };
 
@@ -861,13 +867,7 @@ const virtualKey = z.object({
   ),
   aliases: effective(mapOf(text()), 'Names it may ask for, and the models they mean'),
   ...limitFields,
-  ...modelRateFields,
-  model_max_budget: effective(
-    mapOf(
-      budgetOfProvider.meta({ type: 'a map with budget_limit and time_period' }) as never,
-    ) as z.ZodType<Record<string, z.output<typeof budgetOfProvider>>, unknown>,
-    'Budgets by model; names as in `model_rpm_limit`',
-  ),
+  ...modelLimitFields,
   expires: effective(instant(), 'From then on the key is refused'),
   duration: refused('a life counted from now would begin anew at every start; use expires'),
   blocked: effective(flag(), 'The key is refused', 'false'),
@@ -913,7 +913,7 @@ const project = z.object({
   litellm_credential_name: effective(text(), 'Another name of `credential`'),
   models: effective(texts(), 'Models its keys may use, unless a key says otherwise', 'every model'),
   ...limitFields,
-  ...modelRateFields,
+  ...modelLimitFields,
   allowed_regions: effective(
     texts(),
     'Where data of its keys may be processed, unless a key says otherwise',

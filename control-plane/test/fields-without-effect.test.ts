@@ -76,32 +76,28 @@ describe('fields without effect', () => {
     expect(ignoredBy(await api.get('/key/list?size=5'))).toBeNull();
   });
 
-  it.each(['model_max_budget'])(
-    'refuses %s of whatever is no key, where nothing would hold it',
-    async (field) => {
-      const limits = { [field]: { 'gpt-4o': 1 } };
-      const paths: { readonly [path: string]: object } = {
-        '/team/new': {},
-        '/user/new': {},
-        '/organization/new': { organization_alias: 'one' },
-        '/customer/new': { user_id: `customer-${field}` },
-        '/tag/new': { name: `tag-${field}` },
-        '/budget/new': {},
-      };
-      for (const [path, body] of Object.entries(paths)) {
-        const { status, body: answer } = await api.post(path, { ...body, ...limits });
-        expect({ path, status, param: answer.error?.param }).toEqual({
-          path,
-          status: 400,
-          param: field,
-        });
-        // Clients that send whole forms go on working.
-        const empty = await api.post(path, { ...body, [field]: {} });
-        expect({ path, status: empty.status }).toEqual({ path, status: 200 });
-      }
-      expect((await api.post('/key/generate', limits)).status).toBe(200);
-    },
-  );
+  it.each(['model_max_budget'])('refuses %s where nothing would hold it', async (field) => {
+    const limits = { [field]: { 'gpt-4o': 1 } };
+    const paths: { readonly [path: string]: object } = {
+      '/organization/new': { organization_alias: 'one' },
+      '/customer/new': { user_id: `customer-${field}` },
+      '/tag/new': { name: `tag-${field}` },
+      '/budget/new': {},
+    };
+    for (const [path, body] of Object.entries(paths)) {
+      const { status, body: answer } = await api.post(path, { ...body, ...limits });
+      expect({ path, status, param: answer.error?.param }).toEqual({
+        path,
+        status: 400,
+        param: field,
+      });
+      // Clients that send whole forms go on working.
+      const empty = await api.post(path, { ...body, [field]: {} });
+      expect({ path, status: empty.status }).toEqual({ path, status: 200 });
+    }
+    for (const path of ['/key/generate', '/team/new', '/user/new'])
+      expect((await api.post(path, limits)).body).toMatchObject(limits);
+  });
 
   it('keeps limits for single models wherever there are limits', async () => {
     const limits = { model_rpm_limit: { 'gpt-4o': 1 }, model_tpm_limit: { 'gpt-*': 9 } };

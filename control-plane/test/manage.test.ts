@@ -47,17 +47,22 @@ describe('projects and tokens', () => {
   });
 
   it('have limits for single models', async () => {
-    const limits = { model_rpm_limit: { m: 5 }, model_tpm_limit: { 'n-*': 100 } };
+    const limits = {
+      model_rpm_limit: { m: 5 },
+      model_tpm_limit: { 'n-*': 100 },
+      model_max_budget: { m: { max_budget: 1, budget_duration: '1d' } },
+    };
     const { body: project } = await api.post('/manage/projects', { name: 'Models', ...limits });
     expect(project).toMatchObject(limits);
     const { body: token } = await api.post('/manage/tokens', { project_id: project.id, ...limits });
     expect(token).toMatchObject(limits);
     const changed = await api.call('PATCH', `/manage/projects/${project.id}`, {
-      body: { model_rpm_limit: { m: 6 }, model_tpm_limit: null },
+      body: { model_rpm_limit: { m: 6 }, model_tpm_limit: null, model_max_budget: null },
     });
-    expect(changed.body).toMatchObject({ model_rpm_limit: { m: 6 }, model_tpm_limit: null });
+    const left = { model_rpm_limit: { m: 6 }, model_tpm_limit: null, model_max_budget: {} };
+    expect(changed.body).toMatchObject(left);
     const team = await api.get(`/team/info?team_id=${project.id}`);
-    expect(team.body.team_info).toMatchObject({ model_rpm_limit: { m: 6 }, model_tpm_limit: null });
+    expect(team.body.team_info).toMatchObject(left);
   });
 
   it('refuse fields they do not know', async () => {

@@ -1,9 +1,10 @@
 import { budgetWindow } from '@aigateway/contract/duration';
 import type { Limits, LimitScope, ScopeKind } from '@aigateway/contract/limits';
-import { pairId } from '@aigateway/contract/limits';
+import { modelScopeKind, pairId } from '@aigateway/contract/limits';
 import { isHolder, type Catalogue, type SingleRecord } from '@aigateway/contract/snapshot';
 import { entryFor } from '@aigateway/contract/wildcard';
 import type { KeyRecord } from '@aigateway/contract/records';
+import { spendOnModels } from '@aigateway/control-plane/spend/models';
 import { currentSpend } from '@aigateway/control-plane/spend/current';
 import { chunksOf } from '@aigateway/control-plane/store/chunks';
 import type { Dimension } from '@aigateway/control-plane/store/ledger';
@@ -20,7 +21,7 @@ export type EarlierUseInput = {
   readonly nowMs: number;
 };
 
-/** What the ledger sums the spend of each kind of holder by. Those that are not here have no budgets. */
+/** What the ledger sums the spend of each kind of holder by. Those that are not here have no budgets, or such as {@link spendOnModels} knows of. */
 const dimensions: { readonly [kind in ScopeKind]?: Dimension } = {
   api_key: 'key',
   user: 'user',
@@ -55,9 +56,13 @@ export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> 
   const { customerLimits } = input.catalogue.settings;
   const questions = new Questions(input);
   const customersApart = new Set<string>();
+  const ofOwners = new OwnersModels(input);
   for await (const record of input.records) {
     if (!isHolder(record)) {
-      for (const scope of record.scopes) questions.add(scope, scope.limits);
+      for (const scope of record.scopes) {
+        questions.add(scope, scope.limits);
+        ofOwners.add(scope);
+      }
       await addModels(questions, record, store.ledger, nowMs);
     } else if (record.limits !== undefined) {
       questions.add(record, record.limits);
@@ -88,6 +93,7 @@ export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> 
       ),
   };
   const used: EarlierUse[] = await usedRequests(questions.inTotal, store.ledger, nowMs);
+  used.push(...(await ofOwners.used()));
   for (const { kind, window, startMs, holders } of questions.all()) {
     const dimension = dimensions[kind];
     if (dimension === undefined) continue;
@@ -157,15 +163,62 @@ class Questions {
     const name = `${kind} ${window ?? ''}`;
     let question = this.#found.get(name);
     if (question !== undefined) return question;
-    const { catalogue, nowMs } = this.#input;
-    const { timezone, budgetResetTime } = catalogue.settings;
-    const startMs =
-      window === undefined
-        ? undefined
-        : budgetWindow(nowMs, window, timezone, budgetResetTime).startMs;
+    const startMs = startOf(window, this.#input);
     question = { kind, window, startMs, holders: new Map() };
     this.#found.set(name, question);
     return question;
+  }
+}
+
+/** When the present window of a budget began. */
+function startOf(
+  window: string | undefined,
+  { catalogue, nowMs }: EarlierUseInput,
+): number | undefined {
+  if (window === undefined) return undefined;
+  const { timezone, budgetResetTime } = catalogue.settings;
+  return budgetWindow(nowMs, window, timezone, budgetResetTime).startMs;
+}
+
+/** Budgets of teams and users for models, each asked for once, however many keys stand under it. */
+class OwnersModels {
+  readonly #input: EarlierUseInput;
+  readonly #found = new Map<string, LimitScope>();
+
+  constructor(input: EarlierUseInput) {
+    this.#input = input;
+  }
+
+  add(scope: LimitScope): void {
+    if (scope.modelLimits !== undefined) this.#found.set(`${scope.kind} ${scope.id}`, scope);
+  }
+
+  async used(): Promise<EarlierUse[]> {
+    const { store, nowMs } = this.#input;
+    const used: EarlierUse[] = [];
+    for (const { kind, id, modelLimits = {} } of this.#found.values()) {
+      const ofModel = modelScopeKind(kind);
+      const owner = dimensions[kind];
+      if (ofModel === undefined || owner === undefined) continue;
+      const entries = Object.keys(modelLimits);
+      for (const [entry, { budgets = [] }] of Object.entries(modelLimits)) {
+        const isMeant = (model: string) => entryFor(entries, model) === entry;
+        for (const { window } of budgets) {
+          const startMs = startOf(window, this.#input);
+          const spent = { owner, id, isMeant, startMs, nowMs };
+          const usedNanoUsd = await spendOnModels(store.ledger, spent);
+          if (usedNanoUsd === 0) continue;
+          used.push({
+            kind: ofModel,
+            id: pairId(id, entry),
+            usedNanoUsd,
+            ...(window !== undefined && { window }),
+            ...(startMs !== undefined && { startMs }),
+          });
+        }
+      }
+    }
+    return used;
   }
 }
 

@@ -374,7 +374,16 @@ describe('a gateway with both planes in one process', () => {
     const { team_id } = (await made.json()) as { team_id: string };
     await post(url, '/customer/new', master, { user_id: 'alice', max_budget });
     await post(url, '/tag/new', master, { name: 'batch', max_budget });
+    const model_max_budget = { 'gpt-*': { max_budget, budget_duration: '30d' } };
+    await post(url, '/team/new', master, { team_id: 'of-models', model_max_budget });
+    await post(url, '/user/new', master, {
+      user_id: 'uma',
+      auto_create_key: false,
+      model_max_budget: { 'gpt-4o': { max_budget } },
+    });
     const keys = {
+      teamsModel: await newKey(running, { team_id: 'of-models' }),
+      usersModel: await newKey(running, { user_id: 'uma' }),
       member: await newKey(running, { team_id, user_id: 'ann' }),
       model: await newKey(running, { model_max_budget: { 'gpt-*': { max_budget } } }),
       customer: await newKey(running, {}),

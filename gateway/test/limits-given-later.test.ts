@@ -74,15 +74,19 @@ async function newKey(api: string, fields: object): Promise<string> {
   return ((await answer.json()) as { key: string }).key;
 }
 
-/** Changes a key while nobody gets through with it: the next call that is answered otherwise meets the change. */
+/** Changes a key, or its team, while nobody gets through with it: the next call that is answered otherwise meets the change. */
 async function change(
   { api, urls }: Running,
   key: string,
   fields: (used: { spend: number }) => object,
+  holder: { readonly key: string } | { readonly team_id: string } = { key },
 ): Promise<void> {
-  const manage = async (path: string, body: object) =>
-    expect((await post(api, path, master, body)).status).toBe(200);
-  await manage('/key/block', { key });
+  const kind = 'key' in holder ? 'key' : 'team';
+  const manage = async (action: string, body: object) =>
+    expect((await post(api, `/${kind}/${action}`, master, { ...holder, ...body })).status).toBe(
+      200,
+    );
+  await manage('block', {});
   for (const url of urls) {
     await until(
       () => call(url, key),
@@ -90,8 +94,8 @@ async function change(
     );
   }
   const used = await counted(api, key);
-  await manage('/key/update', { key, ...fields(used) });
-  await manage('/key/unblock', { key });
+  await manage('update', fields(used));
+  await manage('unblock', {});
 }
 
 /** What the ledger has of a key, once it has all that was let through. */
@@ -155,5 +159,28 @@ describe.each(shapes)('a limit that lasts, %s', (_, begin) => {
     expect(await answerOf(running, key)).toBe(429);
     await change(running, key, () => ({ max_requests: letThrough + 1 }));
     expect([await answerOf(running, key), await answerOf(running, key)]).toEqual([200, 429]);
+  });
+
+  it('counts what the keys of a team spent on a model before the team was given a budget for it', async () => {
+    const running = await begin(newFolder());
+    const team = { team_id: 'search' };
+    await post(running.api, '/team/new', master, team);
+    const key = await newKey(running.api, team);
+    const other = await newKey(running.api, team);
+    expect([await answerOf(running, key), await answerOf(running, key)]).toEqual([200, 200]);
+    const give = (model: string, max: (spend: number) => number) =>
+      change(
+        running,
+        key,
+        ({ spend }) => ({
+          model_max_budget: { [model]: { max_budget: max(spend), budget_duration: '30d' } },
+        }),
+        team,
+      );
+    // Counted from zero it would let some calls through.
+    await give('g*', (spend) => spend);
+    expect([await answerOf(running, key), await answerOf(running, other)]).toEqual([429, 429]);
+    await give('g*', () => 1000);
+    expect(await answerOf(running, other)).toBe(200);
   });
 });

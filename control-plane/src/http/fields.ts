@@ -88,10 +88,10 @@ export const modelRateFields = {
   model_tpm_limit: counts.nullish(),
 };
 
-/** Money for single models, which keys alone have. */
+/** Money for single models. */
 export const modelBudgetField = { model_max_budget: jsonObject.nullish() };
 
-/** The same on any other holder. */
+/** The same on a holder whose spend is not known by model, where nothing would hold it. */
 export const refusedModelBudgetField = { model_max_budget: refused(jsonObject.nullish()) };
 
 /** A whole number of a query. */

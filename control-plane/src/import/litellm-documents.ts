@@ -45,7 +45,7 @@ export function userOf(row: JsonObject, note: Note): UserDocument {
   const role = optionalText(row['user_role']);
   if (role !== null && !userRoles.has(role)) note(`the role ${role} is not known here: none`);
   if (optionalText(row['password']) !== null) note('passwords of the UI are not taken over');
-  noteUnused(row, ['policies', 'model_max_budget'], note);
+  noteUnused(row, ['policies'], note);
   notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   return {
@@ -104,8 +104,7 @@ export function organizationMembershipOf(
 
 /** @param aliases - of the team's row in `LiteLLM_ModelTable` */
 export function teamOf(row: JsonObject, aliases: JsonValue | undefined, note: Note): TeamDocument {
-  const unused = ['policies', 'router_settings', 'default_team_member_models', 'model_max_budget'];
-  noteUnused(row, unused, note);
+  noteUnused(row, ['policies', 'router_settings', 'default_team_member_models'], note);
   notePermission(row, note);
   const metadata = objectOf(row['metadata']);
   noteUnused(metadata, ['guardrails'], note);

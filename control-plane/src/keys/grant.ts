@@ -14,7 +14,7 @@ import { notFound } from '../errors.ts';
 import type { Call } from '../http/call.ts';
 import { isEmpty } from '../http/fields.ts';
 import { noLimits } from '../http/limits.ts';
-import { modelRatesOf } from '../publish/compile-key.ts';
+import { modelLimitsOf, modelRatesOf } from '../publish/compile-key.ts';
 import type { KeyDocument, LimitFields } from '../store/documents.ts';
 
 /** Limits of the acting key that a key made or changed with it cannot exceed. */
@@ -134,7 +134,7 @@ async function checkTeamsModelLimits(
       ? Object.entries(modelRatesOf(before, budget))
       : [],
   );
-  const ofTeam = Object.entries(modelRatesOf(team));
+  const ofTeam = Object.entries(modelLimitsOf(team));
   const isTaken = [...own].some(
     ([entry, limits]) =>
       !same(known.get(entry), limits) &&

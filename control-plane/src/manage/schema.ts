@@ -3,6 +3,7 @@ import {
   count,
   id,
   jsonObject,
+  modelBudgetField,
   modelRateFields,
   queryCount,
   queryCursor,
@@ -19,6 +20,7 @@ const limits = {
   tpm_limit: count.nullish(),
   max_parallel_requests: count.nullish(),
   ...modelRateFields,
+  ...modelBudgetField,
 };
 const blocked = z.boolean().nullish();
 
@@ -57,6 +59,7 @@ const shownLimits = {
   max_parallel_requests: z.number().nullable(),
   model_rpm_limit: jsonObject.nullable(),
   model_tpm_limit: jsonObject.nullable(),
+  model_max_budget: jsonObject,
 };
 const tracked = { created_at: z.string(), updated_at: z.string() };
 

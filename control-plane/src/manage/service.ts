@@ -264,5 +264,6 @@ function limitsView(holder: KeyDocument | TeamDocument): JsonObject {
     max_parallel_requests: holder.max_parallel_requests,
     model_rpm_limit: holder.model_rpm_limit,
     model_tpm_limit: holder.model_tpm_limit,
+    model_max_budget: holder.model_max_budget,
   };
 }

@@ -245,12 +245,16 @@ describe('the record of a key', () => {
       ['team_member', both(2)],
       ['api_key', undefined],
     ]);
-    const user = userOf({ model_rpm_limit: { a: 5 } });
+    const model_max_budget = { a: { budget_limit: 2, time_period: '1d' } };
+    const user = userOf({ model_rpm_limit: { a: 5 }, model_max_budget });
     const own = compiled({ key: keyOf({ user_id: 'u1' }), user });
+    const budgetsOfA = [{ maxNanoUsd: 2_000_000_000, window: '1d' }];
     expect(own.scopes[0]).toMatchObject({
       kind: 'user',
-      modelLimits: { a: { requestsPerMinute: 5 } },
+      modelLimits: { a: { requestsPerMinute: 5, budgets: budgetsOfA } },
     });
+    const ofTeam = compiled({ key: keyOf({ team_id: 't1' }), team: teamOf({ model_max_budget }) });
+    expect(ofTeam.scopes[0]?.modelLimits).toEqual({ a: { budgets: budgetsOfA } });
   });
 
   it('is blocked with its team, and goes by its aliases after the team’s', () => {

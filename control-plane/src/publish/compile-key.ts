@@ -139,7 +139,7 @@ function scope(
 function teamScope(team: TeamDocument | undefined): LimitScope[] {
   if (team === undefined) return [];
   const { team_id: id, team_alias: alias } = team;
-  return scope('team', id, alias, limitsOf(team), modelRatesOf(team));
+  return scope('team', id, alias, limitsOf(team), modelLimitsOf(team));
 }
 
 function organizationScope(
@@ -157,7 +157,7 @@ function userScope({ key, user }: KeyRows, options: CompileKeyOptions): LimitSco
   if (user === undefined) return [];
   if (key.team_id !== null && options.userLimitsOnTeamKeys !== true) return [];
   const { user_id: id, user_alias: alias, user_email: email } = user;
-  return scope('user', id, alias ?? email, limitsOf(user), modelRatesOf(user));
+  return scope('user', id, alias ?? email, limitsOf(user), modelLimitsOf(user));
 }
 
 /** The team's budget of members holds where a member's own says nothing. */
@@ -224,10 +224,10 @@ export function limitsOf(row: LimitFields): Limits {
   };
 }
 
-/** What a key and its budget state for single models, by name or pattern. */
-function modelLimitsOf(key: KeyDocument, budget: BudgetDocument | undefined): ModelLimits {
-  const limits: { [model: string]: Limits } = { ...modelRatesOf(key, budget) };
-  for (const [model, money] of Object.entries(key.model_max_budget)) {
+/** What a row states for single models, by name or pattern, and its budget where the row says nothing. */
+export function modelLimitsOf(row: LimitFields, budget?: BudgetDocument): ModelLimits {
+  const limits: { [model: string]: Limits } = { ...modelRatesOf(row, budget) };
+  for (const [model, money] of Object.entries(row.model_max_budget)) {
     const { max, window } = modelBudget(money);
     const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
     const isReadable =

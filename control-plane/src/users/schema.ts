@@ -7,7 +7,6 @@ import {
   queryCount,
   queryList,
   refused,
-  refusedModelBudgetField,
   text,
   texts,
   usd,
@@ -31,7 +30,6 @@ const userFields = {
   user_role: role.nullish(),
   sso_user_id: text.nullish(),
   ...keyFields,
-  ...refusedModelBudgetField,
   password: inert(text.nullish()),
 };
 

@@ -160,6 +160,16 @@ describe('requests per minute', () => {
       expect((await byKey(keyId)).text).toContain('model_per_team: search:gpt-4o');
   });
 
+  it('are those of a team beside those of a key, where the team has a budget for the model', async () => {
+    const ofModel = { requestsPerMinute: 1, budgets: [{ maxNanoUsd: 9_000_000_000 }] };
+    const modelLimits = { 'gpt-4o': { requestsPerMinute: 5 } };
+    await start([], {
+      keys: [keyRecord({ scopes: [ofTeam({ 'gpt-4o': ofModel })], modelLimits })],
+    });
+    expect((await call()).status).toBe(200);
+    expect((await call()).text).toContain('model_per_team: search:gpt-4o');
+  });
+
   it('are not used up by what one of several limits refuses', async () => {
     await start([
       scope({ requestsPerMinute: 100 }, 'team', 'team-a'),
