@@ -570,7 +570,10 @@ const litellmSettings = z.object({
     'Time at which budget windows of days and months begin',
     '00:00',
   ),
-  extra_spend_tag_headers: effective(texts(), 'Request headers whose values become tags'),
+  extra_spend_tag_headers: effective(
+    texts(),
+    'Request headers that become tags of the usage records, as `header: value`',
+  ),
   set_verbose: effective(flag(), 'Logs at level debug', 'false'),
   ssl_verify: refusedUnless(
     [true, 'true'],

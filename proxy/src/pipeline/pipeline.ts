@@ -99,7 +99,7 @@ async function serve(
     key,
     startedAt: arrival.startedAt,
     ...(call.customerId !== undefined && { customerId: call.customerId }),
-    tags: grant.tags,
+    tags: call.spendTags.length === 0 ? grant.tags : [...grant.tags, ...call.spendTags],
     model: model.name,
     operation: call.operation.name,
     stream: call.stream,

@@ -34,6 +34,8 @@ export type Call = {
   /** The end user that the caller names. */
   readonly customerId: string | undefined;
   readonly tags: readonly string[];
+  /** Of the usage record alone: `header: value` of the headers that are configured for it. */
+  readonly spendTags: readonly string[];
   /** What keeps a conversation together, for warm prompt caches. */
   readonly sessionKey: string | undefined;
   readonly extras: CallExtras;
@@ -164,7 +166,8 @@ export function readCall(
       1,
     ),
     customerId: readCustomer(headers, options.userHeader, get, ownMetadata, metadata),
-    tags: readTags(get('tags'), metadataTags, headers, options.tagHeaders),
+    tags: readTags(get('tags'), metadataTags, headers),
+    spendTags: readSpendTags(headers, options.tagHeaders),
     sessionKey: sessionKeyOf(headers, textOrNone(get('prompt_cache_key'))),
     extras:
       strip.length === 0 &&
@@ -231,19 +234,24 @@ function readTags(
   inBody: unknown,
   inMetadata: readonly string[],
   headers: IncomingMessage['headers'],
-  tagHeaders: readonly string[],
 ): readonly string[] {
   const listed = headers['x-litellm-tags'];
-  const isPlain = inBody === undefined && inMetadata.length === 0 && listed === undefined;
-  if (isPlain && tagHeaders.length === 0) return noTags;
-  return [
-    ...tagsIn({ tags: inBody }),
-    ...inMetadata,
-    ...listHeader(listed),
-    ...tagHeaders.flatMap((name) => headerText(headers[name]) ?? []),
-  ]
+  if (inBody === undefined && inMetadata.length === 0 && listed === undefined) return noTags;
+  return [...tagsIn({ tags: inBody }), ...inMetadata, ...listHeader(listed)]
     .slice(0, maxTags)
     .map((tag) => tag.slice(0, maxTagLength));
+}
+
+/** In LiteLLM's form. As there, they neither choose deployments nor have limits: every caller may send them. */
+function readSpendTags(
+  headers: IncomingMessage['headers'],
+  names: readonly string[],
+): readonly string[] {
+  if (names.length === 0) return noTags;
+  return names.flatMap((name) => {
+    const value = headerText(headers[name]);
+    return value === undefined ? [] : `${name}: ${value}`.slice(0, maxTagLength);
+  });
 }
 
 const noExtras: CallExtras = {

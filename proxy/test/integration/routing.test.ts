@@ -356,6 +356,26 @@ describe('tags', () => {
       expect((await call('gpt-4o', { tags: ['unknown'] })).resource).toBe('east');
     }
   });
+
+  it('of headers for spend are recorded in the form of LiteLLM, and choose nothing', async () => {
+    gateway = await start({
+      deployments: [
+        { resourceName: 'east', deployment: 'gpt-4o', tags: [] },
+        { resourceName: 'west', deployment: 'gpt-4o', tags: ['paid'] },
+      ],
+      router: { tagFiltering: true },
+      settings: { spendTagHeaders: ['x-team', 'x-other'] },
+    });
+    const headers = { 'x-team': 'paid', 'x-litellm-tags': 'paid' };
+    expect((await call('gpt-4o', {}, { headers })).resource).toBe('west');
+    expect(gateway.usage.at(-1)?.tags).toEqual(['paid', 'x-team: paid']);
+    const untagged = new Set<string | undefined>();
+    for (let index = 0; index < 40; index += 1) {
+      untagged.add((await call('gpt-4o', {}, { headers: { 'x-team': 'red' } })).resource);
+    }
+    expect(untagged).toEqual(new Set(['east', 'west']));
+    expect(gateway.usage.at(-1)?.tags).toEqual(['x-team: red']);
+  });
 });
 
 describe('credentials', () => {
