@@ -1,3 +1,4 @@
+import { routeProblem, spelledRoutes } from './allowed-routes.ts';
 import type { Config, ProjectConfig, VirtualKeyConfig } from './config.ts';
 import type { ConfigPath, Report } from './config-problems.ts';
 import { type Environment, firstSet, masterKeyNames, unsetVariable } from './environment-config.ts';
@@ -406,41 +407,12 @@ function modelLimits(fields: ModelLimitFields): ModelLimits {
   return limits;
 }
 
-/** Not `/models/*`: Foundry's paths to models begin so, too. */
-const infoRoutes = [
-  '/health*',
-  '/model/info',
-  '/model_group/info',
-  '/models',
-  '/openai/models',
-  '/openai/v1/models',
-  '/openai/v1/models/*',
-  '/v1/model/info',
-  '/v1/models',
-  '/v1/models/*',
-];
-
-/** None of these is served in this release, so that a key for them alone may call nothing: an empty list would be every path. */
-const managementRoutes = ['/key/*', '/user/*', '/team/*', '/spend/*', '/global/*'];
-
-/** All routes of models that are served here are OpenAI's. */
-const modelGroups: readonly string[] = ['llm_api_routes', 'openai_routes'];
-const routeGroups: readonly string[] = [...modelGroups, 'info_routes', 'management_routes'];
-
-/** LiteLLM's groups of routes are spelled out; paths stay. */
-export function spelledRoutes(routes: readonly string[]): string[] {
-  if (routes.some((route) => modelGroups.includes(route))) return [];
-  return routes.flatMap((route) => {
-    if (route === 'info_routes') return infoRoutes;
-    return route === 'management_routes' ? managementRoutes : [route];
-  });
-}
-
 function routesOf(routes: readonly string[], path: ConfigPath, report: Report): string[] {
-  const isKnown = (route: string) => route.startsWith('/') || routeGroups.includes(route);
-  for (const [index, route] of routes.entries()) {
-    if (isKnown(route)) continue;
-    report.problem([...path, index], `is neither a path nor one of ${routeGroups.join(', ')}`);
-  }
-  return spelledRoutes(routes.filter(isKnown));
+  return spelledRoutes(
+    routes.filter((route, index) => {
+      const problem = routeProblem(route);
+      if (problem !== undefined) report.problem([...path, index], problem.message, problem.hint);
+      return problem === undefined;
+    }),
+  );
 }

@@ -958,8 +958,8 @@ describe('keys', () => {
     ['a relative life', [{ key: 'os.environ/KEY_1', duration: '30d' }], 'use expires'],
     [
       'a route that is none',
-      [{ key: 'os.environ/KEY_1', allowed_routes: ['chat'] }],
-      'neither a path',
+      [{ key: 'os.environ/KEY_1', allowed_routes: ['/v1/models', 'info_route'] }],
+      'allowed_routes[1]: is neither a path nor one of llm_api_routes, openai_routes, info_routes, management_routes. Did you mean info_routes?',
     ],
   ])('refuses %s', (_, keys, reason) => {
     expect(problems(withKeys(keys)).join('\n')).toContain(reason);

@@ -121,6 +121,34 @@ describe('fields without effect', () => {
     expect(tag.body.tag).toMatchObject(withBudget);
   });
 
+  it('refuses words among the routes of a key that match none', async () => {
+    const groups = 'llm_api_routes, openai_routes, info_routes, management_routes';
+    const { key } = await makeKey();
+    await api.post('/team/new', { team_id: 'routed' });
+    const { key: ofTeam } = await makeKey({ team_id: 'routed' });
+    const refusals = [
+      await api.post('/key/generate', { allowed_routes: ['/v1/models', 'info-route'] }),
+      await api.post('/key/update', { key, allowed_routes: ['info-route'] }),
+      await api.post('/key/regenerate', { key, allowed_routes: ['info-route'] }),
+      await api.post('/user/new', { allowed_routes: ['info-route'] }),
+    ];
+    for (const { status, body } of refusals) {
+      expect([status, body.error?.param]).toEqual([400, 'allowed_routes']);
+      expect(body.error.message).toBe(
+        `"info-route" in allowed_routes is neither a path nor one of ${groups}. Did you mean info_routes?`,
+      );
+    }
+    const many = await api.post('/team/key/bulk_update', {
+      team_id: 'routed',
+      key_ids: [ofTeam],
+      update_fields: { allowed_routes: ['chat'] },
+    });
+    expect(many.body.failed_updates[0].failed_reason).toContain(`nor one of ${groups}`);
+    const allowed_routes = ['/v1/chat/*', '*', ...groups.split(', ')];
+    const made = await api.post('/key/generate', { allowed_routes });
+    expect(made.body.allowed_routes).toEqual(allowed_routes);
+  });
+
   it('names a soft budget, permissions and a default model, and shows them', async () => {
     const key = await api.post('/key/generate', { soft_budget: 1, permissions: { a: true } });
     expect(ignoredBy(key)).toBe('soft_budget, permissions');

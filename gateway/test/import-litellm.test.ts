@@ -206,7 +206,11 @@ function rows() {
       }),
       token(keys.spent, { key_alias: 'spent', spend: 5, max_budget: 5, budget_duration: '30d' }),
       token(keys.member, { key_alias: 'member', budget_id: 'b1', object_permission_id: 'p' }),
-      token(keys.blocked, { key_alias: 'blocked', blocked: true }),
+      token(keys.blocked, {
+        key_alias: 'blocked',
+        blocked: true,
+        allowed_routes: ['info_routes', 'mcp_routes'],
+      }),
       token(keys.grouped, {
         key_alias: 'grouped',
         models: ['other'],
@@ -312,6 +316,7 @@ describe('--import litellm', () => {
       /model locked \(locked\): not taken over, no key opens its secrets/,
       /model named \(named\): not taken over, refers to variables of the process/,
       /key ci: guardrails has no effect here/,
+      /key blocked: mcp_routes among its allowed_routes opens nothing/,
       /key member: object_permission: vector_stores has no effect here/,
       /key open: has access groups and, there as here, every model/,
       /access_group g1 \(chat models\): access_mcp_server_ids has no effect here/,

@@ -1,3 +1,4 @@
+import { routeProblem } from '@aigateway/contract/allowed-routes';
 import { parseDuration } from '@aigateway/contract/duration';
 import type { JsonObject, JsonValue } from '@aigateway/contract/records';
 import { noLimits } from '../http/limits.ts';
@@ -249,6 +250,12 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
   noteUnused(metadata, unusedMetadata, note);
   if (row['auto_rotate'] === true) note('is not rotated by itself here');
   const token = textOf(row['token']);
+  const routes = textsOf(row['allowed_routes']);
+  for (const route of routes) {
+    const problem = routeProblem(route);
+    if (problem !== undefined)
+      note(`${route} among its allowed_routes opens nothing: ${problem.message}`);
+  }
   return {
     ...tracked(row),
     ...limitsOf(row, metadata, note),
@@ -264,7 +271,7 @@ export function keyOf(row: JsonObject, overlapping: readonly KeySecret[], note: 
     budget_id: optionalText(row['budget_id']),
     ...modelsOf(row, note),
     aliases: namesOf(row['aliases']),
-    allowed_routes: textsOf(row['allowed_routes']),
+    allowed_routes: routes,
     key_type: keyTypes.find((type) => type === row['key_type']) ?? 'default',
     metadata,
     permissions: objectOf(row['permissions']),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { routeProblem } from '@aigateway/contract/allowed-routes';
 import { durationMs } from '@aigateway/contract/duration';
 import { hashSecret } from '@aigateway/contract/key';
 import type * as z from 'zod';
@@ -68,6 +69,7 @@ export type MadeKey = { readonly key: KeyDocument; readonly made: NewSecret };
 /** Makes a key and says so to nobody yet: the caller writes it. */
 export async function makeKey(call: Call, body: GenerateBody): Promise<MadeKey> {
   const sent = withDefaults(call, body);
+  checkRoutes(sent.allowed_routes);
   const made = newSecret(call, sent.key);
   const { actor } = call;
   const userId = sent.user_id ?? (isAdmin(actor) ? null : (actor.userId ?? null));
@@ -144,6 +146,7 @@ export async function updateKey(call: Call, named: string, sent: UpdateBody): Pr
 
 async function changedKey(call: Call, key: KeyDocument, sent: UpdateBody): Promise<KeyDocument> {
   checkUpperBounds(call, sent);
+  checkRoutes(sent.allowed_routes);
   const expires = expiresAt(call, sent.duration);
   const next: KeyDocument = {
     ...withFields(key, blank, sent),
@@ -443,6 +446,17 @@ function checkUpperBounds(call: Call, sent: { readonly [field: string]: unknown 
 
 function sizeOf(value: unknown): number {
   return typeof value === 'string' ? (durationMs(value) ?? Infinity) : Number(value);
+}
+
+/** @throws ApiError 400 for a word that would match nothing */
+function checkRoutes(routes: readonly string[] | null | undefined): void {
+  for (const route of routes ?? []) {
+    const problem = routeProblem(route);
+    if (problem === undefined) continue;
+    const { message, hint } = problem;
+    const text = [`"${route.slice(0, 40)}" in allowed_routes ${message}.`, hint ?? []].flat();
+    throw proxyError(400, 'bad_request_error', text.join(' '), 'allowed_routes');
+  }
 }
 
 async function checkReferences(call: Call, before: KeyDocument, key: KeyDocument): Promise<void> {

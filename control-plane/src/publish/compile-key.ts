@@ -1,4 +1,4 @@
-import { spelledRoutes } from '@aigateway/contract/compile-keys';
+import { spelledRoutes } from '@aigateway/contract/allowed-routes';
 import { parseDuration } from '@aigateway/contract/duration';
 import {
   holderScope,
