@@ -286,6 +286,20 @@ describe('nobody raises its own rights', () => {
       const { status } = await api.post('/key/generate', fields, own.key);
       expect([fields, status]).toEqual([fields, 403]);
     }
+    // A rate beside the money of a model is one as well.
+    const beside = { o3: { max_budget: 1, rpm_limit: 2 } };
+    const { body: other } = await api.post('/key/generate', {
+      user_id: 'mallory',
+      model_max_budget: beside,
+    });
+    expect((await api.post('/key/generate', {}, other.key)).body.model_max_budget).toEqual(beside);
+    for (const [rpm, expected] of [
+      [3, 403],
+      [2, 200],
+    ] as const) {
+      const lifted = { model_rpm_limit: { o3: rpm } };
+      expect((await api.post('/key/generate', lifted, other.key)).status).toBe(expected);
+    }
     const narrower = { key: own.key, model_rpm_limit: { 'gpt-*': 4, o3: 1 } };
     expect((await api.post('/key/update', narrower, own.key)).status).toBe(200);
   });
@@ -309,6 +323,7 @@ describe('nobody raises its own rights', () => {
     const limits: readonly (readonly [object, number])[] = [
       [{ model_rpm_limit: { 'gpt-4o': 9 } }, 403],
       [{ model_rpm_limit: { '*': 9 } }, 403],
+      [{ model_max_budget: { 'gpt-4o': { max_budget: 1, rpm_limit: 9 } } }, 403],
       [{ model_rpm_limit: { o3: 1 }, model_tpm_limit: { o3: 1 } }, 403],
       // Beside the team's, which goes on to hold.
       [{ model_rpm_limit: { o3: 9 } }, 200],

@@ -1,4 +1,4 @@
-import { takePlaceOf } from '@aigateway/contract/limits';
+import { type Limits, takePlaceOf } from '@aigateway/contract/limits';
 import { matchesPattern } from '@aigateway/contract/wildcard';
 import { modelsOf } from '../access-groups/models.ts';
 import { isAdmin } from '../auth/actor.ts';
@@ -14,7 +14,7 @@ import { notFound } from '../errors.ts';
 import type { Call } from '../http/call.ts';
 import { isEmpty } from '../http/fields.ts';
 import { noLimits } from '../http/limits.ts';
-import { modelLimitsOf, modelRatesOf } from '../publish/compile-key.ts';
+import { modelLimitsOf } from '../publish/compile-key.ts';
 import type { KeyDocument, LimitFields } from '../store/documents.ts';
 
 /** Limits of the acting key that a key made or changed with it cannot exceed. */
@@ -128,16 +128,16 @@ async function checkTeamsModelLimits(
     after.budget_id === null ? undefined : call.view.get('budget', after.budget_id),
   ]);
   if (team === undefined) return;
-  const own = new Map(Object.entries(modelRatesOf(after, budget)));
+  const own = new Map(Object.entries(modelLimitsOf(after, budget)));
   const known = new Map(
     after.team_id === before.team_id && after.budget_id === before.budget_id
-      ? Object.entries(modelRatesOf(before, budget))
+      ? Object.entries(modelLimitsOf(before, budget))
       : [],
   );
   const ofTeam = Object.entries(modelLimitsOf(team));
   const isTaken = [...own].some(
     ([entry, limits]) =>
-      !same(known.get(entry), limits) &&
+      !same(ratesOf(known.get(entry)), ratesOf(limits)) &&
       ofTeam.some(([other, more]) => mayMeet(entry, other) && takePlaceOf(limits, more)),
   );
   const isAbove =
@@ -148,6 +148,10 @@ async function checkTeamsModelLimits(
       'its team has a limit for the model, which it would take the place of',
     );
   }
+}
+
+function ratesOf({ requestsPerMinute, tokensPerMinute }: Limits = {}): unknown {
+  return [requestsPerMinute, tokensPerMinute];
 }
 
 /** Whether two names or patterns may stand for the same model. */
@@ -232,13 +236,19 @@ function checkCaps(own: KeyDocument | undefined, before: KeyDocument, after: Key
 }
 
 const modelRates = ['model_rpm_limit', 'model_tpm_limit'] as const;
+const memberOf = {
+  model_rpm_limit: 'requestsPerMinute',
+  model_tpm_limit: 'tokensPerMinute',
+} as const;
 
 /** What the acting key has for single models stays, and no name of its own takes a model out of what a pattern bounds. */
 function checkModelCaps(own: KeyDocument, before: KeyDocument, after: KeyDocument): void {
-  for (const limit of modelRates) {
-    if (same(after[limit], before[limit])) continue;
-    for (const [model, cap] of Object.entries(own[limit] ?? {})) {
-      const value = new Map(Object.entries(after[limit] ?? {})).get(model);
+  const given = new Map(Object.entries(modelLimitsOf(after)));
+  for (const [model, caps] of Object.entries(modelLimitsOf(own))) {
+    for (const limit of modelRates) {
+      const cap = caps[memberOf[limit]];
+      if (cap === undefined || same(after[limit], before[limit])) continue;
+      const value = given.get(model)?.[memberOf[limit]];
       if (value === undefined || value > cap)
         throw forbiddenField(limit, 'it exceeds that of your key');
     }

@@ -269,13 +269,23 @@ describe('the record of a key', () => {
     const record = compiled({
       key: keyOf({
         model_rpm_limit: { a: 5 },
-        model_max_budget: { b: { budget_limit: 1, time_period: '1d' }, c: 'nonsense' },
+        model_max_budget: {
+          a: { rpm_limit: 9, tpm_limit: 90 },
+          b: { budget_limit: 1, time_period: '1d' },
+          c: 'nonsense',
+          d: { max_budget: 1, budget_duration: null, rpm_limit: 5, tpm_limit: 'many' },
+          e: { budget_limit: 1, time_period: 1 },
+          f: {},
+        },
       }),
     });
     expect(record.modelLimits).toEqual({
-      a: { requestsPerMinute: 5 },
+      a: { requestsPerMinute: 5, tokensPerMinute: 90 },
       b: { budgets: [{ maxNanoUsd: 1_000_000_000, window: '1d' }] },
       c: { budgets: [{ maxNanoUsd: 0 }] },
+      d: { requestsPerMinute: 5, tokensPerMinute: 0, budgets: [{ maxNanoUsd: 1_000_000_000 }] },
+      e: { budgets: [{ maxNanoUsd: 0 }] },
+      f: { budgets: [{ maxNanoUsd: 0 }] },
     });
   });
 

@@ -226,16 +226,11 @@ export function limitsOf(row: LimitFields): Limits {
 
 /** What a row states for single models, by name or pattern, and its budget where the row says nothing. */
 export function modelLimitsOf(row: LimitFields, budget?: BudgetDocument): ModelLimits {
-  const limits: { [model: string]: Limits } = { ...modelRatesOf(row, budget) };
-  for (const [model, money] of Object.entries(row.model_max_budget)) {
-    const { max, window } = modelBudget(money);
-    const maxNanoUsd = max === undefined ? undefined : nanoUsd(max);
-    const isReadable =
-      maxNanoUsd !== undefined && (window === undefined || parseDuration(window) !== undefined);
-    // What was meant as a bound and cannot be read is one that lets nothing through.
-    const limit = isReadable ? { maxNanoUsd, ...optional('window', window) } : { maxNanoUsd: 0 };
-    limits[model] = { ...limits[model], budgets: [limit] };
-  }
+  const limits: { [model: string]: Limits } = {};
+  for (const [model, money] of Object.entries(row.model_max_budget))
+    limits[model] = limitsOfModelBudget(money);
+  for (const [model, rates] of Object.entries(modelRatesOf(row, budget)))
+    limits[model] = { ...limits[model], ...rates };
   return limits;
 }
 
@@ -251,16 +246,35 @@ export function modelRatesOf(...rows: readonly (ModelRateFields | undefined)[]):
   return limits;
 }
 
-/** LiteLLM takes each of the two members by two names. */
-function modelBudget(value: unknown): { max: number | undefined; window: string | undefined } {
-  if (typeof value !== 'object' || value === null) return { max: undefined, window: undefined };
-  const fields = value as { readonly [name: string]: unknown };
-  const max = fields['budget_limit'] ?? fields['max_budget'];
-  const window = fields['time_period'] ?? fields['budget_duration'];
-  return {
-    max: typeof max === 'number' ? max : undefined,
-    window: typeof window === 'string' ? window : undefined,
+/**
+ * LiteLLM takes each of money's two members by two names, and requests and tokens a minute beside them. What was meant as a bound and cannot
+ * be read is one that lets nothing through.
+ */
+function limitsOfModelBudget(value: unknown): Limits {
+  const fields = typeof value === 'object' && value !== null ? value : {};
+  const stated = new Map<string, unknown>(Object.entries(fields));
+  const max = stated.get('budget_limit') ?? stated.get('max_budget');
+  const window = stated.get('time_period') ?? stated.get('budget_duration');
+  const rates: Limits = {
+    ...optional('requestsPerMinute', rateOf(stated.get('rpm_limit'))),
+    ...optional('tokensPerMinute', rateOf(stated.get('tpm_limit'))),
   };
+  if (isUnset(max) && isUnset(window) && Object.keys(rates).length > 0) return rates;
+  const maxNanoUsd = typeof max === 'number' ? nanoUsd(max) : undefined;
+  const known =
+    typeof window === 'string' && parseDuration(window) !== undefined ? window : undefined;
+  const isReadable = maxNanoUsd !== undefined && (isUnset(window) || known !== undefined);
+  const limit = isReadable ? { maxNanoUsd, ...optional('window', known) } : { maxNanoUsd: 0 };
+  return { ...rates, budgets: [limit] };
+}
+
+function rateOf(value: unknown): number | undefined {
+  if (isUnset(value)) return undefined;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
+}
+
+function isUnset(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
 }
 
 /** Tags of a key and its team, LiteLLM's `metadata.tags` among them. */
