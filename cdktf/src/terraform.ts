@@ -1,12 +1,13 @@
 /**
  * `npm run terraform --prefix cdktf`: `terraform validate` on every stack, and `terraform test` where `tests/STACK.tftest.hcl` is there, with a provider
- * that is mocked: nothing asks Azure. With `AZURERM_PROVIDER_DIR`, the folder of a provider of the version that the bindings are of, nothing is
- * downloaded; else `terraform init` gets it. Exit code 1 when a stack does not pass.
+ * that is mocked: nothing asks Azure. With `AZURERM_PROVIDER_DIR`, the folder of a provider of the version that the bindings are of, or of azurerm 5
+ * (`AZURERM_PROVIDER_MAJOR=5`), nothing is downloaded; else `terraform init` gets it. Exit code 1 when a stack does not pass.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { forAzurerm5 } from './azurerm-5.ts';
 import type { Json } from './snapshot-files.ts';
 import { plainStacks } from './snapshots.ts';
 
@@ -47,11 +48,13 @@ try {
     environment['TF_CLI_CONFIG_FILE'] = file;
   }
   const failed: string[] = [];
-  for (const [name, stack] of await plainStacks()) {
+  const isFive = process.env['AZURERM_PROVIDER_MAJOR'] === '5';
+  for (const [name, made] of await plainStacks()) {
+    const stack = isFive ? forAzurerm5(made) : made;
     process.stdout.write(`== ${name}\n`);
     const own = join(folder, name);
     mkdirSync(join(own, 'tests'), { recursive: true });
-    writeFileSync(join(own, 'main.tf.json'), JSON.stringify(withoutBackend(stack)));
+    writeFileSync(join(own, 'main.tf.json'), JSON.stringify(withoutBackend(stack), null, 2));
     const tests = join(testFolder, `${name}.tftest.hcl`);
     if (existsSync(tests)) cpSync(tests, join(own, 'tests', 'stack.tftest.hcl'));
     const steps = [

@@ -46,7 +46,7 @@ export function createPlatform(site: Site): Platform {
     description: 'The image by its digest: registry/name@sha256:…',
   });
   image.addValidation({
-    condition: `\${can(regex("@sha256:[0-9a-f]{64}$", ${image.fqn}))}`,
+    condition: `\${can(regex("@sha256:[0-9a-f]{64}$", var.image))}`,
     errorMessage: 'An image is named by its digest: a tag may be another image tomorrow.',
   });
   return {
