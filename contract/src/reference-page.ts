@@ -58,7 +58,7 @@ function sections(): Section[] {
     },
     {
       title: 'model_list[].litellm_params',
-      text: 'Any other key is a request parameter, sent when the caller does not set it.',
+      text: 'Any other key is a request parameter, sent when the caller does not set it: under the name that the operation has for it (`max_tokens` is `max_output_tokens` on responses), and not where the operation does not have it or the model refuses it.',
       schema: section(model.shape['litellm_params']),
     },
     {

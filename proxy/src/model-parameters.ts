@@ -7,7 +7,7 @@ import type { Snapshot } from './snapshot.ts';
 /** What says what is asked, and of whom: no parameters of it. */
 const essential: ReadonlySet<string> = new Set(['model', 'messages', 'prompt', 'input']);
 
-const embeddingParameters = ['dimensions', 'encoding_format', 'user'];
+export const embeddingParameters = ['dimensions', 'encoding_format', 'user'];
 
 /**
  * The parameters of OpenAI's that a model takes, by the operation of its mode: LiteLLM's `/utils/supported_openai_params`. Those that its

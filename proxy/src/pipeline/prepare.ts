@@ -11,6 +11,7 @@ import { vendorRepairs } from '../routing/known-repairs.ts';
 import { applyRepairs, mayNeedRepairs, type Repair } from '../routing/repair.ts';
 import { setsModelInBody } from '../upstream/dialect.ts';
 import { BodyEdit, memberValue, parseBody } from './body.ts';
+import { defaultsOn } from './defaults.ts';
 import { outputLimitMembers, type Call } from './read.ts';
 
 /** A body for one deployment, and everything that was changed to make it. */
@@ -97,7 +98,7 @@ function prepareBytes(
   repairs: readonly Repair[],
   cap: Member | undefined,
 ): Prepared {
-  const { call, state } = input;
+  const { call } = input;
   const changes: string[] = [];
   const edit = new BodyEdit(call.body, call.scan);
   for (const name of call.extras.strip) {
@@ -113,7 +114,7 @@ function prepareBytes(
     edit.set(capName, String(cap.value));
     changes.push(`+${capName}`);
   }
-  for (const [name, value] of Object.entries(defaultsFor(call, state))) {
+  for (const [name, value] of Object.entries(defaultsFor(input, repairs))) {
     if (call.scan.members.has(name)) continue;
     if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     edit.set(name, JSON.stringify(value));
@@ -133,8 +134,16 @@ function prepareBytes(
 const noDefaults: JsonObject = {};
 
 /** A deployment's defaults shape answers: a count of tokens has none, and refuses what would shape it. */
-function defaultsFor({ match }: Call, { record }: DeploymentState): JsonObject {
-  return match.endpoint.metered ? record.defaults : noDefaults;
+function defaultsFor(
+  { call, state, capability }: PrepareInput,
+  repairs: readonly Repair[],
+): JsonObject {
+  if (!call.match.endpoint.metered) return noDefaults;
+  const defaults = defaultsOn(operationOf(capability), state.record.defaults);
+  if (repairs.length === 0 || Object.keys(defaults).length === 0) return defaults;
+  const repaired = structuredClone(defaults);
+  applyRepairs(repaired, repairs);
+  return repaired;
 }
 
 /** Of two limits by two names, upstreams refuse one: the deployment's default stands back. */
@@ -155,7 +164,7 @@ function prepareObject(
   repairs: readonly Repair[],
   cap: Member | undefined,
 ): Prepared {
-  const { call, state, bridge } = input;
+  const { call, bridge } = input;
   const changes: string[] = [];
   let body: JsonObject = { ...(input.translated ?? parseCallBody(call)) };
   for (const name of call.extras.strip) {
@@ -176,7 +185,7 @@ function prepareObject(
     changes.push(`${bridge.from}>${bridge.to}`, ...request.dropped.map((name) => `-${name}`));
   }
   changes.push(...applyRepairs(body, repairs));
-  for (const [name, value] of Object.entries(defaultsFor(call, state))) {
+  for (const [name, value] of Object.entries(defaultsFor(input, repairs))) {
     if (Object.hasOwn(body, name)) continue;
     if (hasLimit(call, cap) && outputLimitMembers.includes(name)) continue;
     body[name] = value;

@@ -3,7 +3,7 @@ import { isObject } from '@aigateway/contract/json';
 import { bridgeFor } from '../bridge/index.ts';
 import { createEndpoint } from '../endpoints/index.ts';
 import { invalidParameter } from '../errors.ts';
-import { suffixOf } from '../operations/capability.ts';
+import { operationOf, suffixOf } from '../operations/capability.ts';
 import { upstreamName } from '../routing/models.ts';
 import type { Snapshot } from '../snapshot.ts';
 import { upstreamPath } from '../upstream/dialect.ts';
@@ -12,6 +12,7 @@ import type { Caller } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { parseBody } from './body.ts';
 import { candidatesOf, capabilityOn } from './candidates.ts';
+import { defaultsOn } from './defaults.ts';
 import type { Gateway } from './gateway.ts';
 import { estimateInput } from './limit.ts';
 import { prepare } from './prepare.ts';
@@ -98,13 +99,16 @@ export function transformedRequest(
   });
   return {
     raw_request_api_base: snapshot.exposesUpstream(key) ? record.resource.origin + path : null,
-    raw_request_body: withDefaults(prepared.body, record),
+    raw_request_body: withDefaults(
+      prepared.body,
+      defaultsOn(operationOf(capability), record.defaults),
+    ),
     raw_request_headers: headersOf(record, requestId, settings),
     changes: [...prepared.changes],
   };
 }
 
-function withDefaults(prepared: Buffer | null, { defaults }: DeploymentRecord): JsonObject {
+function withDefaults(prepared: Buffer | null, defaults: JsonObject): JsonObject {
   const body = (prepared === null ? undefined : parseBody(prepared)) ?? {};
   for (const name of Object.keys(defaults)) if (!Object.hasOwn(body, name)) body[name] = masked;
   return body;
