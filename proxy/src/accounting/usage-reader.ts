@@ -27,30 +27,29 @@ const streamBytesPerToken = 150;
 export function readUsage(operation: Operation, usage: unknown): TokenCounts | undefined {
   if (!isObject(usage)) return undefined;
   const isResponses = operation === 'responses';
-  const input = firstCount(
-    isResponses
-      ? [usage['input_tokens'], usage['prompt_tokens']]
-      : [usage['prompt_tokens'], usage['input_tokens']],
-  );
+  const input = isResponses
+    ? firstCount(usage['input_tokens'], usage['prompt_tokens'])
+    : firstCount(usage['prompt_tokens'], usage['input_tokens']);
   if (input === undefined) return undefined;
   const output = operation === 'embeddings' ? 0 : readOutput(usage, isResponses, input);
   if (output === undefined) return undefined;
 
   const ofInput = firstObject(usage['prompt_tokens_details'], usage['input_tokens_details']);
   const ofOutput = firstObject(usage['completion_tokens_details'], usage['output_tokens_details']);
-  const cachedInput = part(input, [ofInput['cached_tokens'], usage['cache_read_input_tokens']]);
+  const cachedInput = part(input, ofInput['cached_tokens'], usage['cache_read_input_tokens']);
   return {
     input,
     cachedInput,
-    cacheWrite: part(input - cachedInput, [
+    cacheWrite: part(
+      input - cachedInput,
       ofInput['cache_write_tokens'],
       ofInput['cache_creation_tokens'],
       usage['cache_creation_input_tokens'],
-    ]),
-    audioInput: part(input, [ofInput['audio_tokens']]),
+    ),
+    audioInput: part(input, ofInput['audio_tokens']),
     output,
-    reasoning: part(output, [ofOutput['reasoning_tokens']]),
-    audioOutput: part(output, [ofOutput['audio_tokens']]),
+    reasoning: part(output, ofOutput['reasoning_tokens']),
+    audioOutput: part(output, ofOutput['audio_tokens']),
   };
 }
 
@@ -82,31 +81,34 @@ function readOutput(
   isResponses: boolean,
   input: number,
 ): number | undefined {
-  const output = firstCount(
-    isResponses
-      ? [usage['output_tokens'], usage['completion_tokens']]
-      : [usage['completion_tokens'], usage['output_tokens']],
-  );
+  const output = isResponses
+    ? firstCount(usage['output_tokens'], usage['completion_tokens'])
+    : firstCount(usage['completion_tokens'], usage['output_tokens']);
   if (output !== undefined) return output;
-  const total = firstCount([usage['total_tokens']]);
+  const total = countOf(usage['total_tokens']);
   return total !== undefined && total >= input ? total - input : undefined;
 }
 
-function part(total: number, values: readonly unknown[]): number {
-  return Math.min(total, firstCount(values) ?? 0);
+function part(total: number, first: unknown, second?: unknown, third?: unknown): number {
+  return Math.min(total, firstCount(first, second) ?? countOf(third) ?? 0);
 }
 
 /** No model reads or writes nearly as much in one call: a larger figure is a mistake, and would lock its key for a window. */
 const mostTokens = 100_000_000;
 
-function firstCount(values: readonly unknown[]): number | undefined {
-  for (const value of values) {
-    const isCount = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-    if (isCount && value <= mostTokens) return value;
-  }
-  return undefined;
+// No lists of names to look through: with each answer a dozen of them would be made.
+function firstCount(first: unknown, second: unknown): number | undefined {
+  return countOf(first) ?? countOf(second);
 }
 
-function firstObject(...values: readonly unknown[]): Record<string, unknown> {
-  return values.find(isObject) ?? {};
+function countOf(value: unknown): number | undefined {
+  const isCount = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return isCount && value <= mostTokens ? value : undefined;
+}
+
+const noDetails: Record<string, unknown> = {};
+
+function firstObject(first: unknown, second: unknown): Record<string, unknown> {
+  if (isObject(first)) return first;
+  return isObject(second) ? second : noDetails;
 }

@@ -111,8 +111,11 @@ function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
   const texts: SiblingTexts = { model: undefined, serviceTier: undefined };
   const limit = Math.max(0, keyStart - maxLookBackBytes);
   let depth = 0;
-  let text: { start: number; end: number } | undefined;
-  let value: { start: number; end: number } | undefined;
+  // Positions, not objects: an answer has hundreds of texts. An end of 0 = none.
+  let textStart = 0;
+  let textEnd = 0;
+  let valueStart = 0;
+  let valueEnd = 0;
 
   for (let at = keyStart - 1; at >= limit; at -= 1) {
     const byte = tail[at];
@@ -120,9 +123,10 @@ function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
       const start = stringStart(tail, at, limit);
       if (start === undefined) break;
       if (depth === 0) {
-        text = { start, end: at + 1 };
-        if (value !== undefined) addText(texts, tail, text, value);
-        value = undefined;
+        textStart = start;
+        textEnd = at + 1;
+        if (valueEnd > 0) addText(texts, tail, textStart, textEnd, valueStart, valueEnd);
+        valueEnd = 0;
       }
       at = start;
     } else if (byte === closeBrace || byte === closeBracket) {
@@ -131,9 +135,10 @@ function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
       depth -= 1;
       if (depth < 0) return { texts, holder: holderOf(tail, at, limit) };
     } else if (depth === 0 && byte === colon) {
-      value = text;
+      valueStart = textStart;
+      valueEnd = textEnd;
     } else if (depth === 0 && byte === comma) {
-      text = undefined;
+      textEnd = 0;
     }
   }
   return { texts, holder: unknownHolder };
@@ -186,8 +191,10 @@ function isLineOfStream(byte: number | undefined): boolean {
 /** Walks on from the end of a value to the brace that closes its object, or to the end of the tail. */
 function readSiblingsAfter(tail: Buffer, valueEnd: number, texts: SiblingTexts): void {
   let depth = 0;
-  let key: { start: number; end: number } | undefined;
-  let text: { start: number; end: number } | undefined;
+  let keyStart = 0;
+  let keyEnd = 0;
+  let textStart = 0;
+  let textEnd = 0;
 
   for (let at = valueEnd; at < tail.length; at += 1) {
     const byte = tail[at];
@@ -195,21 +202,23 @@ function readSiblingsAfter(tail: Buffer, valueEnd: number, texts: SiblingTexts):
       const end = stringEnd(tail, at);
       if (end === undefined) break;
       if (depth === 0) {
-        text = { start: at, end };
-        if (key !== undefined) addText(texts, tail, key, text);
-        key = undefined;
+        textStart = at;
+        textEnd = end;
+        if (keyEnd > 0) addText(texts, tail, keyStart, keyEnd, textStart, textEnd);
+        keyEnd = 0;
       }
       at = end - 1;
     } else if (byte === openBrace || byte === openBracket) {
       depth += 1;
-      key = undefined;
+      keyEnd = 0;
     } else if (byte === closeBrace || byte === closeBracket) {
       depth -= 1;
       if (depth < 0) break;
     } else if (depth === 0 && byte === colon) {
-      key = text;
+      keyStart = textStart;
+      keyEnd = textEnd;
     } else if (depth === 0 && byte === comma) {
-      key = undefined;
+      keyEnd = 0;
     }
   }
 }
@@ -217,14 +226,16 @@ function readSiblingsAfter(tail: Buffer, valueEnd: number, texts: SiblingTexts):
 function addText(
   texts: SiblingTexts,
   tail: Buffer,
-  key: { start: number; end: number },
-  value: { start: number; end: number },
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
 ): void {
-  const length = key.end - key.start - 2;
+  const length = keyEnd - keyStart - 2;
   if (length !== 'model'.length && length !== 'service_tier'.length) return;
-  const name = tail.toString('latin1', key.start + 1, key.end - 1);
+  const name = tail.toString('latin1', keyStart + 1, keyEnd - 1);
   if (name !== 'service_tier' && name !== 'model') return;
-  const text = parse(tail, value.start, value.end);
+  const text = parse(tail, valueStart, valueEnd);
   if (typeof text !== 'string') return;
   if (name === 'model') texts.model = text;
   else texts.serviceTier = text;

@@ -79,10 +79,16 @@ export function retryHeaders(waitMs: number): Record<string, string> {
   };
 }
 
-/** `x-ratelimit-*` of the tightest limits, names and values in turn. Resets are plain seconds, as Azure writes them. */
-export function rateLimitHeaders({ requests, tokens }: RateStanding): string[] {
+/**
+ * `x-ratelimit-*` of the tightest limits, names and values in turn. Resets are plain seconds, as Azure writes them.
+ *
+ * @param headers - the list that they are added to
+ */
+export function rateLimitHeaders(
+  { requests, tokens }: RateStanding,
+  headers: string[] = [],
+): string[] {
   // Names written out: to put them together costs as much as all the rest of an answer's headers.
-  const headers: string[] = [];
   if (requests !== undefined) {
     headers.push(
       'x-ratelimit-limit-requests',

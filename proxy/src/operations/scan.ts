@@ -150,9 +150,8 @@ function endOfValue(text: string, start: number): number {
   if (first === quote) return endOfString(text, start);
   if (first !== brace && first !== bracket) {
     scalar.lastIndex = start;
-    const found = scalar.exec(text);
-    if (found === null) throw new ScanError(`a value is expected at byte ${start}`);
-    return start + found[0].length;
+    if (!scalar.test(text)) throw new ScanError(`a value is expected at byte ${start}`);
+    return scalar.lastIndex;
   }
   let depth = 0;
   let at = start;
@@ -162,9 +161,8 @@ function endOfValue(text: string, start: number): number {
     if (code === comma || code === colon) code = text.charCodeAt(++at);
     if (!isStructural(code)) {
       structural.lastIndex = at;
-      const found = structural.exec(text);
-      if (found === null) throw new ScanError(`the value at byte ${start} does not end`);
-      at = found.index;
+      if (!structural.test(text)) throw new ScanError(`the value at byte ${start} does not end`);
+      at = structural.lastIndex - 1;
       code = text.charCodeAt(at);
     }
     if (code === quote) {

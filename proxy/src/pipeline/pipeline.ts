@@ -98,7 +98,7 @@ async function serve(
     requestId: arrival.requestId,
     key,
     startedAt: arrival.startedAt,
-    ...(call.customerId !== undefined && { customerId: call.customerId }),
+    customerId: call.customerId,
     tags: call.spendTags.length === 0 ? grant.tags : [...grant.tags, ...call.spendTags],
     model: model.name,
     operation: call.operation.name,
@@ -111,8 +111,7 @@ async function serve(
       costNanoUsd: admitted.costNanoUsd,
     },
   });
-  const headers = arrivalHeaders(arrival);
-  headers.push('x-litellm-version', gateway.options.version);
+  const headers = arrivalHeaders(arrival).concat('x-litellm-version', gateway.options.version);
   const { heartbeat, options } = gateway;
   const { startedAt } = arrival;
   const recorded = recordedAnswer(grant);

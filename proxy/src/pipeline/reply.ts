@@ -108,7 +108,11 @@ export class Reply implements Silent {
     this.#response.end(body);
   }
 
-  /** Begins an answer whose bytes follow; does nothing if the head is out already. */
+  /**
+   * Begins an answer whose bytes follow; does nothing if the head is out already.
+   *
+   * @param headers - the reply's from now on
+   */
   begin(status: number, headers: FlatHeaders): void {
     if (!this.committed && !this.over) this.#head(status, headers);
   }
@@ -178,14 +182,15 @@ export class Reply implements Silent {
   }
 
   #speak(now: number, headers: FlatHeaders, text: string): void {
-    if (!this.committed) this.#head(200, headers);
+    if (!this.committed) this.#head(200, [...headers]);
     this.#lastWriteAt = now;
     this.#response.write(text);
   }
 
   #head(status: number, headers: FlatHeaders): void {
     this.status = status;
-    this.#response.writeHead(status, this.#headers.concat(headers));
+    headers.push(...this.#headers);
+    this.#response.writeHead(status, headers);
   }
 
   #closed(): void {

@@ -65,12 +65,8 @@ async function respondWhole(
 ): Promise<Delivered> {
   const { grant, gateway, reply } = input;
   const used = usedBy(input, result.body, result.body.length, false);
-  const background = backgroundIn(input, used, result.body, () => parseAnswer(result.body));
+  const background = backgroundIn(input, used, result.body);
   const firstOutputAt = gateway.clock.now();
-  const ended = (outcome: Outcome, status: number): Delivered => ({
-    kind: 'delivered',
-    end: requestEnd(input, used, outcome, status, firstOutputAt, background),
-  });
   const closed = whenClosed(reply);
   let body: Buffer | string;
   try {
@@ -79,7 +75,8 @@ async function respondWhole(
     const error = asGatewayError(thrown);
     sendError(input, error.status, errorHeaders(error), error.envelope());
     await closed;
-    return ended('failed', reply.status);
+    const end = requestEnd(input, used, 'failed', reply.status, firstOutputAt, background);
+    return { kind: 'delivered', end };
   }
   const isOwn = typeof body === 'string';
   const headers = answerHeaders(input, isOwn);
@@ -91,8 +88,9 @@ async function respondWhole(
     String(gateway.clock.now() - grant.call.startedAt),
   );
   reply.send(result.status, headers, body);
-  const finished = await closed;
-  return ended(finished ? 'completed' : cutOff(reply), result.status);
+  const outcome = (await closed) ? 'completed' : cutOff(reply);
+  const end = requestEnd(input, used, outcome, result.status, firstOutputAt, background);
+  return { kind: 'delivered', end };
 }
 
 /** The answer as the caller gets it: the upstream's own bytes unless something in it must change. */
@@ -211,8 +209,7 @@ async function respondStream(
   const finished = await closed;
   const used = usedBy(input, tail.bytes(), tail.seenBytes, result.events);
   const outcome = interrupted ? 'interrupted' : finished ? 'completed' : cutOff(reply);
-  const created = () => responseIn(firstData(result.held));
-  const background = backgroundIn(input, used, tail.bytes(), created);
+  const background = backgroundIn(input, used, tail.bytes());
   return {
     kind: 'delivered',
     end: requestEnd(input, used, outcome, reply.status, firstOutputAt, background),
@@ -326,20 +323,17 @@ function responseIn(data: string): JsonObject | undefined {
   return response;
 }
 
-/**
- * A background response whose usage is known only now, or not yet.
- *
- * @param created - the answer to the request that created one
- */
+/** A background response whose usage is known only now, or not yet. */
 function backgroundIn(
-  { grant: { call }, state: { record } }: RespondInput,
+  { grant: { call }, state: { record }, result }: RespondInput,
   { usage }: Used,
   tail: Buffer,
-  created: () => JsonObject | undefined,
 ): BackgroundResponse | undefined {
   if (call.match.endpoint.kind === 'stored') return endedResponse(call, record, tail);
   if (usage?.source !== 'estimated' || !isBackground(call)) return undefined;
-  const id = created()?.['id'];
+  const created =
+    result.kind === 'whole' ? parseAnswer(result.body) : responseIn(firstData(result.held));
+  const id = created?.['id'];
   return typeof id === 'string'
     ? { id: estimateId(record.resource.id, id), seen: undefined }
     : undefined;
@@ -383,8 +377,7 @@ function requestEnd(
 function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
   const { grant, result, state, prepared, admitted, model } = input;
   const expose = grant.snapshot.exposesUpstream(grant.key);
-  const headers = upstreamPart(result.headers, expose, isOwn, admitted);
-  headers.push(
+  const headers = [
     'x-litellm-model-id',
     headerValue(state.record.id),
     'x-litellm-model-group',
@@ -393,8 +386,9 @@ function answerHeaders(input: RespondInput, isOwn: boolean): FlatHeaders {
     String(Math.max(0, input.attempts.length - 1)),
     'x-litellm-attempted-fallbacks',
     String(input.fallbacks),
-    ...keyHeaders(grant.key),
-  );
+  ];
+  addUpstreamPart(headers, result.headers, expose, isOwn, admitted);
+  headers.push(...keyHeaders(grant.key));
   if (prepared.changes.length + input.stateChanges.length > 0) {
     const changes = [...prepared.changes, ...input.stateChanges].map(headerValue);
     headers.push('x-aigateway-changes', changes.join(', '));
@@ -417,23 +411,23 @@ export function headerValue(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
-/** The upstream's headers; its rate limits only where this gateway has none of its own for the caller. */
-function upstreamPart(
+/** Adds the upstream's headers; its rate limits only where this gateway has none of its own for the caller. */
+function addUpstreamPart(
+  headers: FlatHeaders,
   upstream: UpstreamAnswerHeaders,
   expose: boolean,
   isOwn: boolean,
   admitted: Admitted,
-): FlatHeaders {
+): void {
   const { standing } = admitted.reservation;
   const hasOwn = standing.requests !== undefined || standing.tokens !== undefined;
-  const headers = callerHeaders(upstream, {
+  const options = {
     expose,
     body: isOwn ? 'own' : 'upstream',
     rateLimits: hasOwn ? 'own' : 'upstream',
-  });
-  if (!hasOwn) return headers;
-  headers.push(...rateLimitHeaders(standing));
-  return headers;
+  } as const;
+  callerHeaders(upstream, options, headers);
+  if (hasOwn) rateLimitHeaders(standing, headers);
 }
 
 /** Resolves once the reply is over: true when all of it was written. */
@@ -495,7 +489,7 @@ export async function answerError(input: AnswerErrorInput): Promise<RequestEnd> 
       );
     const expose = grant.snapshot.exposesUpstream(grant.key);
     const headers = upstreamErrorHeaders(error, status, input.attempts.length);
-    headers.push(...upstreamPart(error.answerHeaders ?? {}, expose, true, input.admitted));
+    addUpstreamPart(headers, error.answerHeaders ?? {}, expose, true, input.admitted);
     sendError(input, status, headers, body);
   }
   const finished = await closed;

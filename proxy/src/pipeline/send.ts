@@ -46,13 +46,8 @@ export type SendInput = DialInput & { readonly stateful: StatefulBody | undefine
  *
  * Always answers the caller in some form and never throws; what it gives back is for the meter.
  */
-export async function send(input: SendInput): Promise<RequestEnd> {
-  const delivery = new Delivery(input);
-  try {
-    return await delivery.run();
-  } catch (error) {
-    return delivery.fail(error);
-  }
+export function send(input: SendInput): Promise<RequestEnd> {
+  return new Delivery(input).run();
 }
 
 class Delivery {
@@ -68,8 +63,8 @@ class Delivery {
   #fallbacks = 0;
   #repairs = 0;
   #lookedAgain = false;
-  /** Models that were tried, the one asked for among them. */
-  readonly #visited = new Set<string>();
+  /** Models that were tried, the one asked for among them; made when another is thought of. */
+  #visitedModels: Set<string> | undefined;
   /** A group that rests was left for a fallback model where it could have been waited for. */
   #leftResting = false;
   /** Nothing else is left: deployments that rest for failures are asked all the same. */
@@ -92,11 +87,19 @@ class Delivery {
     if (input.reply.closed !== undefined || input.reply.interrupted) this.#leave();
   }
 
+  /** Never throws. */
   async run(): Promise<RequestEnd> {
     const { model } = this.#grant;
-    this.#visited.add(model.name);
-    const outcome = await this.#group(model);
-    return outcome.kind === 'delivered' ? outcome.end : this.#fallBack(model, outcome);
+    try {
+      const outcome = await this.#group(model);
+      return outcome.kind === 'delivered' ? outcome.end : await this.#fallBack(model, outcome);
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  get #visited(): Set<string> {
+    return (this.#visitedModels ??= new Set([this.#grant.model.name]));
   }
 
   /** The model asked for could not answer: others may, by the reason of each failure. */
@@ -147,7 +150,7 @@ class Delivery {
     return undefined;
   }
 
-  fail(error: unknown): Promise<RequestEnd> {
+  #fail(error: unknown): Promise<RequestEnd> {
     this.#dial.abort();
     return this.#refuse({
       kind: 'error',

@@ -213,12 +213,14 @@ const passed = new Map<string, Passing>([
  * Takes the object that undici has parsed anyway: reading its raw buffers would decode every header a second time. An allow-list;
  * hop-by-hop headers, cookies and content-length (Node frames the answer) never pass, nor does a value that could end a header
  * line. `x-request-id` is the gateway's to set and not in the list.
+ *
+ * @param headers - the list that they are added to
  */
 export function callerHeaders(
   upstream: UpstreamAnswerHeaders,
   options: CallerHeaderOptions,
+  headers: string[] = [],
 ): string[] {
-  const headers: string[] = [];
   for (const name in upstream) {
     const value = upstream[name];
     // None of the headers passed on is a list; a repeated one is a confused upstream's.

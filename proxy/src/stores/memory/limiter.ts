@@ -359,7 +359,7 @@ class HeldReservation implements Reservation {
   readonly #minuteLeftMs: number;
   readonly #tokens: number;
   readonly #costNanoUsd: number;
-  readonly #states: ScopeState[] = [];
+  #states: ScopeState[] | undefined;
   #budgets: { counter: BudgetCounter; epoch: number }[] | undefined;
   #inTotal: ScopeState[] | undefined;
   #requestLimit = 0;
@@ -396,18 +396,17 @@ class HeldReservation implements Reservation {
 
   /** A holder that is named twice is counted once. */
   hold(state: ScopeState): void {
-    if (!this.#states.includes(state)) this.#states.push(state);
+    this.#states = withOther(this.#states, state);
   }
 
   holdBudget(counter: BudgetCounter): void {
-    this.#budgets ??= [];
-    if (this.#budgets.some((held) => held.counter === counter)) return;
-    this.#budgets.push({ counter, epoch: counter.epoch });
+    const held = { counter, epoch: counter.epoch };
+    if (this.#budgets === undefined) this.#budgets = [held];
+    else if (!this.#budgets.some((other) => other.counter === counter)) this.#budgets.push(held);
   }
 
   holdInTotal(state: ScopeState): void {
-    this.#inTotal ??= [];
-    if (!this.#inTotal.includes(state)) this.#inTotal.push(state);
+    this.#inTotal = withOther(this.#inTotal, state);
   }
 
   limitRequests(limit: number, left: number): void {
@@ -423,6 +422,7 @@ class HeldReservation implements Reservation {
   }
 
   grant(): void {
+    if (this.#states === undefined) return;
     for (const state of this.#states) {
       state.requests += 1;
       state.tokens += this.#tokens;
@@ -436,6 +436,7 @@ class HeldReservation implements Reservation {
   settle(spent: Spent): void {
     if (this.#settled) return;
     this.#settled = true;
+    if (this.#states === undefined) return;
     // What is not an amount leaves the estimate as it stands: settling never fails, and never frees by mistake.
     const moreTokens = isAmount(spent.tokens) ? spent.tokens - this.#tokens : 0;
     const moreNanoUsd = isAmount(spent.costNanoUsd) ? spent.costNanoUsd - this.#costNanoUsd : 0;
@@ -453,6 +454,13 @@ class HeldReservation implements Reservation {
       if (moreNanoUsd > 0 || counter.epoch === epoch) counter.used += moreNanoUsd;
     }
   }
+}
+
+/** A list that is made with its one member takes a sixth of the room of one that the member is pushed to. */
+function withOther(states: ScopeState[] | undefined, state: ScopeState): ScopeState[] {
+  if (states === undefined) return [state];
+  if (!states.includes(state)) states.push(state);
+  return states;
 }
 
 function isAmount(value: number): boolean {
