@@ -56,6 +56,16 @@ function keyOf(compiled: Compiled, keyId: string): KeyRecord {
 }
 
 describe('the set-up of three variables', () => {
+  it('takes default models of the environment, and tells of wrong ones', () => {
+    const named = { ...azure, AIGATEWAY_DEFAULT_MODELS: '{"embeddings":"embed-2"}' };
+    expect(configure(undefined, named).records.router.defaultModels).toMatchObject({
+      chat: 'gpt-5.3-codex',
+      embeddings: 'embed-2',
+    });
+    const wrong = { ...azure, AIGATEWAY_DEFAULT_MODELS: '{"embeddings"' };
+    expect(problems(configure(undefined, wrong)).join()).toContain('AIGATEWAY_DEFAULT_MODELS');
+  });
+
   it('tries any model as a deployment of the resource, over v1', () => {
     const compiled = configure(undefined, azure);
     expect(problems(compiled)).toEqual([]);

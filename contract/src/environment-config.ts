@@ -212,7 +212,10 @@ export function withEnvironment(
       modelSource = [`$${added.variable}`];
       result['model_list'] = added.models;
       const own = asMap(asMap(raw['aigateway_settings'])['default_models']);
-      settings['default_models'] = { ...added.defaults, ...own };
+      const given = settings['default_models'] ?? {};
+      // What is no map is told as such later.
+      if (typeof given === 'object')
+        settings['default_models'] = { ...added.defaults, ...own, ...given };
     }
   }
   if (Object.keys(settings).length > 0) {

@@ -21,9 +21,13 @@ export function banner(configuration: Configuration, { url, proxy }: Running): s
       time: new Date().toISOString(),
       msg: `PVC AI Gateway listens on ${url}`,
     });
+  const answering = records.models.filter(({ name }) =>
+    records.deployments.some((one) => one.model === name && one.facts.mode !== 'embedding'),
+  );
   const chat =
-    records.models.find(({ name }) => name === defaultResponsesModel) ?? records.models[0];
-  const model = chat === undefined || chat.name.includes('*') ? '<deployment>' : chat.name;
+    answering.find(({ name }) => name === defaultResponsesModel) ??
+    answering.find(({ name }) => !name.includes('*'));
+  const model = chat?.name ?? '<deployment>';
   const key = keyToUse(configuration);
   return [
     '',

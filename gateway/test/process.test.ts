@@ -206,6 +206,18 @@ describe('a configuration file', () => {
     expect(gateway.output).not.toContain(production.LITELLM_MASTER_KEY);
   });
 
+  it('gives a line to try with a model that answers it', async () => {
+    const folder = newFolder();
+    const file = configFile(folder, ['text-embedding-3-small', 'gpt-4o'], insecure);
+    const gateway = start(
+      ['--config', file, '--port', '0'],
+      { ...production, ...development },
+      folder,
+    );
+    await gateway.until(/"input":"Say hello"/);
+    expect(gateway.output).toContain('{"model":"gpt-4o","input"');
+  });
+
   it('is explained by --check with each problem once', async () => {
     const folder = newFolder();
     const file = configFile(
