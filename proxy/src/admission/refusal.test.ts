@@ -124,16 +124,15 @@ describe('refusal', () => {
     expect(error.headers).toMatchObject({ 'retry-after': '43180', 'x-should-retry': 'false' });
   });
 
-  it.each([-400, 3, 400])('names the end of a budget whose wait is %i ms beside it', (beside) => {
-    const error = refusalError(
-      refusal({ limitType: 'budget', retryAfterMs: 43_180_000 + beside }),
-      {
+  it.each([-400, 3, 400])('names the end of a window whose wait is %i ms beside it', (beside) => {
+    for (const limitType of ['budget', 'requests'] as const) {
+      const error = refusalError(refusal({ limitType, retryAfterMs: 43_180_000 + beside }), {
         nowMs,
         estimateTokens: 0,
         estimateNanoUsd: 0,
-      },
-    );
-    expect(error.message).toContain('resets at: 2026-11-22 00:00:00 UTC.');
+      });
+      expect(error.message).toContain('resets at: 2026-11-22 00:00:00 UTC.');
+    }
   });
 
   it('answers exceeded budgets with the configured status, rate limits never', () => {

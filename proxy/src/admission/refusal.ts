@@ -21,8 +21,11 @@ const longestRetryMs = 60_000;
 export function refusalError(refusal: Refusal, options: RefusalOptions): GatewayError {
   const { scope, limitType, limit, remaining, retryAfterMs } = refusal;
   const retry = Number.isFinite(retryAfterMs) ? { retryAfterMs } : {};
-  const scopeValues = { scope: scope.kind, id: scope.label };
-  const resetsAtMs = options.nowMs + retryAfterMs;
+  const scopeValues = {
+    scope: scope.kind,
+    id: scope.label,
+    resetsAt: utcText(options.nowMs + retryAfterMs),
+  };
 
   if (limitType === 'budget') {
     return new GatewayError('budget_exceeded', {
@@ -31,8 +34,6 @@ export function refusalError(refusal: Refusal, options: RefusalOptions): Gateway
       ...(options.budgetExceededStatus !== undefined && { status: options.budgetExceededStatus }),
       values: {
         ...scopeValues,
-        // Windows of money end at whole seconds; what is beside one is the way from Redis, whose clock told the wait.
-        resetsAt: utcText(Math.round(resetsAtMs / 1000)),
         spent: usdText(limit - remaining),
         budget: usdText(limit),
         estimate: usdText(options.estimateNanoUsd),
@@ -53,8 +54,6 @@ export function refusalError(refusal: Refusal, options: RefusalOptions): Gateway
     headers,
     values: {
       ...scopeValues,
-      // The next full second: at the second before the reset the same request would be refused again.
-      resetsAt: utcText(Math.ceil(resetsAtMs / 1000)),
       limitType,
       limit,
       remaining,
@@ -117,9 +116,10 @@ function secondsText(milliseconds: number): string {
 }
 
 /** LiteLLM's form, `YYYY-MM-DD HH:MM:SS UTC`. */
-function utcText(atSeconds: number): string {
-  if (!Number.isFinite(atSeconds)) return 'never';
-  const iso = new Date(atSeconds * 1000).toISOString();
+function utcText(atMs: number): string {
+  if (!Number.isFinite(atMs)) return 'never';
+  // Windows end at whole seconds; what is beside one is the way from Redis, whose clock told the wait.
+  const iso = new Date(Math.round(atMs / 1000) * 1000).toISOString();
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
