@@ -69,7 +69,7 @@ export type DialResult =
 /** Puts one request to one deployment after another; which, and whether another is needed, is decided by who calls it. */
 export class Dial {
   /** Every try so far, in order. */
-  readonly attempts: AttemptRecord[] = [];
+  attempts: readonly AttemptRecord[] = [];
   readonly #input: DialInput;
   readonly #grant: Grant;
   readonly #admitted: Admitted;
@@ -371,7 +371,8 @@ export class Dial {
 
   #noteAttempt(record: DeploymentRecord, status: number, reason: string, started: number): void {
     const durationMs = this.#gateway.clock.now() - started;
-    this.attempts.push({ deploymentId: record.id, status, reason, durationMs });
+    const attempt = { deploymentId: record.id, status, reason, durationMs };
+    this.attempts = this.attempts.length === 0 ? [attempt] : [...this.attempts, attempt];
   }
 }
 

@@ -2,7 +2,7 @@ import { costEstimate } from '../accounting/cost.ts';
 import { estimateTokens, type ExpectedCall, type TokenEstimate } from '../admission/estimate.ts';
 import { measureContent } from '../admission/content-size.ts';
 import { refusalError } from '../admission/refusal.ts';
-import type { Reservation } from '../ports.ts';
+import type { Refusal, Reservation } from '../ports.ts';
 import type { Grant } from './authorize.ts';
 import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
@@ -79,17 +79,33 @@ export function limit(grant: Grant, gateway: Gateway): Admitted | Promise<Admitt
     tokens: tokens.total,
     costNanoUsd,
   });
-  const { budgetExceededStatus } = grant.snapshot.records.settings;
-  const admitted = (outcome: Awaited<typeof answer>): Admitted => {
-    if ('refused' in outcome) {
-      throw refusalError(outcome, {
-        nowMs: gateway.clock.now(),
-        estimateTokens: tokens.total,
-        estimateNanoUsd: costNanoUsd,
-        budgetExceededStatus,
-      });
-    }
-    return { reservation: outcome, estimate: tokens, costNanoUsd };
-  };
-  return answer instanceof Promise ? answer.then(admitted) : admitted(answer);
+  return answer instanceof Promise
+    ? admittedLater(answer, tokens, costNanoUsd, grant, gateway)
+    : admitted(answer, tokens, costNanoUsd, grant, gateway);
+}
+
+async function admittedLater(
+  answer: Promise<Reservation | Refusal>,
+  estimated: TokenEstimate,
+  costNanoUsd: number,
+  grant: Grant,
+  gateway: Gateway,
+): Promise<Admitted> {
+  return admitted(await answer, estimated, costNanoUsd, grant, gateway);
+}
+
+function admitted(
+  outcome: Reservation | Refusal,
+  estimated: TokenEstimate,
+  costNanoUsd: number,
+  { snapshot }: Grant,
+  { clock }: Gateway,
+): Admitted {
+  if (!('refused' in outcome)) return { reservation: outcome, estimate: estimated, costNanoUsd };
+  throw refusalError(outcome, {
+    nowMs: clock.now(),
+    estimateTokens: estimated.total,
+    estimateNanoUsd: costNanoUsd,
+    budgetExceededStatus: snapshot.records.settings.budgetExceededStatus,
+  });
 }

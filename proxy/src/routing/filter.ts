@@ -115,12 +115,27 @@ function each(
   return {
     reason,
     applies,
-    // Usually all pass: then nothing is allocated.
     keep: (states, request) =>
-      states.every((state) => passes(state, request))
-        ? states
-        : states.filter((state) => passes(state, request)),
+      allPass(states, request, passes) ? states : passing(states, request, passes),
   };
+}
+
+/** Usually all do: then nothing is made, no function either. */
+function allPass(
+  states: readonly DeploymentState[],
+  request: FilterRequest,
+  passes: (state: DeploymentState, request: FilterRequest) => boolean,
+): boolean {
+  for (const state of states) if (!passes(state, request)) return false;
+  return true;
+}
+
+function passing(
+  states: readonly DeploymentState[],
+  request: FilterRequest,
+  passes: (state: DeploymentState, request: FilterRequest) => boolean,
+): readonly DeploymentState[] {
+  return states.filter((state) => passes(state, request));
 }
 
 /** Regions name data zones or single regions; a deployment whose place is unknown is in none of them. */

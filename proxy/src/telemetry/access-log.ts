@@ -175,8 +175,9 @@ function timeText(time: number): string {
 
 const plainText = /^[\w .:/@*+=-]*$/;
 
-function quoted(text: string): string {
-  return plainText.test(text) ? `"${text}"` : JSON.stringify(text);
+/** What stands between the quotes of a JSON string. Without them: each text that is joined to another is an object. */
+function escaped(text: string): string {
+  return plainText.test(text) ? text : JSON.stringify(text).slice(1, -1);
 }
 
 /**
@@ -187,25 +188,25 @@ function callLine(endpoint: string, client: string, record: UsageRecord): string
   const { tokens } = record;
   let line =
     `{"level":"info","time":"${timeText(record.startedAt + record.durationMs)}","event":"call"` +
-    `,"requestId":"${record.requestId}","client":${quoted(client)},"endpoint":"${endpoint}","keyId":${quoted(record.keyId)}` +
-    `,"ownerId":${quoted(record.ownerId)},"model":${quoted(record.model)}` +
+    `,"requestId":"${record.requestId}","client":"${escaped(client)}","endpoint":"${endpoint}","keyId":"${escaped(record.keyId)}"` +
+    `,"ownerId":"${escaped(record.ownerId)}","model":"${escaped(record.model)}"` +
     `,"operation":"${record.operation}","stream":${record.stream},"status":${record.status}` +
     `,"outcome":"${record.outcome}","durationMs":${record.durationMs}` +
     `,"inputTokens":${tokens.input},"outputTokens":${tokens.output},"cachedTokens":${tokens.cachedInput}` +
     `,"reasoningTokens":${tokens.reasoning},"usageSource":"${record.usageSource}"` +
     `,"costNanoUsd":${record.costNanoUsd}`;
   if (record.unpriced) line += ',"unpriced":true';
-  line += optionalText('keyAlias', record.keyAlias);
-  line += optionalText('teamId', record.teamId);
-  line += optionalText('userId', record.userId);
-  line += optionalText('organizationId', record.organizationId);
-  line += optionalText('customerId', record.customerId);
-  line += optionalText('upstreamOperation', record.upstreamOperation);
-  line += optionalText('deploymentId', record.deploymentId);
-  line += optionalText('region', record.region);
-  line += optionalText('spilledTo', record.spilledTo);
-  line += optionalText('servedModel', record.servedModel);
-  line += optionalText('serviceTier', record.serviceTier);
+  line += optionalText(',"keyAlias":"', record.keyAlias);
+  line += optionalText(',"teamId":"', record.teamId);
+  line += optionalText(',"userId":"', record.userId);
+  line += optionalText(',"organizationId":"', record.organizationId);
+  line += optionalText(',"customerId":"', record.customerId);
+  line += optionalText(',"upstreamOperation":"', record.upstreamOperation);
+  line += optionalText(',"deploymentId":"', record.deploymentId);
+  line += optionalText(',"region":"', record.region);
+  line += optionalText(',"spilledTo":"', record.spilledTo);
+  line += optionalText(',"servedModel":"', record.servedModel);
+  line += optionalText(',"serviceTier":"', record.serviceTier);
   if (record.firstOutputMs !== undefined) line += `,"firstOutputMs":${record.firstOutputMs}`;
   if (record.tags.length > 0) line += `,"tags":${JSON.stringify(record.tags)}`;
   // The one try that answered says nothing that is not in the line already.
@@ -215,6 +216,7 @@ function callLine(endpoint: string, client: string, record: UsageRecord): string
   return `${line}}`;
 }
 
-function optionalText(name: string, value: string | undefined): string {
-  return value === undefined ? '' : `,"${name}":${quoted(value)}`;
+/** @param start - from the comma before the name to the value's first quote */
+function optionalText(start: string, value: string | undefined): string {
+  return value === undefined ? '' : `${start}${escaped(value)}"`;
 }
