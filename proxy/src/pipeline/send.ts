@@ -459,7 +459,21 @@ class Delivery {
     });
     return asked.length > 0
       ? asked
-      : fallbackChain(snapshot.records.router, model.name, reason, this.#visited);
+      : fallbackChain(
+          snapshot.records.router,
+          model.name,
+          reason,
+          this.#visited,
+          this.#namesOf(model),
+        );
+  }
+
+  /** As LiteLLM, an alias of the router has fallbacks of its own. A key's alias is the model that it means. */
+  #namesOf(model: ResolvedModel): readonly string[] {
+    const { asked, key, model: first } = this.#grant;
+    const names = model.filled === undefined ? [model.name] : [model.name, model.group];
+    const isAlias = model === first && !Object.hasOwn(key.aliases, asked);
+    return isAlias ? [asked, ...names] : names;
   }
 
   async #sleep(milliseconds: number): Promise<void> {

@@ -172,26 +172,28 @@ export type FallbackReason = 'general' | 'context_window' | 'content_policy';
  * model; when there is no such list, the general one does.
  *
  * @param visited - models that were tried already; they count towards `maxFallbacks`
+ * @param names - what `model` is known by, the name of the first entry that counts first
  */
 export function fallbackChain(
   router: RouterRecord,
   model: string,
   reason: FallbackReason,
   visited: ReadonlySet<string> = new Set(),
+  names: readonly string[] = [model],
 ): readonly string[] {
   const seen = new Set(visited).add(model);
   const limit = router.maxFallbacks - (seen.size - 1);
   const chain: string[] = [];
-  const follow = (name: string): void => {
-    for (const target of targetsOf(router, name, reason)) {
+  const follow = (known: readonly string[]): void => {
+    for (const target of targetsOf(router, known, reason)) {
       if (chain.length >= limit) return;
       if (seen.has(target)) continue;
       seen.add(target);
       chain.push(target);
-      follow(target);
+      follow([target]);
     }
   };
-  follow(model);
+  follow(names);
   return chain;
 }
 
@@ -305,7 +307,11 @@ function withAccessName(model: ResolvedModel, asked: string): ResolvedModel {
   return { ...model, accessNames: [asked, ...model.accessNames] };
 }
 
-function targetsOf(router: RouterRecord, model: string, reason: FallbackReason): readonly string[] {
+function targetsOf(
+  router: RouterRecord,
+  names: readonly string[],
+  reason: FallbackReason,
+): readonly string[] {
   const own = {
     general: router.fallbacks,
     context_window: router.contextWindowFallbacks,
@@ -313,7 +319,8 @@ function targetsOf(router: RouterRecord, model: string, reason: FallbackReason):
   }[reason];
   const isOwnList = reason !== 'general' && Object.keys(own).length > 0;
   const lists = isOwnList ? own : router.fallbacks;
-  const listed = ownMember(lists, model) ?? ownMember(lists, '*');
+  const name = names.find((one) => Object.hasOwn(lists, one)) ?? '*';
+  const listed = ownMember(lists, name);
   return listed ?? (isOwnList ? [] : router.defaultFallbacks);
 }
 

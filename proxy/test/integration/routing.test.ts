@@ -200,6 +200,46 @@ describe('a model that fails', () => {
     expect(gateway.usage).toHaveLength(2);
   });
 
+  it('has the fallbacks of the alias that it was asked by, else its own, else those of its pattern', async () => {
+    const aliases = {
+      quick: { model: 'gpt-4o', hidden: false },
+      plain: { model: 'gpt-4o', hidden: false },
+    };
+    const fallbacks = {
+      quick: ['gpt-4.1'],
+      'gpt-4o': ['gpt-4o-mini'],
+      'any/*': ['gpt-4.1'],
+      '*': ['gpt-4o-mini'],
+    };
+    gateway = await startGatewayUnderTest({
+      simulator: {
+        resources: [
+          {
+            name: 'east',
+            keys: ['east-key'],
+            deployments: ['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'].map((name) => ({
+              name,
+              model: name,
+            })),
+          },
+        ],
+      },
+      deployments: [
+        ...['gpt-4o', 'gpt-4o-mini', 'gpt-4.1'].map((deployment) => ({
+          resourceName: 'east',
+          deployment,
+        })),
+        { resourceName: 'east', deployment: '*', model: 'any/*', id: 'any' },
+      ],
+      router: { aliases, fallbacks, retries: 0 },
+    });
+    down('gpt-4o');
+    expect((await call('quick')).deployment).toBe('gpt-4.1');
+    expect((await call('plain')).deployment).toBe('gpt-4o-mini');
+    expect((await call('gpt-4o')).deployment).toBe('gpt-4o-mini');
+    expect((await call('any/gpt-4o')).deployment).toBe('gpt-4.1');
+  });
+
   it('is replaced in streams as well', async () => {
     gateway = await start({ router });
     down('gpt-4o');
