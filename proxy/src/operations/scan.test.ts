@@ -33,7 +33,8 @@ describe('scanObject', () => {
 
   it.each([
     ['[1]', 'not a JSON object'],
-    ['', 'not a JSON object'],
+    ['', 'it is empty'],
+    [' \r\n', 'it is empty'],
     ['{"model":"a","model":"b"}', 'twice'],
     ['{"model":"a","mod\\u0065l":"b"}', 'twice'],
     ['{"Model":"a"}', 'only by case'],

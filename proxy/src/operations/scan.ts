@@ -46,6 +46,7 @@ export function scanObject(text: string, guarded: ReadonlySet<string>): Scan {
   const members = new Map<string, Member>();
   if (text.startsWith('\xef\xbb\xbf')) throw new ScanError('it starts with a byte order mark');
   let at = skipSpace(text, 0);
+  if (at === text.length) throw new ScanError('it is empty');
   if (text.charCodeAt(at) !== brace) throw new ScanError('it is not a JSON object');
   at = skipSpace(text, at + 1);
   const open = at;
