@@ -169,9 +169,12 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
   if (key.message_logging === true) noteMessageLogging([...path, 'message_logging'], context);
   const models = keyModels(key, project);
   checkModels(models, [...path, 'models'], context);
+  const ofUser = userScope(key, context);
+  const bindsUser =
+    teamId === undefined || config.general_settings?.apply_user_budget_to_team_keys === true;
   const scopes: LimitScope[] = [
     ...teamScope(project),
-    ...userScope(key, teamId, context),
+    ...(bindsUser ? ofUser : []),
     keyScope(keyId, limitsOf(key), config),
   ];
   return {
@@ -189,6 +192,8 @@ function compileKey({ key, path, project }: Entry, context: KeyContext): KeyReco
     blocked: key.blocked === true || project?.blocked === true,
     ...optional('expiresAt', key.expires),
     scopes,
+    // A user's budget holds for the user's own keys and counts those of a team as well, as in LiteLLM.
+    ...(!bindsUser && ofUser.length > 0 && { chargedScopes: ofUser }),
     modelLimits: modelLimits(key),
     tags: [...new Set([...(key.tags ?? []), ...(project?.tags ?? [])])],
     regions: (
@@ -366,19 +371,10 @@ function teamScope(project: ProjectConfig | undefined): LimitScope[] {
   return holderScope('team', name, name, limitsOf(project), modelLimits(project));
 }
 
-/** A user's budget holds for the user's own keys, not for those of a team, as in LiteLLM. */
-function userScope(
-  key: VirtualKeyConfig,
-  teamId: string | undefined,
-  { config }: KeyContext,
-): LimitScope[] {
+/** The budget of a key's user, as the file states it for all. */
+function userScope(key: VirtualKeyConfig, { config }: KeyContext): LimitScope[] {
   const settings = config.litellm_settings ?? {};
-  if (
-    key.user_id === undefined ||
-    teamId !== undefined ||
-    settings.max_internal_user_budget === undefined
-  )
-    return [];
+  if (key.user_id === undefined || settings.max_internal_user_budget === undefined) return [];
   const limits = {
     budgets: [budget(settings.max_internal_user_budget, settings.internal_user_budget_duration)],
   };

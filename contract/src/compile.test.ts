@@ -773,6 +773,27 @@ describe('keys', () => {
     ]);
   });
 
+  it('counts what a team’s key spends towards the budget of its user, and binds it by the team’s alone', () => {
+    const compiled = withKeys(
+      [{ key: 'os.environ/KEY_1', key_alias: 'a', user_id: 'u1', team_id: 't1' }],
+      { litellm_settings: { max_internal_user_budget: 3 } },
+    );
+    const { scopes, chargedScopes } = keyOf(compiled, 'a');
+    expect(scopes.map(({ kind }) => kind)).toEqual(['api_key']);
+    const limits = { budgets: [{ maxNanoUsd: 3_000_000_000 }] };
+    expect(chargedScopes).toEqual([{ kind: 'user', id: 'u1', label: 'u1', limits }]);
+
+    const everywhere = keyOf(
+      withKeys([{ key: 'os.environ/KEY_1', key_alias: 'a', user_id: 'u1', team_id: 't1' }], {
+        litellm_settings: { max_internal_user_budget: 3 },
+        general_settings: { apply_user_budget_to_team_keys: true },
+      }),
+      'a',
+    );
+    expect(everywhere.scopes.map(({ kind }) => kind)).toEqual(['user', 'api_key']);
+    expect(everywhere).not.toHaveProperty('chargedScopes');
+  });
+
   it('takes a hash in place of the key, and names the key by it', () => {
     const hash = hashSecret('sk-anything');
     expect(keyOf(withKeys([{ key_hash: hash.toUpperCase() }]), hash.slice(0, 16)).secrets).toEqual([

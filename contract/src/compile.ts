@@ -65,6 +65,8 @@ export type ManagementConfig = {
   readonly customKeys: boolean;
   /** Calls in flight of keys that have no number of their own. */
   readonly defaultParallel?: number;
+  /** Whether the limits of users hold for keys of teams. */
+  readonly userLimitsOnTeamKeys?: boolean;
   readonly logRetention: LogRetention;
 };
 
@@ -182,6 +184,7 @@ export function compile(parsed: ParsedConfig): Compiled {
       keyUpperBounds: config.litellm_settings?.upperbound_key_generate_params ?? {},
       customKeys: config.general_settings?.disable_custom_api_keys !== true,
       ...optional('defaultParallel', config.general_settings?.max_parallel_requests),
+      ...optional('userLimitsOnTeamKeys', config.general_settings?.apply_user_budget_to_team_keys),
       logRetention: logRetentionOf(config),
     },
   };

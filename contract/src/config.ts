@@ -772,7 +772,11 @@ const generalSettings = z.object({
     'false',
   ),
   disable_master_key_return: inert(always, [true]),
-  apply_user_budget_to_team_keys: refused('budgets of users would not hold for keys of a team'),
+  apply_user_budget_to_team_keys: effective(
+    flag(),
+    'Whether limits and budgets of users hold for keys of teams as well; those are counted towards budgets in any case',
+    'false',
+  ),
   disable_auto_add_proxy_admin_to_teams: inert(noAccounts),
   allow_client_side_credentials: inert('callers never set addresses or credentials'),
   forward_client_headers_to_llm_api: inert('use aigateway_settings.forward_headers'),

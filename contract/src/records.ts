@@ -245,6 +245,8 @@ export type KeyRecord = {
   expiresAt?: number;
   /** Every holder of limits above and including the key, in the order they are checked. */
   scopes: readonly LimitScope[];
+  /** Holders whose budgets count what the key spends, and do not bind it: the user of a key that a team has. Absent = none. */
+  chargedScopes?: readonly LimitScope[];
   /** The key's own; those of holders above it stand with them in `scopes`. */
   modelLimits: ModelLimits;
   tags: readonly string[];

@@ -38,6 +38,7 @@ export function withSharedPolicy(record: KeyRecord, share: Sharing): KeyRecord {
     tags: share(record.tags),
     regions: share(record.regions),
   };
+  if (record.chargedScopes !== undefined) shared.chargedScopes = record.chargedScopes.map(share);
   if (teamId !== undefined) shared.teamId = share(teamId);
   if (userId !== undefined) shared.userId = share(userId);
   if (organizationId !== undefined) shared.organizationId = share(organizationId);

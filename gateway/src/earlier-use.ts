@@ -59,7 +59,7 @@ export async function earlierUse(input: EarlierUseInput): Promise<EarlierUse[]> 
   const ofOwners = new OwnersModels(input);
   for await (const record of input.records) {
     if (!isHolder(record)) {
-      for (const scope of record.scopes) {
+      for (const scope of [...record.scopes, ...(record.chargedScopes ?? [])]) {
         questions.add(scope, scope.limits);
         ofOwners.add(scope);
       }

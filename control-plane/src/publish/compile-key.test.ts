@@ -201,6 +201,22 @@ describe('the record of a key', () => {
     expect(kinds({ key: inTeam, user, team: teamOf() }, everywhere)).toEqual(['user', 'api_key']);
   });
 
+  it('has its user’s budgets counted where they do not bind it', () => {
+    const key = keyOf({ user_id: 'u1', team_id: 't1' });
+    const charged = (members: Parameters<typeof userOf>[0], options = {}) =>
+      compiled({ key, user: userOf(members), team: teamOf() }, options).chargedScopes;
+    expect(charged({ max_budget: 5, budget_duration: '1d' })).toMatchObject([
+      { kind: 'user', id: 'u1', limits: { budgets: [{ maxNanoUsd: 5e9, window: '1d' }] } },
+    ]);
+    expect(charged({ model_max_budget: { a: { max_budget: 1 } } })).toMatchObject([
+      { kind: 'user', id: 'u1', modelLimits: { a: { budgets: [{ maxNanoUsd: 1e9 }] } } },
+    ]);
+    expect(charged({ rpm_limit: 5 })).toBeUndefined();
+    expect(charged({ max_budget: 5 }, { userLimitsOnTeamKeys: true })).toBeUndefined();
+    const own = compiled({ key: keyOf({ user_id: 'u1' }), user: userOf({ max_budget: 5 }) });
+    expect(own).not.toHaveProperty('chargedScopes');
+  });
+
   it('may use what each list above it lets in as well', () => {
     const key = keyOf({ team_id: 't1', user_id: 'u1', models: ['gpt-4o', 'o3'] });
     const team = teamOf({ models: ['gpt-4o', 'gpt-5'] });

@@ -77,10 +77,11 @@ export function compileKey(rows: KeyRows, options: CompileKeyOptions): KeyRecord
     scopes: [
       ...organizationScope(organization, rows.budgets),
       ...teamScope(team),
-      ...userScope(rows, options),
+      ...(bindsUser(rows, options) ? userScope(rows) : []),
       ...memberScope(rows),
       keyScope(rows, options),
     ],
+    ...optional('chargedScopes', bindsUser(rows, options) ? undefined : chargedUser(rows)),
     modelLimits: modelLimitsOf(key, rows.budgets.get(key.budget_id ?? '')),
     tags: tagsOf(key, team),
     regions: [],
@@ -153,11 +154,25 @@ function organizationScope(
   return scope('organization', id, alias, limitsOf(budget), modelRatesOf(budget));
 }
 
-function userScope({ key, user }: KeyRows, options: CompileKeyOptions): LimitScope[] {
+function userScope({ user }: KeyRows): LimitScope[] {
   if (user === undefined) return [];
-  if (key.team_id !== null && options.userLimitsOnTeamKeys !== true) return [];
   const { user_id: id, user_alias: alias, user_email: email } = user;
   return scope('user', id, alias ?? email, limitsOf(user), modelLimitsOf(user));
+}
+
+/** A user's limits hold for the user's own keys, as in LiteLLM, unless the settings say otherwise. */
+function bindsUser({ key }: KeyRows, options: CompileKeyOptions): boolean {
+  return key.team_id === null || options.userLimitsOnTeamKeys === true;
+}
+
+/** What the user spends with a team's key counts towards the user's budget, as in LiteLLM, and in the ledger. */
+function chargedUser(rows: KeyRows): LimitScope[] | undefined {
+  const scopes = userScope(rows).filter(hasBudget);
+  return scopes.length === 0 ? undefined : scopes;
+}
+
+function hasBudget({ limits, modelLimits = {} }: LimitScope): boolean {
+  return [limits, ...Object.values(modelLimits)].some(({ budgets }) => budgets !== undefined);
 }
 
 /** The team's budget of members holds where a member's own says nothing. */

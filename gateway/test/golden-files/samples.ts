@@ -50,6 +50,7 @@ export const fullKey: Required<KeyRecord> = {
   blocked: false,
   expiresAt: writtenAt + 2,
   scopes: [scope],
+  chargedScopes: [{ kind: 'user', id: 'user-1', label: 'ann', limits }],
   modelLimits: { 'gpt-4o': limits },
   tags: ['team:search'],
   regions: ['eu'],

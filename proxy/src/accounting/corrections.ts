@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { LimitScope } from '@aigateway/contract/limits';
 import type { TokenCounts, UsageRecord } from '@aigateway/contract/usage';
-import { noAccount, type Estimates, type Limiter, type UsageSink } from '../ports.ts';
+import {
+  noAccount,
+  type Estimates,
+  type Limiter,
+  type SpendCorrection,
+  type UsageSink,
+} from '../ports.ts';
 import type { TailUsage } from './usage-tail.ts';
 
 export type CorrectionsOptions = {
@@ -60,6 +66,11 @@ export class Corrections {
     if (this.#correcting.has(id)) return;
     this.#correcting.add(id);
     this.#track(this.#correct(id, seen, charge).finally(() => this.#correcting.delete(id)));
+  }
+
+  /** Charges holders of budgets for a call that they did not bind. */
+  charge(correction: SpendCorrection): void {
+    this.#track(this.#options.limiter.correct(correction));
   }
 
   /** Resolves when all that is under way is done. */

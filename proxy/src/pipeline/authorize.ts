@@ -212,6 +212,25 @@ export function scopesOf(key: KeyRecord, model: string, snapshot: Snapshot): rea
   return scopes;
 }
 
+/** Every holder whose budget counts what a call of the model costs. */
+export function chargedScopesOf(
+  key: KeyRecord,
+  model: string,
+  snapshot: Snapshot,
+): readonly LimitScope[] {
+  return [...scopesOf(key, model, snapshot), ...chargedBeside(key, model)];
+}
+
+/** Those of them that do not bind the key. */
+export function chargedBeside(
+  { chargedScopes = [] }: KeyRecord,
+  model: string,
+): readonly LimitScope[] {
+  const scopes: LimitScope[] = [];
+  for (const scope of chargedScopes) addAbove(scopes, scope, model, {});
+  return scopes;
+}
+
 function findScopes(key: KeyRecord, model: string, snapshot: Snapshot): readonly LimitScope[] {
   const { globalScope } = snapshot.records.settings;
   const entry = entryFor(Object.keys(key.modelLimits), model);

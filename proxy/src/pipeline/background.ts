@@ -3,7 +3,7 @@ import { estimateId, type BackgroundResponse } from '../accounting/corrections.t
 import { usageFromTail } from '../accounting/usage-tail.ts';
 import type { DeploymentRecord } from '@aigateway/contract/records';
 import { answerCost } from './answer-cost.ts';
-import { scopesOf, type Grant } from './authorize.ts';
+import { chargedScopesOf, type Grant } from './authorize.ts';
 import { memberValue } from './body.ts';
 import type { Gateway } from './gateway.ts';
 import type { Call } from './read.ts';
@@ -46,7 +46,7 @@ export function accountBackground(
     },
     scopes({ keyId, model }) {
       const key = snapshot.keyById(keyId);
-      return key === undefined ? [] : scopesOf(key, model, snapshot);
+      return key === undefined ? [] : chargedScopesOf(key, model, snapshot);
     },
   });
 }

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeyRecord } from '@aigateway/contract/records';
 import { requestIdOf } from '@aigateway/contract/request-id';
+import type { UsageRecord } from '@aigateway/contract/usage';
 import type { Match } from '../endpoints/endpoint.ts';
 import { createEndpoint } from '../endpoints/index.ts';
 import { canonicalPath, rememberedEndpoint } from '../endpoints/path.ts';
 import { GatewayError, methodNotAllowed } from '../errors.ts';
 import type { Caller } from './authenticate.ts';
-import { authorize, authorizeRoute, type Grant } from './authorize.ts';
+import { authorize, authorizeRoute, chargedBeside, type Grant } from './authorize.ts';
 import { accountBackground } from './background.ts';
 import { clientAddress } from './client-address.ts';
 import type { Gateway } from './gateway.ts';
@@ -137,6 +139,7 @@ async function serve(
   });
   const record = admission.settle(end);
   if (record === undefined) return;
+  if (key.chargedScopes !== undefined) chargeBeside(key, record, gateway);
   if (end.background !== undefined) accountBackground(end.background, record, grant, gateway);
   const reserved = admitted.estimate.total;
   gateway.metrics.settled(call.match.endpoint.name, model.group, record, reserved);
@@ -146,6 +149,17 @@ async function serve(
     record,
   );
   if (recorded !== undefined) logMessages(recorded, grant, end, gateway);
+}
+
+/** Charges those whose budgets count the call and did not bind it. */
+function chargeBeside(key: KeyRecord, record: UsageRecord, { corrections }: Gateway): void {
+  const { costNanoUsd, startedAt } = record;
+  if (costNanoUsd === 0) return;
+  corrections.charge({
+    scopes: chargedBeside(key, record.model),
+    moreNanoUsd: costNanoUsd,
+    startedAt,
+  });
 }
 
 function route(request: IncomingMessage, gateway: Gateway): Match {

@@ -399,6 +399,24 @@ describe('a budget', () => {
     expect(spent).toBeLessThanOrEqual(0.001 * 1e9 + Math.max(...costs));
   });
 
+  it.each([
+    ['as a whole', { limits: budget(0.0002) }, 'user: ann'],
+    ['for a model', { limits: {}, modelLimits: { 'gpt-*': budget(0.0002) } }, 'ann:gpt-*'],
+  ])('counts %s what a key spends that it does not bind', async (_, limited, named) => {
+    const user: LimitScope = { kind: 'user', id: 'ann', label: 'ann', ...limited };
+    const ofTeam = { teamId: 'team', userId: 'ann', scopes: [], chargedScopes: [user] };
+    await start([], {
+      keys: [
+        keyRecord({ userId: 'ann', scopes: [user] }),
+        keyRecord({ keyId: 'second', secret: secondKey, ...ofTeam }),
+      ],
+    });
+    for (let at = 0; at < 5; at += 1) expect((await call({}, { key: secondKey })).status).toBe(200);
+    const refused = await call();
+    expect([refused.status, refused.text]).toEqual([429, expect.stringContaining(named)]);
+    expect((await call({}, { key: secondKey })).status).toBe(200);
+  });
+
   it('answers with the status that is configured', async () => {
     await start([scope(budget(0))], {});
     gateway.proxy.update({
