@@ -109,7 +109,7 @@ run_job() {
         say "$execution has succeeded"
         return
         ;;
-      Failed | Stopped | Degraded) die "$execution: $status. Its log: az containerapp job logs show --resource-group $1 --name $2 --execution $execution --container $3" ;;
+      Failed | Stopped | Degraded) die "$execution: $status. Its log, with the extension containerapp (az extension add --name containerapp): az containerapp job logs show --resource-group $1 --name $2 --execution $execution --container $3" ;;
     esac
     sleep "${JOB_POLL_SECONDS:-5}"
   done

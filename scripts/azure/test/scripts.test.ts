@@ -960,7 +960,9 @@ describe('migrate.sh', () => {
   it('says where the log of a failed one is', () => {
     const { code, told } = migrate('Failed');
     expect(code).toBe(1);
-    expect(told).toMatch(/az containerapp job logs show .* --container migration$/m);
+    expect(told).toMatch(
+      /az extension add .*: az containerapp job logs show .* --container migration$/m,
+    );
   });
 
   it('has nothing to do where there is no job', () => {
