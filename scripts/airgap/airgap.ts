@@ -21,7 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 
@@ -100,7 +100,7 @@ export async function pack(image: string, out: string): Promise<Manifest> {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
     const manifest = { version, files: await digestsOf(folder) };
     writeFileSync(join(folder, manifestName), `${JSON.stringify(manifest, undefined, 2)}\n`);
-    run('tar', ['-czf', join(process.cwd(), out), '-C', folder, '.']);
+    run('tar', ['-czf', resolve(out), '-C', folder, '.']);
     return manifest;
   });
 }
