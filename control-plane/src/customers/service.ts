@@ -6,10 +6,9 @@ import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { inertFields } from '../http/fields.ts';
 import { withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
-import { nanoUsdOf, spentBy } from '../spend/sums.ts';
+import { nanoUsdOf, spenders, spentBy } from '../spend/sums.ts';
 import type { CustomerDocument } from '../store/documents.ts';
 import type { Change } from '../store/entities.ts';
-import { dayOf } from '../store/usage-sums.ts';
 import { customerBody } from './schema.ts';
 
 type CustomerBody = z.output<typeof customerBody>;
@@ -60,25 +59,17 @@ async function writeCustomer(
 }
 
 export async function customerInfo(call: Call, userId: string): Promise<Outcome> {
-  const isMade = (await call.view.get('customer', userId)) !== undefined;
-  const [row] = await customerRows(call, [await requireCustomer(call, userId)]);
-  return { answer: isMade ? row : withoutRecord(row) };
+  const made = await call.view.get('customer', userId);
+  const [row] = await customerRows(call, [made ?? (await namedCustomer(call, userId))]);
+  return { answer: made === undefined ? withoutRecord(row) : row };
 }
 
 export async function listCustomers(call: Call): Promise<Outcome> {
   const made: CustomerDocument[] = [];
   for await (const customer of call.view.all('customer')) made.push(customer);
   const known = new Set(made.map(({ user_id: id }) => id));
-  const spenders = await call.ledger.activity({
-    dimension: 'customer',
-    fromDay: '1970-01-01',
-    toDay: dayOf(call.now),
-    over: 'days',
-    highest: mostListedSpenders,
-  });
-  const others = spenders
-    .filter(({ id }) => !known.has(id))
-    .map(({ id }) => freshCustomer(call, id));
+  const named = await spenders(call, 'customer', mostListedSpenders);
+  const others = [...named].filter((id) => !known.has(id)).map((id) => freshCustomer(call, id));
   return {
     answer: [
       ...(await customerRows(call, made)),
@@ -140,10 +131,12 @@ function freshCustomer(call: Call, userId: string): CustomerDocument {
   };
 }
 
-/** One that was made, or that calls which cost money have named: those have no record before they are changed. */
 async function requireCustomer(call: Call, userId: string): Promise<CustomerDocument> {
-  const customer = await call.view.get('customer', userId);
-  if (customer !== undefined) return customer;
+  return (await call.view.get('customer', userId)) ?? namedCustomer(call, userId);
+}
+
+/** One whom only calls that cost money have named: it has no record before it is changed. */
+async function namedCustomer(call: Call, userId: string): Promise<CustomerDocument> {
   const spent = await call.ledger.spend({ dimension: 'customer', ids: [userId] });
   if (!spent.has(userId)) throw unknownCustomer(userId);
   return freshCustomer(call, userId);

@@ -1,6 +1,8 @@
+import { optional } from '@aigateway/contract/optional';
 import type { Call } from '../http/call.ts';
 import { windowStartMs } from '../http/limits.ts';
 import type { Dimension, SpendQuery } from '../store/ledger.ts';
+import { dayOf } from '../store/usage-sums.ts';
 import { currentSpend } from './current.ts';
 
 const nanoPerUsd = 1e9;
@@ -19,6 +21,26 @@ function pick(
   ids: readonly string[],
 ): ReadonlyMap<string, number> {
   return new Map(ids.flatMap((id) => (sums.has(id) ? [[id, sums.get(id) ?? 0]] : [])));
+}
+
+/**
+ * Everyone of a dimension whom requests have named, made here or not.
+ *
+ * @param highest - so many, those who spent the most. Absent = all
+ */
+export async function spenders(
+  call: Call,
+  dimension: Dimension,
+  highest?: number,
+): Promise<Set<string>> {
+  const rows = await call.ledger.activity({
+    dimension,
+    fromDay: '1970-01-01',
+    toDay: dayOf(call.now),
+    over: 'days',
+    ...optional('highest', highest),
+  });
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** What was spent in the current window, and ever; in US dollars. */

@@ -7,10 +7,9 @@ import { type Call, type Outcome, timestamp } from '../http/call.ts';
 import { withFields } from '../http/limits.ts';
 import { put, remove } from '../http/view.ts';
 import { requireModel } from '../models/service.ts';
-import { spentBy } from '../spend/sums.ts';
+import { spenders, spentBy } from '../spend/sums.ts';
 import type { ModelDocument, TagDocument } from '../store/documents.ts';
 import type { Change } from '../store/entities.ts';
-import { dayOf } from '../store/usage-sums.ts';
 import type { tagBody } from './schema.ts';
 
 type TagBody = z.output<typeof tagBody>;
@@ -111,14 +110,7 @@ export async function listTags(call: Call): Promise<Outcome> {
   }
   const made: TagDocument[] = [];
   for await (const tag of call.view.all('tag')) made.push(tag);
-  const today = dayOf(call.now);
-  const used = await call.ledger.activity({
-    dimension: 'tag',
-    fromDay: '1970-01-01',
-    toDay: today,
-    over: 'days',
-  });
-  return { answer: await withUnmade(call, new Set(used.map(({ id }) => id)), made) };
+  return { answer: await withUnmade(call, await spenders(call, 'tag'), made) };
 }
 
 /** Tags that the caller's keys put on their requests. */
