@@ -51,4 +51,4 @@ USER 65532:65532
 EXPOSE 8080 9090
 # The flags are nodeFlags of scripts/project-node.mjs. No HEALTHCHECK: it would start a second Node in the container's memory every
 # few seconds, and Kubernetes and Container Apps have probes.
-ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "/app/gateway.mjs"]
+ENTRYPOINT ["/usr/local/bin/node", "--max-semi-space-size=8", "--no-memory-reducer", "--no-concurrent-recompilation", "/app/gateway.mjs"]

@@ -17,7 +17,11 @@ const packages = {
 export const nodePackage = packages[`${process.platform}-${process.arch}`];
 
 /** Settings of V8 that Node takes only at its start, see docs/decisions/0013. */
-export const nodeFlags = ['--max-semi-space-size=8'];
+export const nodeFlags = [
+  '--max-semi-space-size=8',
+  '--no-memory-reducer',
+  '--no-concurrent-recompilation',
+];
 
 /**
  * Finds the Node that runs the project: the locked one where it is installed, else the current process's if new enough.

@@ -105,7 +105,8 @@ export async function startProxy(
 ): Promise<Proxy> {
   const clock = ports.clock ?? { now: Date.now };
   const logger = ports.logger ?? createLogger(options.logLevel, ports.writeLog);
-  const accessLog = new AccessLog(ports.writeLog);
+  const { writeLog } = ports;
+  const accessLog = new AccessLog(writeLog && ((lines) => writeLog(lines.toString())));
   let snapshot: Snapshot | undefined;
   let keys = new KeyTable([]);
   let revision = 0;

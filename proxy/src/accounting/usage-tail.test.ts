@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Tail } from './tail.ts';
 import { readUsage } from './usage-reader.ts';
-import { usageFromTail } from './usage-tail.ts';
+import { usageFromBody, usageFromTail } from './usage-tail.ts';
 
 const read = (text: string, operation: Operation = 'chat') =>
   usageFromTail(Buffer.from(text), operation);
@@ -235,6 +235,27 @@ describe('usage in the tail', () => {
     );
   });
 
+  it('is what a parser of a whole answer finds, whatever the answer holds', () => {
+    fc.assert(
+      fc.property(event(nested), fc.nat(2), fc.boolean(), (answer, indent, isResponses) => {
+        const operation = isResponses ? 'responses' : 'chat';
+        const found = usageFromBody(Buffer.from(JSON.stringify(answer, null, indent)), operation);
+        const tokens = readUsage(operation, answer['usage']);
+        if (tokens === undefined) {
+          expect(found).toBeUndefined();
+          return;
+        }
+        const { model, service_tier: serviceTier } = answer;
+        expect(found).toEqual({
+          tokens,
+          ...(typeof model === 'string' && model !== '' && { model }),
+          ...(typeof serviceTier === 'string' && { serviceTier }),
+        });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('is the right one or none, wherever the stream is cut into chunks and the tail begins', () => {
     const events = fc.array(event(text), { minLength: 1, maxLength: 5 });
     fc.assert(
@@ -260,6 +281,26 @@ describe('usage in the tail', () => {
     );
   });
 
+  it('is read with its siblings wherever they stand in an answer', () => {
+    const own = [`"model":"m"`, `"service_tier":"flex"`, `"usage":${chatUsage}`];
+    const others = [
+      `"tools":[{"model":"nested","service_tier":"nested","usage":${chatUsage}}]`,
+      `"type":"model"`,
+      `"text":${JSON.stringify('"model":"written"'.repeat(20))}`,
+    ];
+    for (let turn = 0; turn < 6; turn += 1) {
+      const all = [...own, ...others];
+      const turned = [...all.slice(turn), ...all.slice(0, turn)];
+      for (const members of [turned, turned.toReversed()]) {
+        expect(usageFromBody(Buffer.from(`{${members.join(',')}}`), 'chat')).toEqual({
+          tokens: chatTokens,
+          model: 'm',
+          serviceTier: 'flex',
+        });
+      }
+    }
+  });
+
   it('never throws, whatever the bytes', () => {
     const piece = fc.oneof(
       fc.constantFrom('"usage"', ':', '{', '}', '"', '\\', ',', ' '),
@@ -268,6 +309,7 @@ describe('usage in the tail', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
         expect(() => read(pieces.join(''))).not.toThrow();
+        expect(() => usageFromBody(Buffer.from(pieces.join('')), 'responses')).not.toThrow();
       }),
     );
   });

@@ -41,37 +41,110 @@ const closeBrace = 0x7d;
  * @returns undefined when no usable usage is there
  */
 export function usageFromTail(tail: Buffer, operation: Operation): TailUsage | undefined {
-  let at = tail.lastIndexOf(usageKey);
-  while (at > 0) {
-    const usage = usageAt(tail, at, operation);
-    if (usage !== undefined) return usage;
-    at = tail.lastIndexOf(usageKey, at - 1);
+  return lastUsage(tail, operation, (usage) => {
+    const { holder, texts } = siblingsBefore(tail, usage.keyStart, 0);
+    return isOfAnswer(tail, holder, usage.end, operation) ? texts : undefined;
+  });
+}
+
+/**
+ * The same for a whole answer in JSON. How many brackets close behind a usage tells there how deep it lies, so that of what stands
+ * before it, which is nearly all of the answer, only the way to its siblings is walked.
+ */
+export function usageFromBody(body: Buffer, operation: Operation): TailUsage | undefined {
+  return lastUsage(body, operation, (usage) =>
+    levelsAfter(body, usage.end) === 1
+      ? {
+          model: textBefore(body, 'model', usage.keyStart),
+          serviceTier: body.includes(serviceTierEnd)
+            ? textBefore(body, 'serviceTier', usage.keyStart)
+            : undefined,
+        }
+      : undefined,
+  );
+}
+
+/** A usage object: where its key begins, where its value ends, and what it says. */
+type Usage = { readonly keyStart: number; readonly end: number; readonly tokens: TokenCounts };
+
+/** @param textsBefore - undefined for a usage that is not the answer's own */
+function lastUsage(
+  bytes: Buffer,
+  operation: Operation,
+  textsBefore: (usage: Usage) => SiblingTexts | undefined,
+): TailUsage | undefined {
+  for (let at = bytes.lastIndexOf(usageKey); at > 0; at = bytes.lastIndexOf(usageKey, at - 1)) {
+    const usage = usageAt(bytes, at, operation);
+    const texts = usage === undefined ? undefined : textsBefore(usage);
+    if (usage === undefined || texts === undefined) continue;
+    readSiblingsAfter(bytes, usage.end, texts);
+    return {
+      tokens: usage.tokens,
+      serviceTier: texts.serviceTier,
+      // Azure's first chunk has an empty one.
+      model: texts.model === '' ? undefined : texts.model,
+    };
   }
   return undefined;
 }
 
-function usageAt(tail: Buffer, keyStart: number, operation: Operation): TailUsage | undefined {
-  const before = tail[keyStart - 1];
+function usageAt(bytes: Buffer, keyStart: number, operation: Operation): Usage | undefined {
+  const before = bytes[keyStart - 1];
   if (before !== openBrace && before !== comma && !isSpace(before)) return undefined;
-  const colonAt = skipSpace(tail, keyStart + usageKey.length);
-  if (tail[colonAt] !== colon) return undefined;
-  const start = skipSpace(tail, colonAt + 1);
-  if (tail[start] !== openBrace) return undefined;
-  const end = objectEnd(tail, start);
+  const colonAt = skipSpace(bytes, keyStart + usageKey.length);
+  if (bytes[colonAt] !== colon) return undefined;
+  const start = skipSpace(bytes, colonAt + 1);
+  if (bytes[start] !== openBrace) return undefined;
+  const end = objectEnd(bytes, start);
   if (end === undefined) return undefined;
-  const tokens = readUsage(operation, parse(tail, start, end));
-  if (tokens === undefined) return undefined;
+  const tokens = readUsage(operation, parse(bytes, start, end));
+  return tokens === undefined ? undefined : { keyStart, end, tokens };
+}
 
-  const siblings = siblingsBefore(tail, keyStart);
-  if (!isOfAnswer(tail, siblings.holder, end, operation)) return undefined;
-  const { texts } = siblings;
-  readSiblingsAfter(tail, end, texts);
-  return {
-    tokens,
-    serviceTier: texts.serviceTier,
-    // Azure's first chunk has an empty one.
-    model: texts.model === '' ? undefined : texts.model,
-  };
+// A search stops at each byte that its first one is, and quotes are everywhere.
+const serviceTierEnd = Buffer.from('_tier"');
+const siblingKeys = {
+  model: Buffer.from('"model"'),
+  serviceTier: Buffer.from('"service_tier"'),
+};
+
+/** The text of a sibling before the usage, by whichever way to where its key first occurs is the shorter. */
+function textBefore(
+  body: Buffer,
+  name: keyof SiblingTexts,
+  usageStart: number,
+): string | undefined {
+  const key = siblingKeys[name];
+  const first = body.indexOf(key);
+  if (first === -1 || first > usageStart) return undefined;
+  if (first * 2 < usageStart && isRootKey(body, first)) {
+    const colonAt = skipSpace(body, first + key.length);
+    const start = skipSpace(body, colonAt + 1);
+    const end = body[start] === quote ? stringEnd(body, start) : undefined;
+    if (body[colonAt] === colon && end !== undefined) {
+      const text = parse(body, start, end);
+      return typeof text === 'string' ? text : undefined;
+    }
+  }
+  return siblingsBefore(body, usageStart, first).texts[name];
+}
+
+/** Whether the quote at `to` begins a key, or a text, of the object that the body is. */
+function isRootKey(body: Buffer, to: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < to; at += 1) {
+    const byte = body[at];
+    if (byte === quote) {
+      const end = stringEnd(body, at);
+      if (end === undefined || end > to) return false;
+      at = end - 1;
+    } else if (byte === openBrace || byte === openBracket) {
+      depth += 1;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth -= 1;
+    }
+  }
+  return depth === 1;
 }
 
 /** Members beside the usage whose values are wanted. */
@@ -99,17 +172,17 @@ function isOfAnswer(tail: Buffer, holder: Holder, end: number, operation: Operat
   if (holder.kind === 'root') return true;
   if (holder.kind === 'nested') {
     if (operation !== 'responses' || holder.key?.name !== 'response') return false;
-    const outer = siblingsBefore(tail, holder.key.start).holder;
+    const outer = siblingsBefore(tail, holder.key.start, 0).holder;
     return outer.kind === 'root' || (outer.kind === 'unknown' && levelsAfter(tail, end) === 2);
   }
   const levels = levelsAfter(tail, end);
   return levels === 1 || (operation === 'responses' && levels === 2);
 }
 
-/** Walks back from a key, which is outside of any string, to the brace that opens its object. */
-function siblingsBefore(tail: Buffer, keyStart: number): Siblings {
+/** Walks back from a key, which is outside of any string, to the brace that opens its object, or to `from`. */
+function siblingsBefore(tail: Buffer, keyStart: number, from: number): Siblings {
   const texts: SiblingTexts = { model: undefined, serviceTier: undefined };
-  const limit = Math.max(0, keyStart - maxLookBackBytes);
+  const limit = Math.max(from, keyStart - maxLookBackBytes);
   let depth = 0;
   // Positions, not objects: an answer has hundreds of texts. An end of 0 = none.
   let textStart = 0;

@@ -228,9 +228,12 @@ const maxErrorBytes = 16_384;
 /** What an answer has that is one, whatever it says of errors besides. */
 const answerMembers = ['choices', 'output', 'data', 'object'];
 
+// A search stops at each byte that its first one is, and quotes are everywhere: this stops a third as often.
+const errorKeyEnd = Buffer.from('rror"');
+
 /** Some OpenAI-compatible servers say with status 200 that they failed. */
 function isErrorAlone(body: Buffer): boolean {
-  if (body.length > maxErrorBytes || !body.includes('"error"')) return false;
+  if (body.length > maxErrorBytes || !body.includes(errorKeyEnd)) return false;
   const answer = eventObject({ event: '', data: body.toString() });
   const error = answer?.['error'];
   const isError = typeof error === 'string' || (typeof error === 'object' && error !== null);

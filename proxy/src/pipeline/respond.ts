@@ -4,7 +4,7 @@ import { estimateId, type BackgroundResponse } from '../accounting/corrections.t
 import type { RequestEnd } from '../accounting/meter.ts';
 import { Tail } from '../accounting/tail.ts';
 import { estimateUsage } from '../accounting/usage-reader.ts';
-import { usageFromTail } from '../accounting/usage-tail.ts';
+import { usageFromBody, usageFromTail } from '../accounting/usage-tail.ts';
 import { rateLimitHeaders } from '../admission/refusal.ts';
 import { parseObject } from '../bridge/json.ts';
 import { GatewayError } from '../errors.ts';
@@ -234,7 +234,8 @@ const nothingUsed: Used = {
 function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: boolean): Used {
   const { grant, prepared, admitted } = input;
   if (!grant.call.match.endpoint.metered) return nothingUsed;
-  const seen = usageFromTail(tail, prepared.upstream.name);
+  const read = input.result.kind === 'whole' ? usageFromBody : usageFromTail;
+  const seen = read(tail, prepared.upstream.name);
   const { record } = input.state;
   const other = spilledTo(input.result.headers, record);
   const { deployments } = grant.snapshot.records;

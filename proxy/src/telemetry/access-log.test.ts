@@ -3,7 +3,7 @@ import { AccessLog } from './access-log.ts';
 
 function logged() {
   const written: string[] = [];
-  const log = new AccessLog((text) => void written.push(text));
+  const log = new AccessLog((lines) => void written.push(lines.toString()));
   const refused = (requestId: string, model: string) =>
     log.refused({
       requestId,

@@ -76,13 +76,13 @@ const flushMs = 200;
  * buffer at once: kept as text, the dozens of pieces that it was put together from are looked up again when they are cold.
  */
 export class AccessLog {
-  readonly #write: (text: string) => void;
+  readonly #write: (lines: Buffer) => void;
   readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
   #length = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param write - takes one or several whole lines; standard output unless given */
-  constructor(write = (text: string): void => void process.stdout.write(text)) {
+  constructor(write = (lines: Buffer): void => void process.stdout.write(lines)) {
     this.#write = write;
   }
 
@@ -136,9 +136,10 @@ export class AccessLog {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#length === 0) return;
-    const text = this.#buffer.toString('utf8', 0, this.#length);
+    // A copy: a slow reader's pipe keeps it until it is taken.
+    const lines = Buffer.copyBytesFrom(this.#buffer, 0, this.#length);
     this.#length = 0;
-    this.#write(text);
+    this.#write(lines);
   }
 
   #fields(event: string, call: RefusedCall | ManagementCall | MessagesOfCall): void {
@@ -153,7 +154,7 @@ export class AccessLog {
     const mostBytes = text.length * mostBytesOfUnit;
     if (mostBytes > bufferBytes - this.#length) this.flush();
     if (mostBytes > bufferBytes) {
-      this.#write(text);
+      this.#write(Buffer.from(text));
       return;
     }
     this.#length += this.#buffer.write(text, this.#length);
