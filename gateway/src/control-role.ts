@@ -3,8 +3,8 @@ import { onlyFromAllowed } from '@aigateway/proxy/allowed-addresses';
 import { cors } from '@aigateway/proxy/cors';
 import { createOpsServer } from '@aigateway/proxy/ops';
 import { clientAddress } from '@aigateway/proxy/pipeline/client-address';
-import { refuse } from '@aigateway/proxy/pipeline/refuse';
-import { startServer } from '@aigateway/proxy/server';
+import { refuse as answerRefused } from '@aigateway/proxy/pipeline/refuse';
+import { startServer, type Refuse } from '@aigateway/proxy/server';
 import { AccessLog } from '@aigateway/proxy/telemetry/access-log';
 import { ManagementCalls } from '@aigateway/proxy/telemetry/management-calls';
 import { createRegistry } from '@aigateway/proxy/telemetry/registry';
@@ -35,25 +35,27 @@ export async function startControlRole(input: RoleInput, redis: SharedRedis): Pr
     standingChanges: () => redis.standingChanges.recent(),
   });
   const allow = cors(server.corsOrigins);
+  const refuse: Refuse = (request, response, error) => {
+    const requestId = requestIdOf(request.headers);
+    answerRefused(response, ['x-request-id', requestId], error);
+    calls.answered({
+      requestId,
+      startedAt: Date.now(),
+      durationMs: 0,
+      client: clientAddress(request, server.trustedHops),
+      method: request.method ?? '',
+      endpoint: 'unknown',
+      status: error.status,
+    });
+  };
   const listening = await startServer(
     serverOptions(server),
     onlyFromAllowed(
       server,
       (request, response) => allow(request, response, () => plane.handler(request, response)),
-      (request, response, error) => {
-        const requestId = requestIdOf(request.headers);
-        refuse(response, ['x-request-id', requestId], error);
-        calls.answered({
-          requestId,
-          startedAt: Date.now(),
-          durationMs: 0,
-          client: clientAddress(request, server.trustedHops),
-          method: request.method ?? '',
-          endpoint: 'unknown',
-          status: error.status,
-        });
-      },
+      refuse,
     ),
+    refuse,
     createOpsServer(registry, plane.readiness),
   );
   return {

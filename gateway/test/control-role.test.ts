@@ -54,6 +54,21 @@ describe.skipIf(!hasRedisServer)('a control plane by itself', () => {
     expect(await statusOfRaw('GET /key/list HTTP/1.1', 'host: a')).toContain('408');
   });
 
+  it('takes targets in absolute form below its base path, and says what it does not take', async () => {
+    const target = 'GET http://other.example/manager/routes HTTP/1.1';
+    expect(await statusOfRaw(target, 'host: a', 'connection: close', '', '')).toContain('200');
+    expect(await statusOfRaw('GET /manager/routes HTTP/1.1', '', '')).toContain('400');
+    const head = [
+      'GET /manager/routes HTTP/1.1',
+      'host: a',
+      'expect: x',
+      'x-request-id: expects-x',
+    ];
+    expect(await statusOfRaw(...head, '', '')).toContain('417');
+    const [line] = await control.until(/.*expects-x.*/);
+    expect(JSON.parse(line)).toMatchObject({ event: 'management', status: 417 });
+  });
+
   it('takes two Authorization headers for none, whichever is right', async () => {
     const right = `authorization: Bearer ${master}`;
     const wrong = 'authorization: Bearer sk-another';
@@ -101,9 +116,9 @@ describe.skipIf(!hasRedisServer)('a control plane by itself', () => {
       headers: { authorization: `Bearer ${master}`, 'x-request-id': 'another-id' },
     });
     await regenerated.text();
-    await fetch(`${url}/no-such-path-of-anybody`);
+    await fetch(`${url}/no-such-path-of-anybody`, { headers: { 'x-request-id': 'the-last-id' } });
 
-    await control.until(/"endpoint":"unknown"/);
+    await control.until(/the-last-id.*"endpoint":"unknown"/);
     const lines = control.output
       .split('\n')
       .filter((line) => line.includes('"event":"management"'))

@@ -1,7 +1,8 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { inNetworks } from '@aigateway/contract/networks';
 import { GatewayError } from './errors.ts';
 import { clientAddress } from './pipeline/client-address.ts';
+import type { Refuse } from './server.ts';
 
 /** What a server asks of an address before it looks at anything else of a request. */
 export type AddressRules = {
@@ -21,13 +22,13 @@ const probes: ReadonlySet<string> = new Set([
 /**
  * Takes calls from allowed addresses alone, whichever plane answers them; without a list it is `answer` itself, and costs nothing.
  *
- * @param refuse - answers a call from elsewhere, without reading its body, and tells of it
+ * @param refuse - gets a call from elsewhere
  * @throws {RangeError} for a list that names no networks
  */
 export function onlyFromAllowed(
   { allowedIps, trustedHops }: AddressRules,
   answer: RequestListener,
-  refuse: (request: IncomingMessage, response: ServerResponse, error: GatewayError) => void,
+  refuse: Refuse,
 ): RequestListener {
   if (allowedIps === undefined) return answer;
   const isAllowed = inNetworks(allowedIps);

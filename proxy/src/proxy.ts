@@ -27,7 +27,7 @@ import { standing } from './routing/health.ts';
 import { Prober } from './pipeline/probes.ts';
 import { HolderTable } from './holder-table.ts';
 import { KeyTable } from './key-table.ts';
-import { startServer } from './server.ts';
+import { startServer, type Refuse } from './server.ts';
 import { checkSchema, Snapshot } from './snapshot.ts';
 import { MemoryEstimates } from './stores/memory/estimates.ts';
 import { createMemoryLimiter } from './stores/memory/limiter.ts';
@@ -225,14 +225,16 @@ export async function startProxy(
     corsOrigins: options.corsOrigins,
     management: ports.management,
   });
+  const refuse: Refuse = (request, response, error) =>
+    refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error);
   const server = await startServer(
     options,
     onlyFromAllowed(
       { allowedIps: options.allowedIps, trustedHops: options.pipeline.trustedHops },
       pastExpress(app, gateway),
-      (request, response, error) =>
-        refuseArrival(request, response, gateway, arrive(request, gateway), 'unknown', error),
+      refuse,
     ),
+    refuse,
     createOpsServer(metrics.registry, readiness),
   );
   const prober = new Prober(gateway, options.probeIntervalMs);

@@ -4,6 +4,7 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
+  type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -24,6 +25,13 @@ export type Listening = {
   drain(interrupt?: () => void): Promise<void>;
 };
 
+/** Answers a request with an error, without reading its body, and tells of it. */
+export type Refuse = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: GatewayError,
+) => void;
+
 /** How often a server that stops ends the connections that have become idle. */
 const idleSweepMs = 50;
 
@@ -34,20 +42,25 @@ const lastWordsMs = 1000;
  * Listens for callers, whichever plane answers them: bounds of heads, times and connections, the base path, refusals in the
  * gateway's form of what is not HTTP, and an end that lets requests finish.
  *
- * @param answer - gets every request, its base path taken off
+ * @param answer - gets every request, its target a path without host and base path
+ * @param refuse - gets what is HTTP and may not be answered otherwise
  * @param ops - what answers on the operations port, where there is to be one
  * @throws {Error} if a port cannot be listened on
  */
 export async function startServer(
   options: ServerOptions,
   answer: RequestListener,
+  refuse: Refuse,
   ops: Server,
 ): Promise<Listening> {
-  const listener = belowBasePath(options.basePath, answer);
+  const listener = received(options.basePath, answer, refuse);
   const server = createServer(httpOptions(options), listener);
   // A socket forgets its peer when it ends unless it was asked before, and callers who left are logged after that.
   server.on('connection', (socket) => void socket.remoteAddress);
   server.on('checkContinue', listener);
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    refuse(request, response, unmetExpectation()),
+  );
   server.on('clientError', answerMalformed);
   // Clients that try a WebSocket first (Codex does where it is told to) go on with POST at once when they are told.
   server.on('upgrade', (_request, socket) =>
@@ -84,11 +97,20 @@ export async function startServer(
   };
 }
 
-function belowBasePath(basePath: string, answer: RequestListener): RequestListener {
-  if (basePath === '') return answer;
+/** What precedes the path of a target in absolute form, which servers must take (RFC 9112, section 3.2.2). */
+const authority = /^https?:\/\/[^/?#]+/i;
+
+function received(basePath: string, answer: RequestListener, refuse: Refuse): RequestListener {
+  const below = `${basePath}/`;
   return (request, response) => {
-    const { url = '' } = request;
-    if (url.startsWith(`${basePath}/`)) request.url = url.slice(basePath.length);
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      refuse(request, response, invalid('it has no Host header. Send one'));
+      return;
+    }
+    let { url = '' } = request;
+    if (!url.startsWith('/')) url = url.replace(authority, '') || '/';
+    if (basePath !== '' && url.startsWith(below)) url = url.slice(basePath.length);
+    if (url !== request.url) request.url = url;
     answer(request, response);
   };
 }
@@ -104,6 +126,8 @@ function httpOptions(options: ServerOptions) {
     // Of two Authorization headers Node would take the first and say nothing: together they are no key, wherever they came from.
     joinDuplicateHeaders: true,
     noDelay: true,
+    // Node's own refusal has no body.
+    requireHostHeader: false,
     // Java's HttpClient asks for HTTP/2 with every first request over plain http, and is content with HTTP/1.1.
     shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
       headers.upgrade?.toLowerCase() === 'websocket',
@@ -116,11 +140,6 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const invalid = (reason: string, status?: number) =>
-    new GatewayError('invalid_body', {
-      values: { reason },
-      ...(status !== undefined && { status }),
-    });
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
       return endWith(socket, invalid('its headers are larger than this gateway takes', 431));
@@ -129,6 +148,20 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     default:
       return endWith(socket, invalid('it is not valid HTTP/1.1'));
   }
+}
+
+function invalid(reason: string, status?: number): GatewayError {
+  return new GatewayError('invalid_body', {
+    values: { reason },
+    ...(status !== undefined && { status }),
+  });
+}
+
+function unmetExpectation(): GatewayError {
+  return invalid(
+    'it expects what is not done here. Leave the Expect header out, or send 100-continue',
+    417,
+  );
 }
 
 /** Answers on the bare socket and ends it. */

@@ -87,7 +87,10 @@ describe('a path', () => {
     '/_sim/reset',
     '/simulator/openai/v1/chat/completions',
     '/east/openai/v1/chat/completions',
-    'http://127.0.0.1:1/v1/chat/completions',
+    'ftp://127.0.0.1:1/v1/chat/completions',
+    'http://127.0.0.1:1/v1/../v1/chat/completions',
+    'http:///v1/chat/completions',
+    'http://127.0.0.1:1',
     '//127.0.0.1/v1/chat/completions',
     '/v1/responses/../chat/completions',
     '/v1/responses/resp_1/../../models',
@@ -129,6 +132,26 @@ describe('a path', () => {
       expect(await response.json()).toMatchObject({ error: { code: 'method_not_allowed' } });
     }
   });
+
+  it.each([
+    ['POST', 'http://elsewhere.example:1/v1/chat/completions'],
+    ['POST', 'HTTPS://user@elsewhere.example/v1/chat/completions?api-version=1'],
+    ['GET', 'http://elsewhere.example/v1/models'],
+    ['GET', 'http://elsewhere.example/health/liveliness'],
+  ])(
+    'is that of a target in absolute form, whose host is not looked at: %s %s',
+    async (method, target) => {
+      const before = upstreamCalls();
+      const body = method === 'POST' ? valid : '';
+      const socket = await connect();
+      socket.write(
+        `${method} ${target} HTTP/1.1\r\nhost: gateway\r\n${authorization}\r\n${json}\r\n` +
+          `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+      );
+      expect(await socket.closed()).toMatch(/^HTTP\/1\.1 200 OK/);
+      expect(upstreamCalls()).toBe(before + (method === 'POST' ? 1 : 0));
+    },
+  );
 
   it('is found under doubled slashes and a slash at its end, as clients write it', async () => {
     for (const path of [
@@ -291,6 +314,45 @@ describe('what is not clean HTTP/1.1', () => {
     const socket = await connect();
     socket.write('NONSENSE\r\n\r\n');
     expect(answerIn(await socket.closed())).toMatchObject({ status: 400, code: 'invalid_body' });
+  });
+
+  const noHost = `POST /v1/chat/completions HTTP/1.1\r\n${authorization}\r\n${json}\r\n`;
+  it.each([
+    ['without a Host', noHost, 400, 'it has no Host header. Send one'],
+    [
+      'that expects more than 100-continue',
+      `${noHost}host: a\r\nexpect: x\r\n`,
+      417,
+      '100-continue',
+    ],
+  ])(
+    'is refused with what to change, counted and logged: a request %s',
+    async (_, start, status, message) => {
+      const before = upstreamCalls();
+      const count = async () =>
+        Number(/code="invalid_body"[^\n]* (\d+)$/m.exec(await gateway.metrics())?.[1] ?? 0);
+      const counted = await count();
+      const socket = await connect();
+      const id = `a-request-of-${status}`;
+      socket.write(
+        `${start}x-request-id: ${id}\r\ncontent-length: ${valid.length}\r\n\r\n${valid}`,
+      );
+      const answer = answerIn(await socket.closed());
+      expect(answer).toMatchObject({ status, code: 'invalid_body' });
+      expect(answer.text).toContain(message);
+      expect(answer.text).toContain(`x-request-id: ${id}`);
+      expect(answer.text).toContain('x-aigateway-layer: read');
+      expect(answer.text).toContain('content-type: application/json');
+      expect(upstreamCalls()).toBe(before);
+      expect(await count()).toBe(counted + 1);
+      await gateway.until(() => gateway.log().includes(id));
+    },
+  );
+
+  it('is HTTP/1.0, which has no Host and is served', async () => {
+    const socket = await connect();
+    socket.write('GET /health/liveliness HTTP/1.0\r\n\r\n');
+    expect(await socket.closed()).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
   it('is refused where its headers are too large', async () => {
