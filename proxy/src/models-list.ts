@@ -2,26 +2,28 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import type { KeyRecord } from '@aigateway/contract/records';
 import { invalidParameter } from './errors.ts';
 import { parametersOf } from './model-parameters.ts';
-import { visibleModel, visibleModels, type VisibleModel } from './routing/models.ts';
+import { isServed, visibleModel, visibleModels, type VisibleModel } from './routing/models.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** LiteLLM answers this constant as every model's creation time; clients only want it to be there. */
 const created = 1_677_610_602;
 
-/** OpenAI's list of models: the public names a key may use. */
+/** OpenAI's list of models: the public names a key may use, without those that are paused. */
 export function modelsList(snapshot: Snapshot, key: KeyRecord) {
   return {
     object: 'list',
-    data: visibleModels(snapshot.models, key).map(({ id, model }) =>
-      modelEntry(snapshot, id, model.group),
-    ),
+    data: visibleModels(snapshot.models, key)
+      .filter((visible) => isServed(snapshot.models, visible))
+      .map(({ id, model }) => modelEntry(snapshot, id, model.group)),
   };
 }
 
-/** One entry of the list; undefined for a model that does not exist or that the key may not use. */
+/** An entry as of the list; undefined for a model that does not exist, is paused, or that the key may not use. */
 export function modelById(snapshot: Snapshot, key: KeyRecord, id: string) {
   const model = visibleModel(snapshot.models, key, id);
-  return model === undefined ? undefined : modelEntry(snapshot, id, model.group);
+  return model === undefined || !isServed(snapshot.models, { id, model })
+    ? undefined
+    : modelEntry(snapshot, id, model.group);
 }
 
 function modelEntry(snapshot: Snapshot, id: string, group: string) {
@@ -44,38 +46,40 @@ function modelEntry(snapshot: Snapshot, id: string, group: string) {
  * @param only - the id of the one deployment that is asked for
  */
 export function modelInfo(snapshot: Snapshot, key: KeyRecord, only?: string) {
-  const rows = visibleModels(snapshot.models, key).flatMap(({ id, model }) => {
-    const records = snapshot.models.deployments(model.group);
-    const wanted = only === undefined ? records : records.filter((record) => record.id === only);
-    return wanted.map((record) => {
-      const { facts, prices } = record;
-      const showsHost = snapshot.exposesUpstream(key);
-      return {
-        model_name: id,
-        litellm_params: {
-          model: record.litellmModel,
-          ...(showsHost && { api_base: record.resource.origin }),
-          ...(record.requestsPerMinute !== undefined && { rpm: record.requestsPerMinute }),
-          ...(record.tokensPerMinute !== undefined && { tpm: record.tokensPerMinute }),
-        },
-        model_info: {
-          id: record.id,
-          db_model: record.stored === true,
-          key: facts.baseModel ?? record.litellmModel,
-          litellm_provider: record.dialect === 'openai' ? 'openai' : 'azure',
-          mode: facts.mode ?? null,
-          max_tokens: facts.maxOutputTokens ?? null,
-          max_input_tokens: facts.maxInputTokens ?? null,
-          max_output_tokens: facts.maxOutputTokens ?? null,
-          input_cost_per_token: usdPerToken(prices?.input),
-          output_cost_per_token: usdPerToken(prices?.output),
-          cache_read_input_token_cost: usdPerToken(prices?.cachedInput),
-          ...supports(facts.supports ?? []),
-        },
-      };
-    });
+  const rows = visibleModels(snapshot.models, key).flatMap((visible) =>
+    deploymentRows(snapshot, key, visible),
+  );
+  return { data: only === undefined ? rows : rows.filter(({ model_info: { id } }) => id === only) };
+}
+
+function deploymentRows(snapshot: Snapshot, key: KeyRecord, { id, model }: VisibleModel) {
+  return snapshot.models.deployments(model.group).map((record) => {
+    const { facts, prices } = record;
+    const showsHost = snapshot.exposesUpstream(key);
+    return {
+      model_name: id,
+      litellm_params: {
+        model: record.litellmModel,
+        ...(showsHost && { api_base: record.resource.origin }),
+        ...(record.requestsPerMinute !== undefined && { rpm: record.requestsPerMinute }),
+        ...(record.tokensPerMinute !== undefined && { tpm: record.tokensPerMinute }),
+      },
+      model_info: {
+        id: record.id,
+        db_model: record.stored === true,
+        key: facts.baseModel ?? record.litellmModel,
+        litellm_provider: record.dialect === 'openai' ? 'openai' : 'azure',
+        mode: facts.mode ?? null,
+        max_tokens: facts.maxOutputTokens ?? null,
+        max_input_tokens: facts.maxInputTokens ?? null,
+        max_output_tokens: facts.maxOutputTokens ?? null,
+        input_cost_per_token: usdPerToken(prices?.input),
+        output_cost_per_token: usdPerToken(prices?.output),
+        cache_read_input_token_cost: usdPerToken(prices?.cachedInput),
+        ...supports(facts.supports ?? []),
+      },
+    };
   });
-  return { data: rows };
 }
 
 type ModelRow = ReturnType<typeof modelInfo>['data'][number];
@@ -127,9 +131,13 @@ export function wholeNumber(
   throw invalidParameter(name, `"${name}" must be a whole number from ${least} to ${most}`);
 }
 
-/** What is known of a model by its public name: LiteLLM's `/utils/model_info`. Undefined as of {@link modelById}. */
+/**
+ * What is known of a model by its public name: LiteLLM's `/utils/model_info`. Undefined for a model that does not exist or that the key
+ * may not use.
+ */
 export function factsOfModel(snapshot: Snapshot, key: KeyRecord, name: string) {
-  return modelInfo(snapshot, key).data.find(({ model_name }) => model_name === name)?.model_info;
+  const model = visibleModel(snapshot.models, key, name);
+  return model && deploymentRows(snapshot, key, { id: name, model })[0]?.model_info;
 }
 
 /** LiteLLM's list of public names, limits of their deployments summed. */

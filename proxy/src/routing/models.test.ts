@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { DeploymentRecord, ModelRecord, RouterRecord } from '@aigateway/contract/records';
 import {
   fallbackChain,
+  isServed,
   mayUse,
   ModelIndex,
   upstreamName,
@@ -191,6 +192,31 @@ describe('the list of models', () => {
     const router = { defaultModels: { chat: 'gone' }, defaultFallbacks: ['a'] };
     const visible = visibleModels(indexOf([{ id: 'd1', model: 'a' }], router), { models: [] });
     expect(visible.map(({ id }) => id)).toEqual(['a']);
+  });
+});
+
+describe('a model', () => {
+  it('is served unless all its deployments are paused, and those of every fallback', () => {
+    const paused = { blocked: true };
+    const index = indexOf(
+      [
+        { id: 'd1', model: 'half', ...paused },
+        { id: 'd2', model: 'half' },
+        ...['whole', 'kept', 'vain', 'wild/*'].map((model) => ({ id: model, model, ...paused })),
+      ],
+      {
+        fallbacks: {
+          kept: ['vain'],
+          vain: ['whole', 'gone'],
+          'as-whole': ['half'],
+          whole: ['kept'],
+        },
+        aliases: { 'as-whole': { model: 'whole', hidden: false } },
+      },
+    );
+    const served = (id: string) => isServed(index, { id, model: resolved(index, id) });
+    expect(['half', 'as-whole'].map(served)).toEqual([true, true]);
+    expect(['whole', 'kept', 'vain', 'wild/x'].map(served)).toEqual([false, false, false, false]);
   });
 });
 

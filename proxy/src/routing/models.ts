@@ -224,25 +224,44 @@ export function visibleModels(
   const spelledOut = [...key.models, ...(key.modelsAbove?.flat() ?? [])];
   for (const name of [...Object.values(index.router.defaultModels), ...spelledOut]) {
     if (name.includes('*') || visible.has(name)) continue;
-    const model = index.resolve(name);
-    if (
-      model?.filled !== undefined &&
-      model.name === name &&
-      index.model(model.group)?.hidden !== true
-    ) {
-      add(name);
-    }
+    if (ofWildcard(index, name) !== undefined) add(name);
   }
   return [...visible.values()];
 }
 
-/** The one of them that a caller writes as `model`; undefined when it does not exist or the key may not use it. */
+/** What a name leads to that a wildcard group stands for, unless that is hidden. */
+function ofWildcard(index: ModelIndex, name: string): ResolvedModel | undefined {
+  const model = index.resolve(name);
+  const isFilled = model?.filled !== undefined && model.name === name;
+  return isFilled && index.model(model.group)?.hidden !== true ? model : undefined;
+}
+
+/**
+ * The one of them that a caller writes as `model`, or one of the names that a wildcard group stands for; undefined when it does not
+ * exist or the key may not use it.
+ */
 export function visibleModel(
   index: ModelIndex,
   key: Parameters<typeof visibleModels>[1],
   name: string,
 ): ResolvedModel | undefined {
-  return visibleModels(index, key).find(({ id }) => id === name)?.model;
+  const model =
+    visibleModels(index, key).find(({ id }) => id === name)?.model ?? ofWildcard(index, name);
+  return model !== undefined && mayUse(key, model) ? model : undefined;
+}
+
+/**
+ * Whether calls of it can come to be answered: not where operators have paused all its deployments, and all of its fallbacks.
+ */
+export function isServed(index: ModelIndex, { id, model }: VisibleModel): boolean {
+  const isOpen = ({ group }: ResolvedModel): boolean =>
+    index.deployments(group).some(({ blocked }) => blocked !== true);
+  if (isOpen(model)) return true;
+  const names = [id, model.name, model.group];
+  return fallbackChain(index.router, model.name, 'general', new Set(), names).some((name) => {
+    const fallback = index.resolve(name);
+    return fallback !== undefined && isOpen(fallback);
+  });
 }
 
 type Access = {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   adminKey,
   callerKey,
+  chatBody,
   keyRecord,
   startGatewayUnderTest,
   type GatewayUnderTest,
@@ -42,9 +43,20 @@ beforeAll(async () => {
       { resourceName: 'east', deployment: 'embed', model: 'text-embedding-3-small' },
       { resourceName: 'east', deployment: 'embed', model: 'internal', id: 'hidden' },
       { resourceName: 'west', deployment: '*', model: 'any/*', id: 'any' },
+      { resourceName: 'west', deployment: '*', model: 'secret/*', id: 'secret' },
+      ...['paused', 'paused-with-fallback', 'paused/*'].map((model) => ({
+        resourceName: 'west',
+        deployment: 'prod-4o',
+        model,
+        id: `id-of-${model}`,
+        blocked: true,
+      })),
     ],
-    models: [{ name: 'internal', hidden: true, accessGroups: [] }],
-    router: { aliases: { 'gpt-4': { model: 'gpt-4o', hidden: false } } },
+    models: ['internal', 'secret/*'].map((name) => ({ name, hidden: true, accessGroups: [] })),
+    router: {
+      aliases: { 'gpt-4': { model: 'gpt-4o', hidden: false } },
+      fallbacks: { 'paused-with-fallback': ['paused', 'gpt-4o'] },
+    },
     keys: [
       keyRecord(),
       keyRecord({ keyId: 'admin', secret: adminKey, role: 'admin' }),
@@ -72,12 +84,49 @@ describe('the list of models', () => {
       '/openai/v1/models',
       '/openai/models?api-version=2024-10-21',
     ]) {
-      expect(ids(await get(path))).toEqual(['gpt-4o', 'text-embedding-3-small', 'gpt-4']);
+      expect(ids(await get(path))).toEqual([
+        'gpt-4o',
+        'text-embedding-3-small',
+        'paused-with-fallback',
+        'gpt-4',
+      ]);
     }
     expect(ids(await get('/v1/models', limitedKey))).toEqual(['gpt-4o', 'gpt-4', 'any/thing']);
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: callerKey });
     expect((await client.models.retrieve('gpt-4o')).id).toBe('gpt-4o');
     await expect(client.models.retrieve('internal')).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('has an entry by name for what a wildcard stands for, of keys that may call it', async () => {
+    const statusOf = async (path: string, key = callerKey) =>
+      (await gateway.call(path, undefined, { key })).status;
+    for (const name of ['any/prod-4o', 'any/of/more', 'any%2Fthing']) {
+      const entry = (await get(`/v1/models/${name}`)) as unknown as { id: string };
+      expect(entry).toMatchObject({ id: decodeURIComponent(name), object: 'model' });
+      expect(await statusOf(`/utils/model_info?model=${name}`)).toBe(200);
+    }
+    expect(await statusOf('/v1/models/any/thing', limitedKey)).toBe(200);
+    for (const name of ['any/prod-4o', 'internal'])
+      expect([name, await statusOf(`/v1/models/${name}`, limitedKey)]).toEqual([name, 404]);
+    for (const name of ['any', 'any/*', 'other', 'secret/thing', 'any-id'])
+      expect([name, await statusOf(`/v1/models/${name}`)]).toEqual([name, 404]);
+  });
+
+  it('leaves out what operators have paused, unless a fallback answers', async () => {
+    for (const [name, status, listed] of [
+      ['paused', 503, 404],
+      ['paused/thing', 503, 404],
+      ['paused-with-fallback', 200, 200],
+    ] as const) {
+      const answer = await gateway.call('/v1/chat/completions', chatBody(name, 'hi'));
+      expect([name, answer.status]).toEqual([name, status]);
+      const entry = await gateway.call(`/v1/models/${name}`);
+      expect([name, entry.status]).toEqual([name, listed]);
+    }
+    // Whoever is to put it back into service must find it.
+    expect(await get('/v1/model/info')).toMatchObject({
+      data: expect.arrayContaining([expect.objectContaining({ model_name: 'paused' })]),
+    });
   });
 
   it.each([
@@ -197,6 +246,6 @@ describe('model info', () => {
 describe('health', () => {
   it('with a key lists deployments by what calls have shown, in the form of LiteLLM', async () => {
     const response = await gateway.call('/health');
-    expect(await response.json()).toMatchObject({ healthy_count: 5, unhealthy_count: 0 });
+    expect(await response.json()).toMatchObject({ healthy_count: 9, unhealthy_count: 0 });
   });
 });
