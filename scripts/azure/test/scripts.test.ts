@@ -21,6 +21,7 @@ import {
 import { startSimulatedAzure } from '../../../smoke/clients/simulated-azure.ts';
 import type { Simulator } from '../../../smoke/simulator/simulator.ts';
 import { toolPath } from '../../tools.ts';
+import { azureCliPython, refusedByAzureCli } from './azure-cli.ts';
 
 const scripts = join(import.meta.dirname, '..');
 let folder: string;
@@ -47,7 +48,11 @@ beforeEach(() => {
     copyFileSync(join(import.meta.dirname, 'fake-cli.sh'), join(folder, 'bin', name));
   }
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  // What the test has not asked for counts among those of all tests.
+  calls();
+  rmSync(folder, { recursive: true });
+});
 
 type Ran = { readonly code: number | null; readonly out: string; readonly told: string };
 
@@ -87,13 +92,18 @@ function state(): Record<string, unknown> {
     : {};
 }
 
+/** The arguments of each different call of `az` so far, as JSON: of all tests. */
+const asked = new Set<string>();
+
 /** Every call since the last time it was asked. */
 function calls(): string[][] {
   const file = join(folder, 'calls');
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').trim().split('\n');
   rmSync(file);
-  return lines.map((line) => JSON.parse(line) as string[]);
+  const all = lines.map((line) => JSON.parse(line) as string[]);
+  for (const [program, ...args] of all) if (program === 'az') asked.add(JSON.stringify(args));
+  return all;
 }
 
 const changing = /\b(create|register|update|set|delete|regenerate|PUT|POST|DELETE)\b/;
@@ -1185,4 +1195,13 @@ describe('every script', () => {
       expect(status).toBe(0);
     },
   );
+});
+
+// Last: the calls are those of the tests before.
+describe.skipIf(azureCliPython === undefined)('Azure CLI (npm run tools -- az)', () => {
+  it('takes every call that the scripts have made', () => {
+    expect(asked.size).toBeGreaterThan(0);
+    const given = [...asked].map((args) => JSON.parse(args) as string[]);
+    expect(refusedByAzureCli(given)).toEqual([]);
+  });
 });
