@@ -301,6 +301,24 @@ describe('usage in the tail', () => {
     }
   });
 
+  it('is found in steps that grow with the answer, however many usages a caller wrote into it', () => {
+    const steps = (count: number) => {
+      const tools = Array.from({ length: count }, () => `{"usage":${chatUsage}}`).join(',');
+      const body = Buffer.from(`{"usage":${chatUsage},"tools":[${tools}],"more":{}}`);
+      let reads = 0;
+      const counted = new Proxy(body, {
+        get(target, name) {
+          reads += 1;
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      expect(usageFromBody(counted, 'chat')?.tokens).toEqual(chatTokens);
+      return reads / count;
+    };
+    expect(steps(400) / steps(40)).toBeLessThan(1.5);
+  });
+
   it('never throws, whatever the bytes', () => {
     const piece = fc.oneof(
       fc.constantFrom('"usage"', ':', '{', '}', '"', '\\', ',', ' '),

@@ -52,16 +52,22 @@ export function usageFromTail(tail: Buffer, operation: Operation): TailUsage | u
  * before it, which is nearly all of the answer, only the way to its siblings is walked.
  */
 export function usageFromBody(body: Buffer, operation: Operation): TailUsage | undefined {
-  return lastUsage(body, operation, (usage) =>
-    levelsAfter(body, usage.end) === 1
-      ? {
-          model: textBefore(body, 'model', usage.keyStart),
-          serviceTier: body.includes(serviceTierEnd)
-            ? textBefore(body, 'serviceTier', usage.keyStart)
-            : undefined,
-        }
-      : undefined,
-  );
+  // What lies behind one usage is not walked again for the one before: a caller may have written thousands into its tools.
+  let walkedFrom = body.length;
+  let least = 0;
+  return lastUsage(body, operation, ({ keyStart }) => {
+    const nearer = bracketsIn(body, keyStart, walkedFrom);
+    if (nearer === undefined) return undefined;
+    least = Math.min(nearer.least, nearer.depth + least);
+    walkedFrom = keyStart;
+    if (least !== -1) return undefined;
+    return {
+      model: textBefore(body, 'model', keyStart),
+      serviceTier: body.includes(serviceTierEnd)
+        ? textBefore(body, 'serviceTier', keyStart)
+        : undefined,
+    };
+  });
 }
 
 /** A usage object: where its key begins, where its value ends, and what it says. */
@@ -75,7 +81,7 @@ function lastUsage(
 ): TailUsage | undefined {
   for (let at = bytes.lastIndexOf(usageKey); at > 0; at = bytes.lastIndexOf(usageKey, at - 1)) {
     const usage = usageAt(bytes, at, operation);
-    const texts = usage === undefined ? undefined : textsBefore(usage);
+    const texts = usage && textsBefore(usage);
     if (usage === undefined || texts === undefined) continue;
     readSiblingsAfter(bytes, usage.end, texts);
     return {
@@ -117,7 +123,7 @@ function textBefore(
   const key = siblingKeys[name];
   const first = body.indexOf(key);
   if (first === -1 || first > usageStart) return undefined;
-  if (first * 2 < usageStart && isRootKey(body, first)) {
+  if (first * 2 < usageStart && bracketsIn(body, 0, first)?.depth === 1) {
     const colonAt = skipSpace(body, first + key.length);
     const start = skipSpace(body, colonAt + 1);
     const end = body[start] === quote ? stringEnd(body, start) : undefined;
@@ -127,24 +133,6 @@ function textBefore(
     }
   }
   return siblingsBefore(body, usageStart, first).texts[name];
-}
-
-/** Whether the quote at `to` begins a key, or a text, of the object that the body is. */
-function isRootKey(body: Buffer, to: number): boolean {
-  let depth = 0;
-  for (let at = 0; at < to; at += 1) {
-    const byte = body[at];
-    if (byte === quote) {
-      const end = stringEnd(body, at);
-      if (end === undefined || end > to) return false;
-      at = end - 1;
-    } else if (byte === openBrace || byte === openBracket) {
-      depth += 1;
-    } else if (byte === closeBrace || byte === closeBracket) {
-      depth -= 1;
-    }
-  }
-  return depth === 1;
 }
 
 /** Members beside the usage whose values are wanted. */
@@ -236,24 +224,33 @@ function holderOf(tail: Buffer, at: number, limit: number): Holder {
 
 /** How many brackets that opened before `from` close between it and the end of the event, or of the tail. */
 function levelsAfter(tail: Buffer, from: number): number | undefined {
+  let to = tail.indexOf(lineFeed, from);
+  while (to !== -1 && !isLineOfStream(tail[to + 1])) to = tail.indexOf(lineFeed, to + 1);
+  const brackets = bracketsIn(tail, from, to === -1 ? tail.length : to);
+  return brackets === undefined ? undefined : -brackets.least;
+}
+
+/** Of a stretch of JSON: how many brackets more open in it than close, at its end and where they are the fewest. */
+type Brackets = { readonly depth: number; readonly least: number };
+
+/** @returns undefined where the stretch ends within a text */
+function bracketsIn(bytes: Buffer, from: number, to: number): Brackets | undefined {
   let depth = 0;
   let least = 0;
-  for (let at = from; at < tail.length; at += 1) {
-    const byte = tail[at];
+  for (let at = from; at < to; at += 1) {
+    const byte = bytes[at];
     if (byte === quote) {
-      const end = stringEnd(tail, at);
-      if (end === undefined) return undefined;
+      const end = stringEnd(bytes, at);
+      if (end === undefined || end > to) return undefined;
       at = end - 1;
     } else if (byte === openBrace || byte === openBracket) {
       depth += 1;
     } else if (byte === closeBrace || byte === closeBracket) {
       depth -= 1;
-      least = Math.min(least, depth);
-    } else if (byte === lineFeed && isLineOfStream(tail[at + 1])) {
-      break;
+      if (depth < least) least = depth;
     }
   }
-  return -least;
+  return { depth, least };
 }
 
 /** The first byte of a blank line, or of `data`, `event`, `id`, `retry` and comments; within JSON no line begins with these. */
