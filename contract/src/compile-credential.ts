@@ -399,7 +399,7 @@ export function describeMethod(method: CredentialMethod): string {
     if (secret.kind === 'env') return ` (${secret.name})`;
     return secret.kind === 'vault'
       ? ` (${secret.name} of ${new URL(secret.vault).host})`
-      : ' (from the file)';
+      : ' (written out)';
   };
   switch (method.kind) {
     case 'api-key':

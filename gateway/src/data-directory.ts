@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A secret that this machine made for itself, and the file that keeps it. */
@@ -26,6 +26,12 @@ export function keepSecret(directory: string, name: string, make: () => string):
     chmodSync(file, 0o600);
     return { value: readSecret(file), file, created: false };
   }
+}
+
+/** What `keepSecret` kept; undefined before it did. */
+export function keptSecret(directory: string, name: string): string | undefined {
+  const file = join(directory, name);
+  return existsSync(file) ? readSecret(file) : undefined;
 }
 
 function readSecret(file: string): string {

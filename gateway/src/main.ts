@@ -13,7 +13,7 @@ import { readEnvironment, type ProcessEnvironment } from './environment.ts';
 import { whenParentEnds } from './parent.ts';
 import { reloadOnChange } from './reload.ts';
 import { startRole, type Running } from './roles.ts';
-import { resolveSecret } from './start.ts';
+import { rootSecrets } from './start.ts';
 
 const { version } = manifest;
 
@@ -171,18 +171,6 @@ async function runJob(command: Command): Promise<void> {
   } catch (error) {
     fail([error instanceof Error ? error.message : String(error)]);
   }
-}
-
-/** The root secret, and the one before it during a rotation. @throws {Error} when it is not set */
-function rootSecrets(
-  server: ServerSettings,
-  environment: Environment,
-): { current: string; previous?: string } {
-  if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
-  const current = resolveSecret(server.secret, environment);
-  return server.previousSecret === undefined
-    ? { current }
-    : { current, previous: resolveSecret(server.previousSecret, environment) };
 }
 
 /** A developer gets the whole product; in production nobody gets a store that was not asked for. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { LoginThrottle } from '@aigateway/contract/login-throttle';
 import { unshared, type Compiled } from '@aigateway/contract/compile';
+import type { Environment } from '@aigateway/contract/environment-config';
 import type { Records, SecretReference } from '@aigateway/contract/records';
 import type { ServerSettings } from '@aigateway/contract/server-settings';
 import type { ProxyOptions, ServerOptions } from '@aigateway/proxy/config';
@@ -132,4 +133,16 @@ export function resolveSecret(
   if (value === undefined || value === '')
     throw new Error(`the environment variable ${reference.name} is not set`);
   return value;
+}
+
+/** The root secret, and the one before it during a rotation. @throws {Error} when it is not set */
+export function rootSecrets(
+  server: ServerSettings,
+  environment: Environment,
+): { current: string; previous?: string } {
+  if (server.secret === undefined) throw new Error('AIGATEWAY_SECRET is not set');
+  const current = resolveSecret(server.secret, environment);
+  return server.previousSecret === undefined
+    ? { current }
+    : { current, previous: resolveSecret(server.previousSecret, environment) };
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { snapshotHeadKey } from '@aigateway/contract/channels';
 import { SnapshotSigner } from '@aigateway/contract/signing';
@@ -6,6 +6,7 @@ import { startSimulator, type Simulator } from '@aigateway/smoke/simulator/simul
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../smoke/free-port.ts';
+import { noon, trackedSince } from '../../control-plane/test/conformance/documents.ts';
 import {
   startPostgres,
   type PostgresServer,
@@ -23,7 +24,8 @@ import { diagnose } from '../src/doctor/doctor.ts';
 import type { Finding } from '../src/doctor/finding.ts';
 import { withoutSecrets } from '../src/doctor/report.ts';
 import { migrate } from '../src/migrate.ts';
-import { openStore } from '../src/store-place.ts';
+import { sealerOf } from '../src/sealer.ts';
+import { openStore, type StorePlace } from '../src/store-place.ts';
 import { GatewayProcess, newFolder } from './gateway-process.ts';
 
 const secret = 'a-root-secret-of-more-than-32-bytes';
@@ -468,6 +470,90 @@ describe.skipIf(!hasRedisServer)('Redis', () => {
     expect(alone).toMatchObject({ subject: 'snapshot', status: 'warning' });
     expect(alone.message).toContain('takes nothing from it');
     client.disconnect();
+  });
+});
+
+describe('the models of a store', () => {
+  const another = 'another-secret-of-more-than-32-bytes';
+
+  async function fill(place: StorePlace): Promise<void> {
+    const store = await openStore(place);
+    const model = (id: string, name: string, params: object = {}, blocked = false) => ({
+      kind: 'model' as const,
+      id,
+      document: {
+        ...trackedSince(noon),
+        model_id: id,
+        model_name: name,
+        litellm_params: {
+          model: `azure/${name}`,
+          api_base: simulator.resourceUrl('east'),
+          api_version: 'v1',
+          api_key: seal(secret, 'upstream-canary-0123'),
+          ...params,
+        },
+        model_info: {},
+        blocked,
+      },
+    });
+    await store.entities.write([
+      model('d-there', 'codex'),
+      model('d-gone', 'gpt-9'),
+      model('d-paused', 'vectors', {}, true),
+      model('d-wrong', 'gpt-4o', { api_key: seal(secret, 'wrong-canary-of-the-store') }),
+      model('d-foreign', 'foreign', { api_key: 'os.environ/KEY' }),
+      model('d-sealed', 'vectors', { api_key: seal(another, 'upstream-canary-0123') }),
+    ]);
+    await store.close();
+  }
+
+  const seal = (current: string, text: string) =>
+    sealerOf({ environment: {}, secret: { current } }).seal(text);
+
+  it.each(['sqlite', 'postgres'] as const)(
+    'are looked at where the process has it, and it stays as it is: %s',
+    async (kind) => {
+      const folder = folderOf();
+      const path = join(folder, 'data', 'gateway.db');
+      const connectionString = await postgres.createDatabase();
+      const environment = kind === 'postgres' ? { DATABASE_URL: connectionString } : {};
+      if (kind === 'postgres') {
+        const bare = await only('upstream', { role: 'all', environment });
+        expect(bare).toMatchObject({ status: 'warning', subject: 'models of the store' });
+        await migrate({ action: 'apply' }, environment);
+      }
+      await fill(kind === 'sqlite' ? { kind, path } : { kind, connectionString });
+      const before = kind === 'sqlite' ? readFileSync(path) : undefined;
+
+      const found = await findings({ role: 'all', folder, environment });
+      const of = (subject: string) => found.find((finding) => finding.subject === subject);
+      expect(of('gpt-4o')).toMatchObject({ status: 'ok' });
+      expect(of('codex (d-there)')).toMatchObject({ status: 'ok', message: 'codex is there' });
+      expect(of('vectors (d-paused)')?.message).toContain('not asked');
+      expect(of('gpt-9 (d-gone)')?.message).toContain('no deployment gpt-9');
+      expect(of('entries')?.message).toContain('model d-foreign refers to what only the file may');
+      expect(of('secrets')).toMatchObject({ status: 'failed' });
+      expect(of('secrets')?.message).toMatch(/^1 secret cannot be opened/);
+      const refused = found.filter(({ message }) => message.startsWith('refuses the credential'));
+      expect(refused).toHaveLength(2);
+      expect(JSON.stringify(found)).not.toContain('wrong-canary-of-the-store');
+
+      if (before !== undefined) expect(readFileSync(path).equals(before)).toBe(true);
+      // Whoever serves without the store has nothing to do with it, and a control plane calls nobody.
+      const proxy = await findings({ folder, environment });
+      expect(JSON.stringify(proxy)).not.toContain('codex');
+    },
+  );
+
+  it('are looked at with the secret that a gateway of a developer keeps', async () => {
+    const folder = folderOf();
+    await fill({ kind: 'sqlite', path: join(folder, 'data', 'gateway.db') });
+    writeFileSync(join(folder, 'data', 'secret'), `${secret}\n`);
+    const environment = { AIGATEWAY_SECRET: '' };
+    const found = await findings({ role: 'all', folder, environment, profile: 'development' });
+    expect(found).toContainEqual(
+      expect.objectContaining({ subject: 'codex (d-there)', message: 'codex is there' }),
+    );
   });
 });
 

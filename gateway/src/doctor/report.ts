@@ -1,3 +1,4 @@
+import type { CredentialRecord } from '@aigateway/contract/records';
 import type { Finding, FindingStatus, Patient } from './finding.ts';
 
 /** The findings for people: one line for each, and one for what to change. */
@@ -44,15 +45,37 @@ export function withoutSecrets(
   const secrets = Object.entries(environment)
     .filter(([name]) => secretVariable.test(name))
     .flatMap(([, value = '']) => [value, passwordOf(value)])
-    .filter((value) => value.length >= leastLength && !isAddress(value));
+    .filter((value) => !isAddress(value));
+  return withoutTexts(findings, secrets);
+}
+
+/** The findings without some texts, as far as these are no ordinary words. */
+export function withoutTexts(
+  findings: readonly Finding[],
+  texts: readonly string[],
+): readonly Finding[] {
+  const long = texts.filter(({ length }) => length >= leastLength);
   const clean = (text: string) =>
-    secrets.reduce((left, secret) => left.replaceAll(secret, '[redacted]'), text);
+    long.reduce((left, secret) => left.replaceAll(secret, '[redacted]'), text);
   return findings.map((finding) => ({
     ...finding,
     subject: clean(finding.subject),
     message: clean(finding.message),
     ...(finding.change !== undefined && { change: clean(finding.change) }),
   }));
+}
+
+/** The secret of a credential that states it itself. */
+export function ownSecrets({ method }: CredentialRecord): readonly string[] {
+  const references =
+    'key' in method
+      ? [method.key]
+      : 'token' in method
+        ? [method.token]
+        : 'secret' in method
+          ? [method.secret]
+          : [];
+  return references.flatMap((reference) => (reference.kind === 'inline' ? [reference.value] : []));
 }
 
 function passwordOf(text: string): string {

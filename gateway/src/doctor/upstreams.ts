@@ -5,6 +5,7 @@ import { probe, type ProbeResult } from '@aigateway/proxy/upstream/probe';
 import { createTransport, type Transport } from '@aigateway/proxy/upstream/transport';
 import { transportOptions } from '../start.ts';
 import { about, type Check, type Finding, type Patient } from './finding.ts';
+import { ownSecrets, withoutTexts } from './report.ts';
 import { explained, lost } from './upstream-failures.ts';
 
 /**
@@ -16,7 +17,11 @@ export const checkUpstreams: Check = {
   async run(patient) {
     const { server, records } = patient.configuration.compiled;
     if (patient.role === 'control-plane') return [];
-    if (records.deployments.length === 0) return [withoutDeployments(patient)];
+    const { upstreams, found: ofStore } =
+      patient.role === 'all'
+        ? await (await import('./stored-models.ts')).withStored(patient)
+        : { upstreams: records, found: [] };
+    if (upstreams.deployments.length === 0) return [...ofStore, withoutDeployments(patient)];
     const options = transportOptions(server, patient.environment);
     const transport = createTransport(options);
     const credentials = createCredentials({
@@ -28,9 +33,9 @@ export const checkUpstreams: Check = {
     });
     try {
       const found = await Promise.all(
-        byAccess(records.deployments).map(async (deployments) => {
+        byAccess(upstreams.deployments).map(async (deployments) => {
           const [first] = deployments;
-          const record = records.credentials.find(({ id }) => id === first?.credential);
+          const record = upstreams.credentials.find(({ id }) => id === first?.credential);
           if (first === undefined || record === undefined) return [];
           const { origin } = first.resource;
           const credential = credentials.get(record, origin, first.dialect);
@@ -38,7 +43,7 @@ export const checkUpstreams: Check = {
           return ofAccess(access, patient.apiVersion);
         }),
       );
-      return found.flat();
+      return withoutTexts([...ofStore, ...found.flat()], upstreams.credentials.flatMap(ownSecrets));
     } finally {
       credentials.close();
       await transport.close();
