@@ -11,6 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plainStacks } from '../src/snapshots.ts';
+import { variants } from '../src/variants.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -51,25 +53,23 @@ function run(more: { readonly [name: string]: string }): {
 }
 
 describe('the terraform command', () => {
-  it('validates every stack and tests those that have tests, without a download where the provider is at hand', () => {
+  it('validates and tests every stack and variant, without a download where the provider is at hand', async () => {
     const { status, notes, last } = run({ AZURERM_PROVIDER_DIR: folder });
     expect({ status, last }).toEqual({ status: 0, last: 'all pass' });
     const stacks = readdirSync(join(import.meta.dirname, '..', 'snapshots')).map((file) =>
       file.replace('.tf.json', ''),
     );
-    const tested = readdirSync(join(import.meta.dirname, '..', 'tests')).map((file) =>
-      file.replace('.tftest.hcl', ''),
-    );
-    expect(stacks).toEqual(expect.arrayContaining(tested));
-    for (const stack of stacks) {
-      const asked = notes
-        .filter((line) => line.split(' ')[1] === stack)
-        .map((line) => line.split(' ')[0]);
-      expect([stack, ...asked]).toEqual([
+    const further = [...(await plainStacks(variants)).keys()];
+    expect(further.length).toBeGreaterThan(variants.length);
+    for (const stack of [...stacks, ...further]) {
+      const asked = notes.filter((line) => line.split(' ')[1] === stack);
+      expect([stack, ...asked.map((line) => line.split(' ')[0])]).toEqual([
         stack,
         'validate',
-        ...(tested.includes(stack) ? ['test'] : []),
+        'test',
       ]);
+      const test = stacks.includes(stack) ? 'stack.tftest.hcl' : 'plan.tftest.json';
+      for (const line of asked) expect(line).toContain(` ${test} `);
     }
     for (const line of notes) expect(line).toMatch(/ main\.tf\.json tests .*offline$/);
   });
