@@ -301,22 +301,67 @@ describe('usage in the tail', () => {
     }
   });
 
-  it('is found in steps that grow with the answer, however many usages a caller wrote into it', () => {
-    const steps = (count: number) => {
-      const tools = Array.from({ length: count }, () => `{"usage":${chatUsage}}`).join(',');
-      const body = Buffer.from(`{"usage":${chatUsage},"tools":[${tools}],"more":{}}`);
-      let reads = 0;
-      const counted = new Proxy(body, {
+  it('is read with its siblings however far before it they stand in an answer', () => {
+    const long = 'x'.repeat(100_000);
+    const answer = {
+      instructions: [{ model: 'nested', service_tier: 'nested', long }],
+      model: 'm',
+      output: [{ text: long }],
+      service_tier: 'priority',
+      tools: [{ description: long }],
+      usage: { input_tokens: 7, output_tokens: 9 },
+    };
+    expect(usageFromBody(Buffer.from(JSON.stringify(answer)), 'responses')).toEqual({
+      tokens: { ...noTokens, input: 7, output: 9 },
+      model: 'm',
+      serviceTier: 'priority',
+    });
+  });
+
+  describe('is found in steps that grow with the answer, whatever a caller wrote into its tools', () => {
+    const levels = (count: number, open: string, close: string) =>
+      `{${open.repeat(count)}"x":{}${close.repeat(count)}}`;
+    const deep = (count: number) => levels(count, '"usage":{', '}');
+    const before = (count: number) => levels(count, '"x":{', `},"usage":${chatUsage}`);
+    const beforeResponse = (count: number) =>
+      levels(count, '"x":{', `},"response":{"usage":${chatUsage}}`);
+    const answer = (tools: string) => `{"tools":[${tools}],"usage":null,"more":{}}`;
+    const event = (tools: string) => `data: {"type":"x","response":${answer(tools)}}\n\n`;
+
+    const stepsIn = (text: Buffer, read: typeof usageFromBody): number => {
+      let steps = 0;
+      const counted = new Proxy(text, {
         get(target, name) {
-          reads += 1;
+          steps += 1;
           const value: unknown = Reflect.get(target, name, target);
           return typeof value === 'function' ? value.bind(target) : value;
         },
       });
-      expect(usageFromBody(counted, 'chat')?.tokens).toEqual(chatTokens);
-      return reads / count;
+      expect(read(counted, 'responses')).toBeUndefined();
+      return steps;
     };
-    expect(steps(400) / steps(40)).toBeLessThan(1.5);
+
+    it.each([
+      ['many', (count: number) => Array(count).fill(`{"usage":${chatUsage}}`).join(',')],
+      ['one within the other', deep],
+      ['one before the other', before],
+      ['one before the other, as of responses', beforeResponse],
+    ])('usages, %s', (_name, tools) => {
+      const body = (count: number) => Buffer.from(answer(tools(count)));
+      const stream = (count: number) => Buffer.from(event(tools(count)));
+      // As the tail of a stream begins and ends anywhere.
+      const half = (count: number) => stream(count).subarray(stream(count).length / 2);
+      const begun = (count: number) => stream(count).subarray(0, stream(count).length - 40);
+      for (const [text, read] of [
+        [body, usageFromBody],
+        [stream, usageFromTail],
+        [half, usageFromTail],
+        [begun, usageFromTail],
+      ] as const) {
+        const growth = stepsIn(text(800), read) / stepsIn(text(80), read);
+        expect(growth).toBeLessThan(15);
+      }
+    });
   });
 
   it('never throws, whatever the bytes', () => {

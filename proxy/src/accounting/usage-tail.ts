@@ -41,9 +41,14 @@ const closeBrace = 0x7d;
  * @returns undefined when no usable usage is there
  */
 export function usageFromTail(tail: Buffer, operation: Operation): TailUsage | undefined {
-  return lastUsage(tail, operation, (usage) => {
-    const { holder, texts } = siblingsBefore(tail, usage.keyStart, 0);
-    return isOfAnswer(tail, holder, usage.end, operation) ? texts : undefined;
+  return lastUsage(tail, operation, (keyStart) => {
+    const { holder, texts } = siblingsBefore(
+      tail,
+      keyStart,
+      Math.max(0, keyStart - maxLookBackBytes),
+    );
+    const foreign = foreignStart(tail, holder, keyStart, operation);
+    return foreign === undefined ? { texts } : { before: foreign };
   });
 }
 
@@ -55,37 +60,54 @@ export function usageFromBody(body: Buffer, operation: Operation): TailUsage | u
   // What lies behind one usage is not walked again for the one before: a caller may have written thousands into its tools.
   let walkedFrom = body.length;
   let least = 0;
-  return lastUsage(body, operation, ({ keyStart }) => {
+  return lastUsage(body, operation, (keyStart) => {
     const nearer = bracketsIn(body, keyStart, walkedFrom);
-    if (nearer === undefined) return undefined;
+    if (nearer === undefined) return { before: 0 };
     least = Math.min(nearer.least, nearer.depth + least);
     walkedFrom = keyStart;
-    if (least !== -1) return undefined;
-    return {
+    if (least !== -1) return { before: keyStart };
+    const texts = {
       model: textBefore(body, 'model', keyStart),
       serviceTier: body.includes(serviceTierEnd)
         ? textBefore(body, 'serviceTier', keyStart)
         : undefined,
     };
+    return { texts };
   });
 }
 
-/** A usage object: where its key begins, where its value ends, and what it says. */
-type Usage = { readonly keyStart: number; readonly end: number; readonly tokens: TokenCounts };
+/** What stands before the answer's own usage; for another one, the position before which the answer's own may lie. */
+type Place = { readonly texts: SiblingTexts } | { readonly before: number };
 
-/** @param textsBefore - undefined for a usage that is not the answer's own */
+/**
+ * @param placeOf - of the usage whose key begins at a position. It is asked before a usage is read: those within one another would
+ *   be read as often as they are deep
+ */
 function lastUsage(
   bytes: Buffer,
   operation: Operation,
-  textsBefore: (usage: Usage) => SiblingTexts | undefined,
+  placeOf: (keyStart: number) => Place,
 ): TailUsage | undefined {
-  for (let at = bytes.lastIndexOf(usageKey); at > 0; at = bytes.lastIndexOf(usageKey, at - 1)) {
-    const usage = usageAt(bytes, at, operation);
-    const texts = usage && textsBefore(usage);
-    if (usage === undefined || texts === undefined) continue;
-    readSiblingsAfter(bytes, usage.end, texts);
+  let before = bytes.length;
+  while (before > 0) {
+    const keyStart = bytes.lastIndexOf(usageKey, before - 1);
+    if (keyStart <= 0) return undefined;
+    before = keyStart;
+    const start = usageStart(bytes, keyStart);
+    if (start === undefined) continue;
+    const place = placeOf(keyStart);
+    if ('before' in place) {
+      ({ before } = place);
+      continue;
+    }
+    const end = objectEnd(bytes, start);
+    if (end === undefined) continue;
+    const tokens = readUsage(operation, parse(bytes, start, end));
+    if (tokens === undefined) continue;
+    const { texts } = place;
+    readSiblingsAfter(bytes, end, texts);
     return {
-      tokens: usage.tokens,
+      tokens,
       serviceTier: texts.serviceTier,
       // Azure's first chunk has an empty one.
       model: texts.model === '' ? undefined : texts.model,
@@ -94,17 +116,14 @@ function lastUsage(
   return undefined;
 }
 
-function usageAt(bytes: Buffer, keyStart: number, operation: Operation): Usage | undefined {
+/** Where the object begins that the key at a position has for its value. */
+function usageStart(bytes: Buffer, keyStart: number): number | undefined {
   const before = bytes[keyStart - 1];
   if (before !== openBrace && before !== comma && !isSpace(before)) return undefined;
   const colonAt = skipSpace(bytes, keyStart + usageKey.length);
   if (bytes[colonAt] !== colon) return undefined;
   const start = skipSpace(bytes, colonAt + 1);
-  if (bytes[start] !== openBrace) return undefined;
-  const end = objectEnd(bytes, start);
-  if (end === undefined) return undefined;
-  const tokens = readUsage(operation, parse(bytes, start, end));
-  return tokens === undefined ? undefined : { keyStart, end, tokens };
+  return bytes[start] === openBrace ? start : undefined;
 }
 
 // A search stops at each byte that its first one is, and quotes are everywhere.
@@ -146,31 +165,50 @@ type Siblings = {
 
 /**
  * - `root`: the whole text or the whole of an event's data
- * - `nested`: an element of a list, or the value of the key at `keyStart`
+ * - `nested`: begins at `start`; an element of a list, or the value of the key at `key.start`
  * - `unknown`: its start is not in the tail
  */
 type Holder =
   | { kind: 'root' | 'unknown' }
-  | { kind: 'nested'; key: { name: unknown; start: number } | undefined };
+  | { kind: 'nested'; start: number; key: { name: unknown; start: number } | undefined };
 
 const unknownHolder: Holder = { kind: 'unknown' };
 
-/** Whether a usage that ends at `end` is the answer's own and no part of what the answer repeats. */
-function isOfAnswer(tail: Buffer, holder: Holder, end: number, operation: Operation): boolean {
-  if (holder.kind === 'root') return true;
-  if (holder.kind === 'nested') {
-    if (operation !== 'responses' || holder.key?.name !== 'response') return false;
-    const outer = siblingsBefore(tail, holder.key.start, 0).holder;
-    return outer.kind === 'root' || (outer.kind === 'unknown' && levelsAfter(tail, end) === 2);
+/**
+ * Undefined for the answer's own usage. For one in what the answer repeats, where that begins at the latest: all of it is the caller's,
+ * and is not walked again for the usage before.
+ */
+function foreignStart(
+  tail: Buffer,
+  holder: Holder,
+  keyStart: number,
+  operation: Operation,
+): number | undefined {
+  switch (holder.kind) {
+    case 'root':
+      return undefined;
+    case 'unknown': {
+      const levels = levelsAfter(tail, keyStart);
+      return levels === 1 || (operation === 'responses' && levels === 2) ? undefined : 0;
+    }
+    case 'nested': {
+      const { key } = holder;
+      if (operation !== 'responses' || key?.name !== 'response') return holder.start;
+      const outer = siblingsBefore(
+        tail,
+        key.start,
+        Math.max(0, key.start - maxLookBackBytes),
+      ).holder;
+      if (outer.kind === 'root') return undefined;
+      if (outer.kind === 'nested') return outer.start;
+      return levelsAfter(tail, keyStart) === 2 ? undefined : 0;
+    }
   }
-  const levels = levelsAfter(tail, end);
-  return levels === 1 || (operation === 'responses' && levels === 2);
 }
 
-/** Walks back from a key, which is outside of any string, to the brace that opens its object, or to `from`. */
-function siblingsBefore(tail: Buffer, keyStart: number, from: number): Siblings {
+/** Walks back from a key, which is outside of any string, to the brace that opens its object, or to `limit`. */
+function siblingsBefore(tail: Buffer, keyStart: number, limit: number): Siblings {
   const texts: SiblingTexts = { model: undefined, serviceTier: undefined };
-  const limit = Math.max(from, keyStart - maxLookBackBytes);
   let depth = 0;
   // Positions, not objects: an answer has hundreds of texts. An end of 0 = none.
   let textStart = 0;
@@ -210,7 +248,7 @@ function holderOf(tail: Buffer, at: number, limit: number): Holder {
   const before = skipSpaceBack(tail, at - 1);
   if (before < 0) return unknownHolder;
   if (tail[before] === comma || tail[before] === openBracket)
-    return { kind: 'nested', key: undefined };
+    return { kind: 'nested', start: at, key: undefined };
   if (tail[before] !== colon) return { kind: 'root' };
   const end = skipSpaceBack(tail, before - 1);
   if (end < 0) return unknownHolder;
@@ -218,6 +256,7 @@ function holderOf(tail: Buffer, at: number, limit: number): Holder {
   const start = stringStart(tail, end, limit);
   return {
     kind: 'nested',
+    start: at,
     key: start === undefined ? undefined : { name: parse(tail, start, end + 1), start },
   };
 }

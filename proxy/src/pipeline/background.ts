@@ -1,6 +1,6 @@
 import type { UsageRecord } from '@aigateway/contract/usage';
 import { estimateId, type BackgroundResponse } from '../accounting/corrections.ts';
-import { usageFromTail } from '../accounting/usage-tail.ts';
+import type { TailUsage } from '../accounting/usage-tail.ts';
 import type { DeploymentRecord } from '@aigateway/contract/records';
 import { answerCost } from './answer-cost.ts';
 import { chargedScopesOf, type Grant } from './authorize.ts';
@@ -17,12 +17,12 @@ export function isBackground({ body, scan, operation }: Call): boolean {
 export function endedResponse(
   { match }: Call,
   record: DeploymentRecord,
-  tail: Buffer,
+  readUsage: () => TailUsage | undefined,
 ): BackgroundResponse | undefined {
   const { endpoint, id } = match;
   const showsResponse = endpoint.name === 'responses.get' || endpoint.name === 'responses.cancel';
   if (!showsResponse || id === undefined) return undefined;
-  const seen = usageFromTail(tail, 'responses');
+  const seen = readUsage();
   return seen === undefined ? undefined : { id: estimateId(record.resource.id, id), seen };
 }
 

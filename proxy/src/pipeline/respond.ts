@@ -234,8 +234,7 @@ const nothingUsed: Used = {
 function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: boolean): Used {
   const { grant, prepared, admitted } = input;
   if (!grant.call.match.endpoint.metered) return nothingUsed;
-  const read = input.result.kind === 'whole' ? usageFromBody : usageFromTail;
-  const seen = read(tail, prepared.upstream.name);
+  const seen = usageReader(input.result)(tail, prepared.upstream.name);
   const { record } = input.state;
   const other = spilledTo(input.result.headers, record);
   const { deployments } = grant.snapshot.records;
@@ -258,6 +257,10 @@ function usedBy(input: RespondInput, tail: Buffer, seenBytes: number, stream: bo
     serviceTier: seen.serviceTier,
     servedModel: seen.model,
   };
+}
+
+function usageReader({ kind }: Answered) {
+  return kind === 'whole' ? usageFromBody : usageFromTail;
 }
 
 function answerStream(
@@ -330,7 +333,8 @@ function backgroundIn(
   { usage }: Used,
   tail: Buffer,
 ): BackgroundResponse | undefined {
-  if (call.match.endpoint.kind === 'stored') return endedResponse(call, record, tail);
+  if (call.match.endpoint.kind === 'stored')
+    return endedResponse(call, record, () => usageReader(result)(tail, 'responses'));
   if (usage?.source !== 'estimated' || !isBackground(call)) return undefined;
   const created =
     result.kind === 'whole' ? parseAnswer(result.body) : responseIn(firstData(result.held));
