@@ -113,6 +113,20 @@ describe('a response in the background', () => {
     await gateway.until(() => gateway.log().includes(line));
   });
 
+  it('is corrected with the tier and model of the answer, however much of the request that repeats', async () => {
+    await start();
+    const description = 'x'.repeat(100_000);
+    const tools = [{ type: 'function', name: 'f', description, parameters: {}, strict: false }];
+    const id = await create({ tools });
+    gateway.simulator.advance(2 * runMs);
+    expect(await get(id)).toBe('completed');
+    await corrected();
+    expect(corrections()[0]).toMatchObject({
+      serviceTier: 'default',
+      servedModel: expect.stringMatching(/^gpt-5/),
+    });
+  });
+
   it('is corrected by any replica, after a restart, and by another key of its owner at the expense of its own', async () => {
     const estimates = new MemoryEstimates(clock);
     await start(estimates);
