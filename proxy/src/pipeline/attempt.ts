@@ -167,7 +167,8 @@ export class Attempt implements TransportHandler {
     } else if (isErrorAlone(body)) {
       this.#decide({ kind: 'broken', headers: this.#headers, data: body.toString() });
     } else if (isJson(this.#headers)) {
-      this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
+      if (!endsObject(body)) this.#decide({ kind: 'lost', error: ended('reset') });
+      else this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
     } else {
       // A page of some proxy on the way: as good as no answer.
       this.#decide({ kind: 'refused', status: 502, headers: this.#headers, body });
@@ -240,11 +241,21 @@ function isErrorAlone(body: Buffer): boolean {
   return isError && answer !== undefined && !answerMembers.some((name) => name in answer);
 }
 
+const closeBrace = 0x7d;
+
+/** An answer whose length only the end of its connection tells, or tells wrongly, may be cut and look whole: every whole one is an object. */
+function endsObject(body: Buffer): boolean {
+  let last = body.length - 1;
+  // White space: JSON has no other characters down there.
+  while ((body[last] ?? closeBrace) <= 0x20) last -= 1;
+  return body[last] === closeBrace;
+}
+
 function isJson(headers: UpstreamAnswerHeaders): boolean {
   const type = headers['content-type'];
   return typeof type === 'string' && type.includes('json');
 }
 
-function ended(kind: 'aborted' | 'headers-timeout' | 'protocol'): TransportError {
+function ended(kind: 'aborted' | 'headers-timeout' | 'protocol' | 'reset'): TransportError {
   return { kind, reusedSocket: false };
 }

@@ -306,11 +306,27 @@ describe('a whole answer that takes long', () => {
     expect(await response.text()).not.toContain('html');
   });
 
+  it('that stops short is none, though nothing but its text tells so', async () => {
+    const whole = '{"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\r\n';
+    let calls = 0;
+    await startWith((response) => {
+      calls += 1;
+      response.useChunkedEncodingByDefault = false;
+      response.writeHead(200, { 'content-type': 'application/json', connection: 'close' });
+      response.end(calls === 1 ? whole.slice(0, 40) : whole);
+    });
+    const cut = await gateway.call('/v1/chat/completions', chatBody('m', 'x'));
+    expect(cut.status).toBe(502);
+    expect(await cut.json()).toMatchObject({ error: { code: 'upstream_unavailable' } });
+    const response = await gateway.call('/v1/chat/completions', chatBody('m', 'x'));
+    expect([response.status, await response.text()]).toEqual([200, whole]);
+  });
+
   it('that is broken JSON is an error where it must be read', async () => {
     await startWith(
       (response) => {
         response.setHeader('content-type', 'application/json');
-        response.end('{"id":');
+        response.end('{"id":}');
       },
       { settings: { responseModel: 'alias' } },
     );

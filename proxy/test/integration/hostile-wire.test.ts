@@ -274,7 +274,7 @@ async function receive({ model, path, stream, leavesAfter }: Request) {
   }
 }
 
-/** A stream says how it ended; JSON is whole, unless the upstream's own framing said that it ends where it does not. */
+/** A stream says how it ended; JSON is whole, unless the upstream's own framing ended it just behind a brace. */
 function isCut({ path, conducts: met }: Request, { text, type }: { text: string; type: string }) {
   if (type.startsWith('text/event-stream')) {
     const ends = path.endsWith('responses')
@@ -282,8 +282,8 @@ function isCut({ path, conducts: met }: Request, { text, type }: { text: string;
       : ['data: [DONE]', '"error"'];
     return !ends.some((end) => text.includes(end));
   }
-  if (text === '' || met.some(({ framing }) => framing === 'short length' || framing === 'close'))
-    return false;
+  const isMisframed = met.some(({ framing }) => framing === 'short length' || framing === 'close');
+  if (text === '' || (isMisframed && text.trimEnd().endsWith('}'))) return false;
   try {
     JSON.parse(text);
     return false;
