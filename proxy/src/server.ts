@@ -108,7 +108,15 @@ function received(basePath: string, answer: RequestListener, refuse: Refuse): Re
       return;
     }
     let { url = '' } = request;
-    if (!url.startsWith('/')) url = url.replace(authority, '') || '/';
+    if (!url.startsWith('/')) {
+      const path = url.replace(authority, '');
+      // Of what is no path, Express would take what suits it.
+      if (path === url) {
+        refuse(request, response, new GatewayError('not_found'));
+        return;
+      }
+      url = path.startsWith('/') ? path : `/${path}`;
+    }
     if (basePath !== '' && url.startsWith(below)) url = url.slice(basePath.length);
     if (url !== request.url) request.url = url;
     answer(request, response);

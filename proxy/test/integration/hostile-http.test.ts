@@ -153,6 +153,21 @@ describe('a path', () => {
     },
   );
 
+  it.each([
+    'http:///v1/models',
+    'file:///v1/models',
+    'ftp://gateway/v1/models',
+    '*',
+    'http://gateway',
+    'http://gateway?api-version=1',
+  ])('is not found in a target that has none: %s', async (target) => {
+    const socket = await connect();
+    socket.write(
+      `GET ${target} HTTP/1.1\r\nhost: gateway\r\n${authorization}\r\nconnection: close\r\n\r\n`,
+    );
+    expect(answerIn(await socket.closed())).toMatchObject({ status: 404, code: 'not_found' });
+  });
+
   it('is found under doubled slashes and a slash at its end, as clients write it', async () => {
     for (const path of [
       '/v1//chat/completions',
