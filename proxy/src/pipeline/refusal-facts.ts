@@ -17,7 +17,7 @@ const misplacedKey = /\bsk-[\w-]{8,}/g;
 export function refusalFacts({ code, values }: GatewayError, url: string): RefusalFacts {
   switch (code) {
     case 'not_found':
-      return { path: written(canonicalPath(url) ?? url.replace(/\?[^]*/, ''), maxPath) };
+      return { path: written(canonicalPath(url) ?? targetWithoutSecrets(url), maxPath) };
     case 'model_not_found':
     case 'model_access_denied':
       return { model: written(String(values['model']), maxModel) };
@@ -36,6 +36,11 @@ export function refusalFacts({ code, values }: GatewayError, url: string): Refus
     default:
       return {};
   }
+}
+
+/** A target that is no path, e.g. a whole URL of another scheme, without its query and without name and password. */
+function targetWithoutSecrets(url: string): string {
+  return url.replace(/\?[^]*/, '').replace(/\/\/[^#]*@/, '//');
 }
 
 /** A caller's own words, short and without keys. */

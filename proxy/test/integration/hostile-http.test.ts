@@ -168,6 +168,15 @@ describe('a path', () => {
     expect(answerIn(await socket.closed())).toMatchObject({ status: 404, code: 'not_found' });
   });
 
+  it('is logged without the name and password of a target that has none', async () => {
+    const socket = await connect();
+    const target = 'ftp://name:pass/word@logged/v1/models?key=1';
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n`);
+    await socket.closed();
+    await gateway.until(() => gateway.log().includes('"path":"ftp://logged/v1/models"'));
+    expect(gateway.log()).not.toContain('word@logged');
+  });
+
   it('is found under doubled slashes and a slash at its end, as clients write it', async () => {
     for (const path of [
       '/v1//chat/completions',
