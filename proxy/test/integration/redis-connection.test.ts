@@ -13,7 +13,12 @@ import {
 import { createRedisLimiter } from '../../src/stores/redis/limiter.ts';
 import { stillClock } from '../gateway-under-test.ts';
 import { whenServing } from '../servers/redis-cluster.ts';
-import { hasRedisServer, startRedis, type RedisServer } from '../servers/redis-server.ts';
+import {
+  hasRedis7,
+  hasRedisServer,
+  startRedis,
+  type RedisServer,
+} from '../servers/redis-server.ts';
 
 describe.skipIf(!hasRedisServer)('connections to Redis', () => {
   const ends: (() => Promise<void> | void)[] = [];
@@ -77,7 +82,7 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
     expect(await client.ping()).toBe('PONG');
   });
 
-  it('speaks TLS to a server whose authority it is given', async () => {
+  it.skipIf(!hasRedis7)('speaks TLS to a server whose authority it is given', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'aigateway-tls-'));
     ends.push(() => rmSync(folder, { recursive: true, force: true }));
     const at = (name: string): string => join(folder, name);
@@ -124,50 +129,53 @@ describe.skipIf(!hasRedisServer)('connections to Redis', () => {
     expect(await client.ping()).toBe('PONG');
   });
 
-  it('keeps all counters of a holder in one slot of a cluster, and limits there too', async () => {
-    const args = ['--cluster-enabled', 'yes'];
-    const servers = [await server(args), await server(args), await server(args)];
-    const nodes = servers.map(({ port }) => ({ host: '127.0.0.1', port }));
-    const create = [
-      '--cluster',
-      'create',
-      ...nodes.map(({ port }) => `127.0.0.1:${port}`),
-      '--cluster-yes',
-    ];
-    expect(spawnSync('redis-cli', create).status).toBe(0);
-    await Promise.all(servers.map(({ port }) => whenServing(port)));
-    const { client } = await connect({ address: { kind: 'cluster', nodes } });
-    expect(client).toBeInstanceOf(Cluster);
-    const limiters = [1, 2, 3].map(() =>
-      createRedisLimiter({ redis: client, withoutRedis: 'closed', tendMs: 0, answerMs: 10_000 }),
-    );
-    ends.push(async () => {
-      await Promise.all(limiters.map((limiter) => limiter.close()));
-    });
-    for (let holder = 0; holder < 12; holder += 1) {
-      const scopes = ['api_key' as const, 'team' as const].map((kind) => ({
-        kind,
-        id: `${holder}`,
-        label: `${holder}`,
-        limits: {
-          tokensPerMinute: 1e6,
-          parallelRequests: 10,
-          budgets: [{ maxNanoUsd: 1e9, window: '1mo' }, { maxNanoUsd: 1e9 }],
-        },
-      }));
-      const answers = await Promise.all(
-        Array.from({ length: 30 }, async (_, at) =>
-          limiters[at % 3]?.reserve({ scopes, tokens: 10, costNanoUsd: 10 }),
-        ),
+  it.skipIf(!hasRedis7)(
+    'keeps all counters of a holder in one slot of a cluster, and limits there too',
+    async () => {
+      const args = ['--cluster-enabled', 'yes'];
+      const servers = [await server(args), await server(args), await server(args)];
+      const nodes = servers.map(({ port }) => ({ host: '127.0.0.1', port }));
+      const create = [
+        '--cluster',
+        'create',
+        ...nodes.map(({ port }) => `127.0.0.1:${port}`),
+        '--cluster-yes',
+      ];
+      expect(spawnSync('redis-cli', create).status).toBe(0);
+      await Promise.all(servers.map(({ port }) => whenServing(port)));
+      const { client } = await connect({ address: { kind: 'cluster', nodes } });
+      expect(client).toBeInstanceOf(Cluster);
+      const limiters = [1, 2, 3].map(() =>
+        createRedisLimiter({ redis: client, withoutRedis: 'closed', tendMs: 0, answerMs: 10_000 }),
       );
-      const held = answers.filter((answer) => answer !== undefined && !('refused' in answer));
-      expect(held.length).toBeGreaterThan(0);
-      expect(held.length).toBeLessThanOrEqual(10);
-    }
-    expect(limiters.map(({ isAway }) => isAway)).toEqual([false, false, false]);
-  });
+      ends.push(async () => {
+        await Promise.all(limiters.map((limiter) => limiter.close()));
+      });
+      for (let holder = 0; holder < 12; holder += 1) {
+        const scopes = ['api_key' as const, 'team' as const].map((kind) => ({
+          kind,
+          id: `${holder}`,
+          label: `${holder}`,
+          limits: {
+            tokensPerMinute: 1e6,
+            parallelRequests: 10,
+            budgets: [{ maxNanoUsd: 1e9, window: '1mo' }, { maxNanoUsd: 1e9 }],
+          },
+        }));
+        const answers = await Promise.all(
+          Array.from({ length: 30 }, async (_, at) =>
+            limiters[at % 3]?.reserve({ scopes, tokens: 10, costNanoUsd: 10 }),
+          ),
+        );
+        const held = answers.filter((answer) => answer !== undefined && !('refused' in answer));
+        expect(held.length).toBeGreaterThan(0);
+        expect(held.length).toBeLessThanOrEqual(10);
+      }
+      expect(limiters.map(({ isAway }) => isAway)).toEqual([false, false, false]);
+    },
+  );
 
-  it('follows a master that sentinels have replaced', async () => {
+  it.skipIf(!hasRedis7)('follows a master that sentinels have replaced', async () => {
     const master = await server();
     const replica = await server(['--replicaof', '127.0.0.1', String(master.port)]);
     const folder = mkdtempSync(join(tmpdir(), 'aigateway-sentinel-'));

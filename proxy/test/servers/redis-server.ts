@@ -20,8 +20,13 @@ export type RedisServerOptions = {
   settings?: string;
 };
 
+const { status, stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
+
 /** False where there is no redis-server to be started: tests that need one are then skipped, by name. */
-export const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0;
+export const hasRedisServer = status === 0;
+
+/** False also for the one that tests bring where nothing may be installed: it is of version 6, without TLS. */
+export const hasRedis7 = hasRedisServer && Number(/\bv=(\d+)/.exec(stdout)?.[1]) >= 7;
 
 const startMs = 20_000;
 
