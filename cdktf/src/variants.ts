@@ -1,10 +1,12 @@
 import { configuration, type ConfigurationInput } from './config.ts';
 
+/** An id that nobody has. */
+const id = (digit: string) => [8, 4, 4, 4, 12].map((length) => digit.repeat(length)).join('-');
+
 const deployments = [{ name: 'chat', model: 'gpt-4o', capacity: 10 }];
 const existing = {
   endpoint: 'https://models.openai.azure.com',
-  resourceId:
-    '/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/models/providers/Microsoft.CognitiveServices/accounts/models',
+  resourceId: `/subscriptions/${id('2')}/resourceGroups/models/providers/Microsoft.CognitiveServices/accounts/models`,
 };
 const managed = { kind: 'managed' } as const;
 const office = ['203.0.113.0/24'];
@@ -73,9 +75,7 @@ const written: { readonly [name: string]: Partial<ConfigurationInput> } = {
     redis: managed,
     store: { kind: 'cosmos' },
     network: { vaultAllowedIps: office },
-    secretWriters: [
-      { principalId: '44444444-4444-4444-8444-444444444444', principalType: 'Group' },
-    ],
+    secretWriters: [{ principalId: id('4'), principalType: 'Group' }],
   },
   doornetwork: {
     topology: 'separate',
@@ -115,13 +115,12 @@ const written: { readonly [name: string]: Partial<ConfigurationInput> } = {
     project: 'own',
     uniqueSuffix: '0f3a',
     repository: 'client/own',
-    tenantId: '11111111-1111-4111-8111-111111111111',
-    subscriptionId: '33333333-3333-4333-8333-333333333333',
+    tenantId: id('1'),
+    subscriptionId: id('3'),
     state: { resourceGroup: 'terraform', storageAccount: 'ownterraform', container: 'state' },
     registry: {
       loginServer: 'own.azurecr.io',
-      resourceId:
-        '/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/images/providers/Microsoft.ContainerRegistry/registries/own',
+      resourceId: `/subscriptions/${id('2')}/resourceGroups/images/providers/Microsoft.ContainerRegistry/registries/own`,
     },
   },
   models: {
