@@ -4,7 +4,15 @@
  * (`AZURERM_PROVIDER_MAJOR=5`), nothing is downloaded; else `terraform init` gets it. Exit code 1 when a stack does not pass.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forAzurerm5 } from './azurerm-5.ts';
@@ -35,35 +43,19 @@ function withoutBackend(stack: Json): Json {
   return { ...stack, terraform };
 }
 
-const group = '/subscriptions/00000000-0000-4000-8000-000000000003/resourceGroups/group';
-
-/** What stacks read that another one makes, in the form that Azure has for it: providers look at ids. */
-const found: Json = {
-  azurerm_container_app_environment: {
-    id: `${group}/providers/Microsoft.App/managedEnvironments/apps`,
-    default_domain: 'kind-sea-1.westeurope.azurecontainerapps.io',
-  },
-  azurerm_user_assigned_identity: {
-    id: `${group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/proxy`,
-    client_id: '00000000-0000-4000-8000-000000000004',
-    principal_id: '00000000-0000-4000-8000-000000000005',
-  },
-};
-
-const values: Json = {
-  tenant_id: '00000000-0000-4000-8000-000000000001',
-  subscription_id: '00000000-0000-4000-8000-000000000002',
-  postgres_password: 'Planned-and-kept-nowhere-1',
-  image: `registry.example/aigateway@sha256:${'0'.repeat(64)}`,
+/** What a plan needs: what other stacks have made, in the form that Azure has for it since providers look at ids, and variables. */
+const given = JSON.parse(readFileSync(join(testFolder, 'plan.json'), 'utf8')) as {
+  readonly mock_data: Json;
+  readonly variables: Json;
 };
 
 /** A test that plans a stack, all its variables set. */
 function planOf(stack: Json): Json {
-  const needed = Object.keys((stack['variable'] ?? {}) as Json).filter((name) => name in values);
-  const mocked = Object.entries(found).map(([type, defaults]) => [type, { defaults }]);
+  const needed = Object.keys((stack['variable'] ?? {}) as Json);
+  const variables = Object.entries(given.variables).filter(([name]) => needed.includes(name));
   return {
-    mock_provider: { azurerm: { mock_data: Object.fromEntries(mocked) as Json } },
-    variables: Object.fromEntries(needed.map((name) => [name, values[name]])) as Json,
+    mock_provider: { azurerm: { mock_data: given.mock_data } },
+    variables: Object.fromEntries(variables),
     run: { plan: { command: 'plan' } },
   };
 }
