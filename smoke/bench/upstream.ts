@@ -1,5 +1,5 @@
 /**
- * The upstream that every target stands in front of: answers chat and embeddings from memory, under any path that ends in the
+ * The upstream that every target stands in front of: answers chat, responses and embeddings from memory, under any path that ends in the
  * operation's name. Runs as a process of its own: `node upstream.ts PORT`.
  */
 import { createServer, type ServerResponse } from 'node:http';
@@ -60,16 +60,26 @@ const content = event([
 ]);
 const end = event([{ index: 0, delta: {}, finish_reason: 'stop' }]);
 const usageEvent = event([], { usage });
-const eventBuffer = Buffer.from(content);
 const burstSize = 20;
-const burst = Buffer.from(content.repeat(burstSize));
 
-/** Writes one stream, `perTick` events at a time. */
-function stream(response: ServerResponse, withUsage: boolean, oneByOne: boolean): void {
+/** Events of content as they are written: each by itself, and twenty at once. */
+type Content = { readonly one: Buffer; readonly burst: Buffer };
+
+function contentOf(text: string): Content {
+  return { one: Buffer.from(text), burst: Buffer.from(text.repeat(burstSize)) };
+}
+
+const chatContent = contentOf(content);
+
+/** Writes one stream, its events of content twenty at once or one in a timer tick. */
+function stream(
+  response: ServerResponse,
+  [first, { one, burst }, last]: readonly [string, Content, string],
+  oneByOne: boolean,
+): void {
   response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
-  response.write(head);
-  const last = end + (withUsage ? usageEvent : '') + 'data: [DONE]\n\n';
-  const piece = oneByOne ? eventBuffer : burst;
+  response.write(first);
+  const piece = oneByOne ? one : burst;
   let left = oneByOne ? contentEvents : contentEvents / burstSize;
   const next = (): void => {
     if (response.destroyed) return;
@@ -86,6 +96,43 @@ function stream(response: ServerResponse, withUsage: boolean, oneByOne: boolean)
   next();
 }
 
+function typedEvent(type: string, more: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: 7, ...more })}\n\n`;
+}
+
+const answered = {
+  id: 'resp_bench',
+  object: 'response',
+  created_at: identity.created,
+  status: 'completed',
+  model: identity.model,
+  parallel_tool_calls: true,
+  store: false,
+  tools: [],
+  usage: null,
+};
+const part = { item_id: 'msg_bench', output_index: 0, content_index: 0 };
+const message = { id: 'msg_bench', type: 'message', role: 'assistant', content: [] };
+const responsesStream = [
+  typedEvent('response.created', { response: { ...answered, status: 'in_progress', output: [] } }) +
+    typedEvent('response.output_item.added', { output_index: 0, item: message }),
+  contentOf(
+    typedEvent('response.output_text.delta', {
+      ...part,
+      delta: ' token',
+      obfuscation: 'x'.repeat(9),
+    }),
+  ),
+  typedEvent('response.output_item.done', { output_index: 0, item: message }) +
+    typedEvent('response.completed', {
+      response: {
+        ...answered,
+        output: [message],
+        usage: { input_tokens: 214, output_tokens: contentEvents, total_tokens: 414 },
+      },
+    }),
+] as const;
+
 const server = createServer((request, response) => {
   let start = '';
   request.on('data', (chunk: Buffer) => {
@@ -97,7 +144,13 @@ const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     const operation = path.slice(path.lastIndexOf('/') + 1);
     if (operation === 'completions' && start.includes('"stream":true')) {
-      stream(response, start.includes('"include_usage":true'), start.includes(oneByOneMarker));
+      const withUsage = start.includes('"include_usage":true') ? usageEvent : '';
+      const parts = [head, chatContent, `${end}${withUsage}data: [DONE]\n\n`] as const;
+      stream(response, parts, start.includes(oneByOneMarker));
+      return;
+    }
+    if (operation === 'responses') {
+      stream(response, responsesStream, start.includes(oneByOneMarker));
       return;
     }
     const answer = { completions: chatAnswer, embeddings: embeddingAnswer }[operation];

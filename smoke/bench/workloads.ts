@@ -2,7 +2,7 @@
 export type Workload = {
   name: string;
   what: string;
-  path: '/v1/chat/completions' | '/v1/embeddings';
+  path: '/v1/chat/completions' | '/v1/embeddings' | '/v1/responses';
   body: string;
   /** Calls at the same time. */
   connections: number;
@@ -75,6 +75,20 @@ export const workloads: readonly Workload[] = [
     what: `chat stream, ${contentEvents} events, twenty at once`,
     path: '/v1/chat/completions',
     body: chat(850, { stream: true }),
+    connections: 32,
+    events: contentEvents,
+    goal: { must: 1.5, aim: 1.2 },
+  },
+  {
+    name: 'responses-bursts',
+    what: `responses stream that is not stored, ${contentEvents} events, twenty at once`,
+    path: '/v1/responses',
+    body: JSON.stringify({
+      model: benchModel,
+      input: sentence.repeat(11),
+      stream: true,
+      store: false,
+    }),
     connections: 32,
     events: contentEvents,
     goal: { must: 1.5, aim: 1.2 },
