@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -58,6 +59,10 @@ describe('the terraform command', () => {
     expect({ status, last }).toEqual({ status: 0, last: 'all pass' });
     const stacks = readdirSync(join(import.meta.dirname, '..', 'snapshots')).map((file) =>
       file.replace('.tf.json', ''),
+    );
+    const tested = globSync('*.tftest.hcl', { cwd: join(import.meta.dirname, '..', 'tests') });
+    expect(tested.map((file) => file.replace('.tftest.hcl', '')).toSorted()).toEqual(
+      stacks.toSorted(),
     );
     const further = [...(await plainStacks(variants)).keys()];
     expect(further.length).toBeGreaterThan(variants.length);

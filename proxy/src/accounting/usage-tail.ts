@@ -42,11 +42,7 @@ const closeBrace = 0x7d;
  */
 export function usageFromTail(tail: Buffer, operation: Operation): TailUsage | undefined {
   return lastUsage(tail, operation, (keyStart) => {
-    const { holder, texts } = siblingsBefore(
-      tail,
-      keyStart,
-      Math.max(0, keyStart - maxLookBackBytes),
-    );
+    const { holder, texts } = siblingsBefore(tail, keyStart);
     const foreign = foreignStart(tail, holder, keyStart, operation);
     return foreign === undefined ? { texts } : { before: foreign };
   });
@@ -194,11 +190,7 @@ function foreignStart(
     case 'nested': {
       const { key } = holder;
       if (operation !== 'responses' || key?.name !== 'response') return holder.start;
-      const outer = siblingsBefore(
-        tail,
-        key.start,
-        Math.max(0, key.start - maxLookBackBytes),
-      ).holder;
+      const outer = siblingsBefore(tail, key.start).holder;
       if (outer.kind === 'root') return undefined;
       if (outer.kind === 'nested') return outer.start;
       return levelsAfter(tail, keyStart) === 2 ? undefined : 0;
@@ -207,7 +199,11 @@ function foreignStart(
 }
 
 /** Walks back from a key, which is outside of any string, to the brace that opens its object, or to `limit`. */
-function siblingsBefore(tail: Buffer, keyStart: number, limit: number): Siblings {
+function siblingsBefore(
+  tail: Buffer,
+  keyStart: number,
+  limit = Math.max(0, keyStart - maxLookBackBytes),
+): Siblings {
   const texts: SiblingTexts = { model: undefined, serviceTier: undefined };
   let depth = 0;
   // Positions, not objects: an answer has hundreds of texts. An end of 0 = none.

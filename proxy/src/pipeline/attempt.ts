@@ -166,12 +166,13 @@ export class Attempt implements TransportHandler {
       this.#decide({ kind: 'refused', status: this.#status, headers: this.#headers, body });
     } else if (isErrorAlone(body)) {
       this.#decide({ kind: 'broken', headers: this.#headers, data: body.toString() });
-    } else if (isJson(this.#headers)) {
-      if (!endsObject(body)) this.#decide({ kind: 'lost', error: ended('reset') });
-      else this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
-    } else {
+    } else if (!isJson(this.#headers)) {
       // A page of some proxy on the way: as good as no answer.
       this.#decide({ kind: 'refused', status: 502, headers: this.#headers, body });
+    } else if (!endsObject(body)) {
+      this.#decide({ kind: 'lost', error: ended('reset') });
+    } else {
+      this.#decide({ kind: 'whole', status: this.#status, headers: this.#headers, body });
     }
   }
 
